@@ -1,0 +1,55 @@
+"""A prediction's label map as drafts: one mask shape for each connected part of a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segstudio.annotation.bitmap import Bitmap
+from segstudio.annotation.rasterise import LabelMap
+from segstudio.annotation.shape import Shape, mask_shape
+
+
+def drafts(
+    labels: LabelMap,
+    margin: NDArray[np.uint8] | None,
+    names: Mapping[int, str],
+    taken: NDArray[np.bool_] | None = None,
+    model: str | None = None,
+) -> list[Shape]:
+    """The 8-connected parts of every class of `labels` (h, w) as shapes of source "model".
+
+    `margin` (h, w) uint8 is the model's certainty; a draft's score is its mean over 255.
+    `names` maps values of `labels` to classes, other values are left out. Pixels where `taken`
+    is true already belong to a human shape and are left out too.
+    """
+    found: list[Shape] = []
+    for value in np.unique(labels).tolist():
+        if value in names:
+            part = labels == value
+            if taken is not None:
+                part &= ~taken
+            found += _of_class(part, margin, names[value], model)
+    return found
+
+
+def _of_class(
+    part: NDArray[np.bool_], margin: NDArray[np.uint8] | None, name: str, model: str | None
+) -> list[Shape]:
+    count, numbers, stats, _ = cv2.connectedComponentsWithStats(
+        part.view(np.uint8), connectivity=8, ltype=cv2.CV_32S
+    )
+    sums = None
+    if margin is not None:
+        sums = np.bincount(numbers.ravel(), weights=margin.ravel(), minlength=count)
+    shapes: list[Shape] = []
+    for number in range(1, count):
+        x, y, width, height, area = stats[number].tolist()
+        mask = numbers[y : y + height, x : x + width] == number
+        score = None if sums is None else round(float(sums[number]) / (255 * area), 4)
+        bitmap = Bitmap.from_array(mask, x, y)
+        shapes.append(mask_shape(name, bitmap, source="model", model=model, score=score))
+    return shapes

@@ -1,0 +1,271 @@
+"""The annotation being edited: shapes and drafts, changed only by edits that can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Final, Literal
+
+from segstudio.annotation.bitmap import Box, union_boxes
+from segstudio.annotation.shape import Shape
+
+Layer = Literal["shapes", "drafts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """All shapes of one image, as a label file holds them.
+
+    `foreign` marks a file that another program wrote; such labels count as confirmed.
+    `seconds` is the time a person has spent on the image; `extra` holds unknown keys.
+    """
+
+    width: int
+    height: int
+    shapes: tuple[Shape, ...] = ()
+    confirmed: bool = False
+    foreign: bool = False
+    seconds: float = 0.0
+    flags: Mapping[str, bool] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.confirmed or self.foreign
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width), the shape of its label map."""
+        return self.height, self.width
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """In one layer, from `index` on, `removed` is replaced by `inserted`."""
+
+    layer: Layer
+    index: int
+    removed: tuple[Shape, ...] = ()
+    inserted: tuple[Shape, ...] = ()
+
+    def inverse(self) -> Splice:
+        return Splice(self.layer, self.index, self.inserted, self.removed)
+
+    def bounds(self) -> Box | None:
+        box: Box | None = None
+        for shape in (*self.removed, *self.inserted):
+            box = union_boxes(box, shape.bounds())
+        return box
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One undo step: splices applied in order, and the name that the menu shows."""
+
+    name: str
+    splices: tuple[Splice, ...]
+
+    def inverse(self) -> Edit:
+        return Edit(self.name, tuple(s.inverse() for s in reversed(self.splices)))
+
+    def bounds(self) -> Box | None:
+        box: Box | None = None
+        for splice in self.splices:
+            box = union_boxes(box, splice.bounds())
+        return box
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What listeners hear: the splices done, and the pixels that may look different."""
+
+    splices: tuple[Splice, ...]
+    dirty: Box | None
+
+
+@dataclass(slots=True)
+class _Row:
+    """One layer: shapes in z-order and, beside them, numbers that stay with them."""
+
+    shapes: list[Shape] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+
+
+class Document:
+    """Shapes and drafts of one image, with undo and redo without limit.
+
+    Every shape carries a number (`ids`), unique in the document's life, that it keeps while it
+    is changed in place. Drafts lie under shapes.
+    """
+
+    def __init__(self, annotation: Annotation, drafts: Iterable[Shape] = ()) -> None:
+        self.annotation: Final = annotation
+        self._numbers = count(1)
+        self._rows: dict[Layer, _Row] = {"shapes": _Row(), "drafts": _Row()}
+        self._undo: list[Edit] = []
+        self._redo: list[Edit] = []
+        self._live: Edit | None = None
+        self.revision = 0
+        self.listeners: list[Callable[[Change], None]] = []
+        self._splice(Splice("drafts", 0, (), tuple(drafts)))
+        self._splice(Splice("shapes", 0, (), annotation.shapes))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the picture in pixels."""
+        return self.annotation.size
+
+    @property
+    def shapes(self) -> Sequence[Shape]:
+        return self._rows["shapes"].shapes
+
+    @property
+    def drafts(self) -> Sequence[Shape]:
+        return self._rows["drafts"].shapes
+
+    def items(self) -> tuple[list[Shape], list[int]]:
+        """Everything that can be seen, from the bottom up, and its numbers."""
+        drafts, shapes = self._rows["drafts"], self._rows["shapes"]
+        return drafts.shapes + shapes.shapes, drafts.ids + shapes.ids
+
+    def ids(self, layer: Layer = "shapes") -> Sequence[int]:
+        return self._rows[layer].ids
+
+    def index_of(self, number: int, layer: Layer = "shapes") -> int | None:
+        """The place of shape `number` in its layer, or None when it is gone."""
+        try:
+            return self._rows[layer].ids.index(number)
+        except ValueError:
+            return None
+
+    def shape(self, number: int) -> Shape | None:
+        for row in self._rows.values():
+            if number in row.ids:
+                return row.shapes[row.ids.index(number)]
+        return None
+
+    # -- edits
+
+    def apply(self, edit: Edit) -> None:
+        """Do `edit` and make it the step that undo takes back; what was undone is forgotten."""
+        self.commit()
+        self._do(edit, edit.bounds())
+        self._push(edit)
+
+    def live(self, edit: Edit, dirty: Box | None) -> None:
+        """Show `edit` while it is being made, in place of the live edit shown before.
+
+        Successive live edits must remove the same shapes at the same places. `dirty` is what
+        looks different from the last one. It becomes an undo step by `commit`.
+        """
+        steps = edit.splices if self._live is None else _between(self._live, edit)
+        for splice in steps:
+            self._splice(splice)
+        self._live = edit
+        self._changed(steps, dirty)
+
+    def commit(self) -> None:
+        """Make the live edit, if there is one, an undo step."""
+        if self._live is not None:
+            edit, self._live = self._live, None
+            self._push(edit)
+            self._changed((), None)
+
+    def cancel(self) -> None:
+        """Take the live edit back as if it had never been."""
+        if self._live is not None:
+            edit, self._live = self._live, None
+            self._do(edit.inverse(), edit.bounds())
+
+    def undo(self) -> Edit | None:
+        """Take back the last step; None when there is none."""
+        self.cancel()
+        if not self._undo:
+            return None
+        edit = self._undo.pop()
+        self._redo.append(edit)
+        self._do(edit.inverse(), edit.bounds())
+        return edit
+
+    def redo(self) -> Edit | None:
+        """Do again the step last undone; None when there is none."""
+        self.cancel()
+        if not self._redo:
+            return None
+        edit = self._redo.pop()
+        self._undo.append(edit)
+        self._do(edit, edit.bounds())
+        return edit
+
+    @property
+    def undo_name(self) -> str | None:
+        return self._undo[-1].name if self._undo else None
+
+    @property
+    def redo_name(self) -> str | None:
+        return self._redo[-1].name if self._redo else None
+
+    @property
+    def is_live(self) -> bool:
+        return self._live is not None
+
+    def set_drafts(self, drafts: Sequence[Shape]) -> None:
+        """Show other drafts (another model's). Not an edit; steps that touched drafts go."""
+        if any(s.layer == "drafts" for e in self._undo + self._redo for s in e.splices):
+            self._undo.clear()
+            self._redo.clear()
+        splice = Splice("drafts", 0, tuple(self.drafts), tuple(drafts))
+        self._splice(splice)
+        self._changed((splice,), splice.bounds())
+
+    def _push(self, edit: Edit) -> None:
+        self._undo.append(edit)
+        self._redo.clear()
+
+    def _do(self, edit: Edit, dirty: Box | None) -> None:
+        for splice in edit.splices:
+            self._splice(splice)
+        self._changed(edit.splices, dirty)
+
+    def _splice(self, splice: Splice) -> None:
+        row = self._rows[splice.layer]
+        end = splice.index + len(splice.removed)
+        if len(splice.removed) != len(splice.inserted):
+            row.ids[splice.index : end] = [next(self._numbers) for _ in splice.inserted]
+        row.shapes[splice.index : end] = splice.inserted
+
+    def _changed(self, splices: tuple[Splice, ...], dirty: Box | None) -> None:
+        self.revision += 1
+        change = Change(splices, dirty)
+        for listener in tuple(self.listeners):
+            listener(change)
+
+
+def _between(old: Edit, new: Edit) -> tuple[Splice, ...]:
+    """The splices that lead from `old` done to `new` done; shapes that stay keep their number."""
+    pairs = list(zip(old.splices, new.splices, strict=False))
+    same = len(old.splices) == len(new.splices) and all(
+        (a.layer, a.index, len(a.inserted)) == (b.layer, b.index, len(b.inserted)) for a, b in pairs
+    )
+    if same and (len(pairs) == 1 or all(len(a.removed) == len(a.inserted) for a, _ in pairs)):
+        return tuple(Splice(b.layer, b.index, a.inserted, b.inserted) for a, b in pairs)
+    return (*old.inverse().splices, *new.splices)
+
+
+def replace_shapes(name: str, document: Document, changed: Mapping[int, Shape | None]) -> Edit:
+    """An edit that gives shapes (by number) a new form, or removes them (None)."""
+    splices: list[Splice] = []
+    for number, shape in changed.items():
+        index = document.index_of(number)
+        if index is None:
+            continue
+        old = document.shapes[index]
+        splices.append(Splice("shapes", index, (old,), () if shape is None else (shape,)))
+    splices.sort(key=lambda s: -s.index)
+    return Edit(name, tuple(splices))
+
+
+def add_shapes(name: str, document: Document, shapes: Sequence[Shape]) -> Edit:
+    """An edit that puts shapes on top."""
+    return Edit(name, (Splice("shapes", len(document.shapes), (), tuple(shapes)),))

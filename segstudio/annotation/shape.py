@@ -1,0 +1,165 @@
+"""One annotated thing on a picture: a vector (polygon, rectangle, …) or a mask (a bitmap)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from segstudio.annotation.bitmap import Bitmap, Box
+
+Kind = Literal[
+    "polygon",
+    "rectangle",
+    "oriented_rectangle",
+    "circle",
+    "line",
+    "linestrip",
+    "point",
+    "points",
+    "mask",
+    "opaque",
+]
+Source = Literal["human", "model", "corrected"]
+Points = NDArray[np.float64]
+
+IGNORE_CLASS: Final = "__ignore__"
+BACKGROUND_CLASS: Final = "_background_"
+MIN_POINTS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "polygon": 3,
+        "rectangle": 2,
+        "oriented_rectangle": 4,
+        "circle": 2,
+        "line": 2,
+        "linestrip": 2,
+        "point": 1,
+        "points": 1,
+    }
+)
+LINE_WIDTH: Final = 10
+POINT_RADIUS: Final = 5
+
+
+def as_points(points: ArrayLike | Sequence[Sequence[float]]) -> Points:
+    """Points as a read-only float64 array of shape (n, 2), x then y, in image pixels."""
+    array = np.array(points, dtype=np.float64).reshape(-1, 2)
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """An immutable shape of one class.
+
+    `points` is (n, 2) float64, x and y in image pixels; it is empty for a mask, whose pixels
+    are `bitmap`. Kind "opaque" is a shape of a type this program does not know: it is kept and
+    written back, never drawn. `extra` holds unknown keys of the label file.
+    """
+
+    class_name: str
+    kind: Kind
+    points: Points = field(default_factory=lambda: as_points([]))
+    bitmap: Bitmap | None = None
+    group_id: int | None = None
+    description: str | None = None
+    flags: Mapping[str, bool] = field(default_factory=dict)
+    locked: bool = False
+    source: Source = "human"
+    model: str | None = None
+    score: float | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_mask(self) -> bool:
+        return self.kind == "mask"
+
+    def with_points(self, points: ArrayLike) -> Shape:
+        """The same shape with other points; a model's shape becomes a corrected one."""
+        return replace(self, points=as_points(points), source=self._touched())
+
+    def with_bitmap(self, bitmap: Bitmap) -> Shape:
+        """This shape as a mask of `bitmap`; a model's shape becomes a corrected one."""
+        return replace(
+            self, kind="mask", points=as_points([]), bitmap=bitmap, source=self._touched()
+        )
+
+    def with_class(self, class_name: str) -> Shape:
+        return replace(self, class_name=class_name, source=self._touched())
+
+    def moved(self, dx: float, dy: float) -> Shape:
+        """The shape shifted by (dx, dy) image pixels; masks move by whole pixels."""
+        if self.bitmap is not None:
+            return self.with_bitmap(self.bitmap.shifted(round(dx), round(dy)))
+        return self.with_points(self.points + np.array([dx, dy]))
+
+    def _touched(self) -> Source:
+        return "corrected" if self.source == "model" else self.source
+
+    def bounds(self) -> Box | None:
+        """Pixels this shape can cover as (x0, y0, x1, y1), ends exclusive; None when nothing."""
+        if self.bitmap is not None:
+            return self.bitmap.bounds()
+        if self.kind == "opaque" or len(self.points) < MIN_POINTS.get(self.kind, 1):
+            return None
+        low, high = _extent(self)
+        pad = _PADDING.get(self.kind, 1)
+        return (
+            math.floor(low[0]) - pad,
+            math.floor(low[1]) - pad,
+            math.ceil(high[0]) + pad + 1,
+            math.ceil(high[1]) + pad + 1,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Shape):
+            return NotImplemented
+        return (
+            self.kind == other.kind
+            and self.class_name == other.class_name
+            and np.array_equal(self.points, other.points)
+            and self.bitmap == other.bitmap
+            and _facts(self) == _facts(other)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # compares by value and holds arrays
+
+
+_PADDING: Final = {"line": LINE_WIDTH, "linestrip": LINE_WIDTH, "point": POINT_RADIUS}
+
+
+def _facts(shape: Shape) -> tuple[Any, ...]:
+    return (
+        shape.group_id,
+        shape.description,
+        dict(shape.flags),
+        shape.locked,
+        shape.source,
+        shape.model,
+        shape.score,
+        dict(shape.extra),
+    )
+
+
+def _extent(shape: Shape) -> tuple[Points, Points]:
+    if shape.kind == "circle":
+        centre, rim = shape.points[0], shape.points[1]
+        radius = float(np.hypot(*(rim - centre)))
+        return centre - radius, centre + radius
+    return shape.points.min(axis=0), shape.points.max(axis=0)
+
+
+def mask_shape(class_name: str, bitmap: Bitmap, source: Source = "human", **facts: Any) -> Shape:
+    """A mask shape of `bitmap`."""
+    return Shape(class_name, "mask", bitmap=bitmap, source=source, **facts)
+
+
+def class_names(shapes: Iterable[Shape]) -> list[str]:
+    """The classes used, in order of first use, without Labelme's two special names."""
+    seen = dict.fromkeys(s.class_name for s in shapes)
+    return [name for name in seen if name not in (IGNORE_CLASS, BACKGROUND_CLASS)]
