@@ -1,0 +1,1 @@
+"""The project folder: pictures, label files, models, predictions, and nothing anywhere else."""

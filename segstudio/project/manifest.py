@@ -1,0 +1,148 @@
+"""`segstudio.toml`: what a project is, in a file a person can read and edit."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import tomlkit
+from tomlkit.items import AoT
+
+from segstudio.errors import UserError
+from segstudio.project import atomic
+from segstudio.project.classes import (
+    ClassTable,
+    ProjectClass,
+    colour_text,
+    default_colour,
+    parse_colour,
+)
+
+FILE_NAME: Final = "segstudio.toml"
+FORMAT: Final = 1
+Labels = Literal["beside", "mirrored"]
+Unlabelled = Literal["background", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The facts of `segstudio.toml`.
+
+    `image_roots` are folders relative to the project (`.` for a folder opened in place; one
+    outside starts with `..` or is `link:NAME`, whose absolute path is in `.segstudio/links.json`).
+    """
+
+    name: str
+    classes: ClassTable = field(default_factory=ClassTable)
+    image_roots: tuple[str, ...] = ("images",)
+    labels: Labels = "beside"
+    unlabelled: Unlabelled = "background"
+    excluded: tuple[str, ...] = ()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+
+def path_of(root: Path) -> Path:
+    return root / FILE_NAME
+
+
+def load(root: Path) -> Manifest:
+    """The manifest of the project in `root`; UserError says what is wrong in the file."""
+    path = path_of(root)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise UserError("This folder is no project", path=root, remedy="Run init.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"The manifest cannot be read: {error}", path=path) from error
+    try:
+        return _from_toml(raw, default_name=root.name)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"The manifest holds something unexpected: {error}", path=path) from error
+
+
+def save(root: Path, manifest: Manifest) -> None:
+    """Write the manifest; comments and keys of others in the file survive."""
+    path = path_of(root)
+    existing = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    document = tomlkit.parse(existing)
+    for key, value in _to_toml(manifest).items():
+        if document.get(key) != value and (value or key != "recipe"):
+            document[key] = value
+    _merge_classes(document, manifest.classes)
+    atomic.write_text(path, tomlkit.dumps(document))
+
+
+def _from_toml(raw: Mapping[str, Any], default_name: str) -> Manifest:
+    if int(raw.get("format", FORMAT)) > FORMAT:
+        raise ValueError("it was written by a newer segstudio; please update")
+    classes = [_read_class(entry) for entry in raw.get("classes", [])]
+    return Manifest(
+        name=str(raw.get("name", default_name)),
+        classes=ClassTable(classes, int(raw.get("next_class", 1))),
+        image_roots=tuple(str(r) for r in raw.get("images", ["images"])),
+        labels=_one_of(raw.get("labels", "beside"), get_args(Labels)),
+        unlabelled=_one_of(raw.get("unlabelled", "background"), get_args(Unlabelled)),
+        excluded=tuple(str(key) for key in raw.get("excluded", [])),
+        recipe=dict(raw.get("recipe", {})),
+    )
+
+
+def _read_class(entry: Mapping[str, Any]) -> ProjectClass:
+    class_id = int(entry["id"])
+    colour = entry.get("colour")
+    return ProjectClass(
+        class_id,
+        str(entry["name"]),
+        parse_colour(colour) if colour else default_colour(class_id),
+        str(entry["key"]) if "key" in entry else None,
+    )
+
+
+def _one_of(value: Any, allowed: tuple[str, ...]) -> Any:
+    if value not in allowed:
+        raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
+    return value
+
+
+def _to_toml(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": manifest.name,
+        "images": list(manifest.image_roots),
+        "labels": manifest.labels,
+        "unlabelled": manifest.unlabelled,
+        "excluded": list(manifest.excluded),
+        "next_class": manifest.classes.next_id,
+        "recipe": dict(manifest.recipe),
+    }
+
+
+def _merge_classes(document: tomlkit.TOMLDocument, classes: ClassTable) -> None:
+    """Put `classes` into `document`, keeping keys that others added to a class."""
+    old = {int(entry["id"]): entry for entry in document.get("classes", [])}
+    tables: AoT = tomlkit.aot()
+    for project_class in classes:
+        table = old.get(project_class.id) or tomlkit.table()
+        for key, value in _class_to_toml(project_class).items():
+            if table.get(key) != value:
+                table[key] = value
+        if project_class.key is None and "key" in table:
+            del table["key"]
+        tables.append(table)
+    document.pop("classes", None)
+    if len(classes):
+        document["classes"] = tables
+
+
+def _class_to_toml(project_class: ProjectClass) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "id": project_class.id,
+        "name": project_class.name,
+        "colour": colour_text(project_class.colour),
+    }
+    if project_class.key is not None:
+        facts["key"] = project_class.key
+    return facts
