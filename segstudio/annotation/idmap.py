@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segstudio.annotation.bitmap import TILE, Box, intersect_boxes
-from segstudio.annotation.document import Change, Document, Splice
+from segstudio.annotation.document import Change, Document, Layer, Splice
 from segstudio.annotation.rasterise import IdArray, draw_ids
 from segstudio.annotation.shape import Shape
 
 CACHE_BYTES: Final = 96 * 2**20
 _NOTHING: Final = (0, 0, 0, 0)
 _Tile = int | IdArray
+_Boxes = NDArray[np.int64]
 
 
 class IdMap:
@@ -33,7 +34,10 @@ class IdMap:
         self._hidden: frozenset[str] = frozenset()
         self._tiles: OrderedDict[tuple[int, int], _Tile] = OrderedDict()
         self._room = cache_bytes
-        self._bounds = _bounds_of(document.items()[0])
+        self._bounds: dict[Layer, _Boxes] = {
+            "drafts": _bounds_of(document.drafts),
+            "shapes": _bounds_of(document.shapes),
+        }
 
     # -- reading
 
@@ -81,15 +85,12 @@ class IdMap:
             self._tiles.clear()
 
     def _move_bounds(self, splice: Splice) -> None:
-        index = splice.index
-        if splice.layer == "shapes":
-            index += len(self.document.drafts)
-        fresh = _bounds_of(splice.inserted)
+        old, fresh = self._bounds[splice.layer], _bounds_of(splice.inserted)
+        end = splice.index + len(splice.removed)
         if len(splice.removed) == len(splice.inserted):
-            self._bounds[index : index + len(fresh)] = fresh
+            old[splice.index : end] = fresh
         else:
-            kept = self._bounds[:index], fresh, self._bounds[index + len(splice.removed) :]
-            self._bounds = np.concatenate(kept)
+            self._bounds[splice.layer] = np.concatenate([old[: splice.index], fresh, old[end:]])
 
     def _redraw(self, dirty: Box | None) -> None:
         if dirty is None:
@@ -147,7 +148,7 @@ class IdMap:
 
     def _meeting(self, box: Box) -> tuple[list[Shape], list[int]]:
         x0, y0, x1, y1 = box
-        b = self._bounds
+        b = np.concatenate([self._bounds["drafts"], self._bounds["shapes"]])
         meets = (b[:, 0] < x1) & (b[:, 2] > x0) & (b[:, 1] < y1) & (b[:, 3] > y0)
         shapes, ids = self.document.items()
         chosen = np.flatnonzero(meets).tolist()
@@ -156,7 +157,7 @@ class IdMap:
         return [shapes[i] for i in chosen], [ids[i] for i in chosen]
 
 
-def _bounds_of(shapes: Sequence[Shape]) -> NDArray[np.int64]:
+def _bounds_of(shapes: Sequence[Shape]) -> _Boxes:
     boxes = [shape.bounds() or _NOTHING for shape in shapes]
     return np.array(boxes, dtype=np.int64).reshape(-1, 4)
 

@@ -1,0 +1,16 @@
+"""What the pointer does, without a window: pointer events in image pixels become edits."""
+
+from segstudio.tools.brush import BrushTool, EraserTool
+from segstudio.tools.desk import Desk, Pointer, Preview, Tool
+from segstudio.tools.draw import PolygonTool, RectangleTool
+from segstudio.tools.select import SelectTool
+
+TOOLS: dict[str, type[Tool]] = {
+    "select": SelectTool,
+    "polygon": PolygonTool,
+    "rectangle": RectangleTool,
+    "brush": BrushTool,
+    "eraser": EraserTool,
+}
+
+__all__ = ["TOOLS", "Desk", "Pointer", "Preview", "Tool"]
