@@ -93,7 +93,7 @@ class ClassTable:
         cleared = (replace(c, key=None) if key and c.key == key else c for c in self._classes)
         return ClassTable(cleared, self._next_id)._changed(name, key=key)
 
-    def _changed(self, name: str, **facts: object) -> ClassTable:
+    def _changed(self, name: str, /, **facts: object) -> ClassTable:
         if name not in self.names:
             raise UserError(f"There is no class {name!r}", remedy="Add it first.")
         changed = (replace(c, **facts) if c.name == name else c for c in self._classes)  # type: ignore[arg-type]

@@ -1,0 +1,226 @@
+"""The models of a project: numbered folders that never change, and one pointer."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import tomlkit
+
+from segstudio.errors import UserError
+from segstudio.project import atomic
+
+CARD: Final = "model.toml"
+WEIGHTS: Final = "weights.safetensors"
+_NAME: Final = re.compile(r"(\d{6})-(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model as its `model.toml` describes it; `card` is all of that file."""
+
+    id: str
+    number: int
+    path: Path
+    architecture: str
+    classes: tuple[str, ...] = ()
+    parameters: int = 0
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    parent: str | None = None
+    created: str = ""
+    pinned: bool = False
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> Path:
+        return self.path / WEIGHTS
+
+
+class ModelStore:
+    """`models/`: folders like `000007-unet`, the pointer `current`, its history, and pins."""
+
+    def __init__(self, folder: Path, has_shown: Callable[[str], bool] = lambda _: False) -> None:
+        self.folder: Final = folder
+        self._has_shown = has_shown
+
+    def all(self) -> list[ModelInfo]:
+        """All models, oldest first; folders whose card cannot be read are left out."""
+        if not self.folder.is_dir():
+            return []
+        pins = self._pins()
+        found = (_read(path, pins) for path in sorted(self.folder.iterdir()) if path.is_dir())
+        return [info for info in found if info is not None]
+
+    def get(self, model_id: str) -> ModelInfo:
+        """The model of this id, or of this number; UserError when there is none."""
+        for info in self.all():
+            if model_id in (info.id, str(info.number)):
+                return info
+        known = ", ".join(i.id for i in self.all()) or "none yet"
+        raise UserError(f"There is no model {model_id!r}", remedy=f"Models here: {known}.")
+
+    def current(self) -> ModelInfo | None:
+        """The model in force."""
+        name = self._pointer()
+        return _read(self.folder / name, self._pins()) if name else None
+
+    def promote(self, model_id: str) -> ModelInfo:
+        """Put a model in force by swapping the pointer."""
+        info = self.get(model_id)
+        if info.id != self._pointer():
+            self._note("promote", info.id)
+            atomic.write_text(self.folder / "current", info.id + "\n")
+        return info
+
+    def roll_back(self) -> ModelInfo | None:
+        """Put the model in force that was so before; None when there is none."""
+        stack = self._stack()
+        if len(stack) < 2:
+            return None
+        self._note("roll back", stack[-2])
+        atomic.write_text(self.folder / "current", stack[-2] + "\n")
+        return self.current()
+
+    def previous(self) -> str | None:
+        """The id `roll_back` would return to."""
+        stack = self._stack()
+        return stack[-2] if len(stack) > 1 else None
+
+    def add(self, architecture: str, write: Callable[[Path], None]) -> ModelInfo:
+        """A new model with the next number; `write` fills its folder, which then never changes."""
+        number = self._next_number()
+        while True:
+            path = self.folder / f"{number:06d}-{architecture}"
+            if not path.exists():
+                break
+            number += 1
+        with atomic.folder(path) as staging:
+            write(staging)
+        info = _read(path, self._pins())
+        if info is None:
+            shutil.rmtree(path)
+            raise UserError("The new model has no readable card", path=path / CARD)
+        self._note("add", info.id)
+        return info
+
+    def pin(self, model_id: str, pinned: bool) -> None:
+        """Keep a model for good, or no longer."""
+        pins = self._pins() - {self.get(model_id).id}
+        if pinned:
+            pins = pins | {self.get(model_id).id}
+        text = tomlkit.dumps({"pinned": sorted(pins)})
+        atomic.write_text(self.folder / "pins.toml", text)
+
+    def prune(self, keep: int = 5) -> list[str]:
+        """Remove old models and return their ids.
+
+        The newest `keep` stay, and the one in force, the one before it, pinned ones, and those
+        whose predictions a person has seen.
+        """
+        sacred = {self._pointer(), self.previous()}
+        removed = []
+        for info in self.all()[: -keep or None]:
+            if info.id in sacred or info.pinned or self._has_shown(info.id):
+                continue
+            shutil.rmtree(info.path)
+            removed.append(info.id)
+        return removed
+
+    def _pointer(self) -> str:
+        try:
+            return (self.folder / "current").read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+    def _pins(self) -> frozenset[str]:
+        try:
+            text = (self.folder / "pins.toml").read_text(encoding="utf-8")
+            return frozenset(str(name) for name in tomllib.loads(text).get("pinned", []))
+        except (OSError, tomllib.TOMLDecodeError):
+            return frozenset()
+
+    def _history(self) -> list[dict[str, Any]]:
+        try:
+            lines = (self.folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return []
+        return [entry for entry in map(_parsed, lines) if entry]
+
+    def _note(self, event: str, model_id: str) -> None:
+        entry = {"event": event, "model": model_id, "at": now()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "history.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def _stack(self) -> list[str]:
+        """Models that were in force and still exist, the present one last."""
+        stack: list[str] = []
+        for entry in self._history():
+            if entry.get("event") == "promote":
+                stack.append(str(entry.get("model")))
+            elif entry.get("event") == "roll back" and stack:
+                stack.pop()
+        kept = [name for name in stack if (self.folder / name).is_dir()]
+        current = self._pointer()
+        return kept if not current or kept[-1:] == [current] else [*kept, current]
+
+    def _next_number(self) -> int:
+        """One above every number ever given, so that removed models keep theirs."""
+        names = [str(entry.get("model")) for entry in self._history()]
+        names += [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        numbers = [int(m[1]) for m in map(_NAME.fullmatch, names) if m]
+        return max(numbers, default=0) + 1
+
+
+def read_model(folder: Path) -> ModelInfo:
+    """A model folder anywhere (the starter model, a project's); UserError when it is none."""
+    info = _read(folder, frozenset())
+    if info is None:
+        raise UserError("This folder holds no model", path=folder, remedy=f"It needs a {CARD}.")
+    return info
+
+
+def now() -> str:
+    """The time in UTC, as written into cards."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _read(path: Path, pins: frozenset[str]) -> ModelInfo | None:
+    try:
+        card = tomllib.loads((path / CARD).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
+    match = _NAME.fullmatch(path.name)
+    scores, parameters = card.get("scores"), card.get("parameters")
+    return ModelInfo(
+        id=path.name,
+        number=int(match[1]) if match else 0,
+        path=path,
+        architecture=str(card.get("architecture", match[2] if match else path.name)),
+        classes=tuple(_class_name(entry) for entry in card.get("classes", [])),
+        parameters=parameters if isinstance(parameters, int) else 0,
+        scores=scores if isinstance(scores, dict) else {},
+        parent=str(card["parent"]) if card.get("parent") else None,
+        created=str(card.get("created", "")),
+        pinned=path.name in pins,
+        card=card,
+    )
+
+
+def _class_name(entry: Any) -> str:
+    return str(entry.get("name", "")) if isinstance(entry, dict) else str(entry)
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}  # the last line of a process killed while it wrote
+    return entry if isinstance(entry, dict) else {}

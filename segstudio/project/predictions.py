@@ -1,0 +1,156 @@
+"""What models predicted: a label map and its confidence per image and model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segstudio.errors import UserError
+from segstudio.project import atomic
+
+LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
+_CONF: Final = ".conf.png"
+_SHOWN: Final = ".shown.png"
+# fast, and small enough: label maps and margins are flat
+_PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The files of one prediction."""
+
+    label: Path
+    conf: Path
+    shown: Path
+
+
+class Predictions:
+    """`predictions/<model>/<image>.png`, `.conf.png`, and `.shown.png` once a person saw it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        stem_of: Callable[[str], str] = lambda key: key.rpartition(".")[0],
+        keys: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        self.folder: Final = folder
+        self._stem_of = stem_of
+        self._keys = keys
+
+    def paths(self, model: str, key: str) -> Paths:
+        stem = self.folder / model / self._stem_of(key)
+        return Paths(*(stem.with_name(stem.name + end) for end in (".png", _CONF, _SHOWN)))
+
+    def read(self, model: str, key: str) -> tuple[LabelMap, NDArray[np.uint8]] | None:
+        """(label map (h, w), margin (h, w) uint8), or None when there is no whole prediction."""
+        paths = self.paths(model, key)
+        labels, margin = read_png(paths.label), read_png(paths.conf)
+        if labels is None or margin is None:
+            return None
+        return labels, margin.astype(np.uint8)
+
+    def read_shown(self, model: str, key: str) -> LabelMap | None:
+        """The label map as a person first saw it, or None when nobody did."""
+        return read_png(self.paths(model, key).shown)
+
+    def write(self, model: str, key: str, labels: LabelMap, margin: NDArray[np.uint8]) -> None:
+        """Write a prediction; UserError when a person has seen this one already."""
+        paths = self.paths(model, key)
+        if paths.shown.exists():
+            raise UserError(
+                "This prediction was shown already and stays as it is", path=paths.label
+            )
+        # the label map comes last: where it is, the prediction is whole
+        atomic.write_bytes(paths.conf, png_bytes(margin), durable=False)
+        atomic.write_bytes(paths.label, png_bytes(labels), durable=False)
+
+    def has(self, model: str, key: str) -> bool:
+        return self.paths(model, key).label.exists()
+
+    def mark_shown(self, model: str, key: str) -> None:
+        """Freeze what a person sees now; nothing happens the second time."""
+        paths = self.paths(model, key)
+        if paths.label.exists() and not paths.shown.exists():
+            atomic.write_bytes(paths.shown, paths.label.read_bytes())
+
+    def models(self) -> list[str]:
+        """Models that have predictions here."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(e.name for e in self.folder.iterdir() if e.is_dir())
+
+    def done(self, model: str) -> set[str]:
+        """The keys that have a prediction of `model`."""
+        top = self.folder / model
+        stems = {
+            file.relative_to(top).as_posix().removesuffix(".png")
+            for file in _files(top)
+            if file.name.endswith(".png") and not file.name.endswith((_CONF, _SHOWN))
+        }
+        return {key for key in self._keys() if self._stem_of(key) in stems} if stems else set()
+
+    def has_shown(self, model: str) -> bool:
+        """Whether a person has seen any prediction of `model`."""
+        return any(file.name.endswith(_SHOWN) for file in _files(self.folder / model))
+
+    def prune_unseen(self, keep_models: Iterable[str]) -> int:
+        """Remove predictions nobody saw, of all models but `keep_models`; returns bytes freed."""
+        kept = set(keep_models)
+        freed = 0
+        for model in self.models():
+            if model not in kept:
+                freed += sum(_remove(file) for file in _unseen(self.folder / model))
+                _remove_empty(self.folder / model)
+        return freed
+
+
+def png_bytes(array: NDArray[Any]) -> bytes:
+    """A grey PNG of uint8 or uint16 (h, w), packed quickly."""
+    done, data = cv2.imencode(".png", array, _PNG)
+    if not done:
+        raise ValueError(f"no PNG can hold {array.dtype} {array.shape}")
+    return data.tobytes()
+
+
+def read_png(path: Path) -> LabelMap | None:
+    """A grey PNG as uint8 or uint16 (h, w); None when it is missing or damaged."""
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    array = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if array is None or array.ndim != 2:
+        return None
+    return array.astype(np.uint16) if array.dtype == np.uint16 else array.astype(np.uint8)
+
+
+def _unseen(folder: Path) -> Iterator[Path]:
+    files = list(_files(folder))
+    seen = {str(f).removesuffix(_SHOWN) for f in files if f.name.endswith(_SHOWN)}
+    for file in files:
+        if str(file).removesuffix(_SHOWN).removesuffix(_CONF).removesuffix(".png") not in seen:
+            yield file
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)
+
+
+def _remove(file: Path) -> int:
+    size = file.stat().st_size
+    file.unlink()
+    return size
+
+
+def _remove_empty(folder: Path) -> None:
+    for parent, _, _ in os.walk(folder, topdown=False):
+        if not any(os.scandir(parent)):
+            os.rmdir(parent)
