@@ -29,6 +29,9 @@ from segstudio.project.orientation import turn_array, turn_points
 VERSION: Final = "6.3.1"
 """The Labelme version new files name: the oldest that knows every shape type we write."""
 
+EMBEDDED: Final = "<embedded>"
+"""Stands for the picture's name where the picture is inside the label file only."""
+
 OUR_KEY: Final = "segstudio"
 _TOP_KEYS: Final = (
     "version",
@@ -140,7 +143,7 @@ def parse(
     repairs: list[str] = []
     reader = _ShapeReader(repairs)
     shapes = [reader.read(entry, index) for index, entry in enumerate(raw["shapes"], 1)]
-    declared = _declared_size(raw)
+    declared = declared_size(raw)
     size = image_size or declared or _found_size(raw, path) or _extent(shapes)
     if image_size and declared and image_size != declared:
         shapes = _mended_size(shapes, declared, image_size, orientation, repairs)
@@ -362,7 +365,8 @@ def _decoded_mask(data: Any) -> NDArray[np.bool_] | None:
     return np.asarray(pixels.reshape(*pixels.shape[:2], -1).any(axis=-1), dtype=np.bool_)
 
 
-def _declared_size(raw: Mapping[str, Any]) -> tuple[int, int] | None:
+def declared_size(raw: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(width, height) that a label file gives for its picture."""
     width, height = raw.get("imageWidth"), raw.get("imageHeight")
     if isinstance(width, int | float) and isinstance(height, int | float):
         return (int(width), int(height)) if width >= 1 and height >= 1 else None

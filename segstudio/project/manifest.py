@@ -31,8 +31,9 @@ Unlabelled = Literal["background", "ignore"]
 class Manifest:
     """The facts of `segstudio.toml`.
 
-    `image_roots` are folders relative to the project (`.` for a folder opened in place; one
-    outside starts with `..` or is `link:NAME`, whose absolute path is in `.segstudio/links.json`).
+    `image_roots` are folders relative to the project, `.` for one opened in place. A folder
+    outside is `NAME:relative/path`, and NAME starts the keys of its pictures; `NAME:` alone has
+    its absolute path in `.segstudio/links.json`, which belongs to one machine.
     """
 
     name: str

@@ -1,0 +1,221 @@
+"""Label files of a project: finding, reading, writing, and what each says in short."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from segstudio.annotation.document import Annotation
+from segstudio.annotation.shape import class_names
+from segstudio.errors import UserError
+from segstudio.project import images, labelme
+from segstudio.project.index import LabelFacts, stamp
+from segstudio.project.labelme import LabelFile
+from segstudio.project.pictures import Pictures
+from segstudio.project.scan import ImageKey, name_of, scan, stem_of
+from segstudio.project.scan import Root as ScanRoot
+
+_REMEMBERED: Final = 16
+_HEAD: Final = 65536
+
+
+class LabelFiles:
+    """Label files beside their pictures, or mirrored under `labels/`."""
+
+    def __init__(self, root: Path, pictures: Pictures, mirrored: bool) -> None:
+        self._root = root
+        self._pictures = pictures
+        self.mirrored = mirrored
+        self._listed: set[str] = set()
+        self._originals: OrderedDict[Path, LabelFile] = OrderedDict()
+        self._lock = threading.RLock()
+
+    # -- finding
+
+    def rescan(self) -> None:
+        """Note which label files there are; call after `Pictures.rescan`."""
+        mirror = scan([ScanRoot("labels/", self._root / "labels")], self._root)
+        self._listed = {*self._pictures.listing.label_files, *mirror.label_files}
+
+    def find(self, key: ImageKey) -> Path | None:
+        """The label file of a picture, None when it has none."""
+        return self._choose(key, lambda label_key: self._path(label_key).is_file())
+
+    def find_listed(self, key: ImageKey) -> Path | None:
+        """Like `find`, from the last scan and our own writes, without asking the disk."""
+        return self._choose(key, self._listed.__contains__)
+
+    def place(self, key: ImageKey) -> Path:
+        """The label file of a picture, or where a new one goes."""
+        found = self.find(key)
+        if found is not None:
+            return found
+        beside = self._pictures.file(key).parent
+        # never a second owner of one label file: a.jpg and a.png have a.jpg.json and a.png.json
+        stem = key if self._pictures.listing.is_ambiguous(key) else stem_of(key)
+        if self.mirrored or not os.access(beside, os.W_OK):
+            return self._root / "labels" / f"{stem}.json"
+        return self._pictures.file(f"{stem}.json")
+
+    def _choose(self, key: ImageKey, exists: Callable[[str], bool]) -> Path | None:
+        for label_key in _label_keys(key):
+            if exists(label_key) and self._belongs(label_key, key):
+                return self._path(label_key)
+        return None
+
+    def _belongs(self, label_key: str, key: ImageKey) -> bool:
+        """Of two pictures a.jpg and a.png, a.json belongs to the one that it names."""
+        by_full_name = name_of(label_key) == name_of(key) + ".json"
+        if by_full_name or not self._pictures.listing.is_ambiguous(key):
+            return True
+        return PurePosixPath(self.facts(self._path(label_key)).image).name == name_of(key)
+
+    def _path(self, label_key: str) -> Path:
+        if label_key.startswith("labels/"):
+            return self._root / label_key
+        return self._pictures.file(label_key)
+
+    def holds_picture(self, key: ImageKey) -> bool:
+        """Whether the label file `key`, which no picture claims, has its own picture inside."""
+        path = self._path(key)
+        try:
+            with path.open("rb") as file:
+                head = file.read(_HEAD)
+        except OSError:
+            return False
+        if b'"shapes"' not in head and b'"imageData"' not in head:
+            return False  # somebody's other JSON, perhaps a huge one
+        return self.facts(path).image == labelme.EMBEDDED
+
+    # -- what a file says in short
+
+    def facts(self, path: Path) -> LabelFacts:
+        """Status, classes and picture of a label file, from the index unless it has changed."""
+        now = stamp(path) or (0, 0)
+        name = self._name(path)
+        known = self._pictures.index.label(name)
+        if known is not None and known.stamp == now:
+            return known
+        facts = _read_facts(path, now)
+        self._pictures.index.set_label(name, facts)
+        return facts
+
+    def _name(self, path: Path) -> str:
+        inside = path.is_relative_to(self._root)
+        return path.relative_to(self._root).as_posix() if inside else str(path)
+
+    # -- reading and writing
+
+    def read(self, key: ImageKey) -> LabelFile | None:
+        """The label file of a picture, for the picture's true size; None when it has none."""
+        path = self.find(key)
+        if path is None:
+            return None
+        facts = self._pictures.facts(key)
+        size = None if facts.problem else (facts.width, facts.height)
+        raw = labelme.load_json(path)
+        turned = size is not None and labelme.declared_size(raw) == size[::-1] != size
+        orientation = images.orientation_of(self._pictures.file(key)) if turned else 1
+        found = labelme.parse(raw, path, size, orientation)
+        self._remember(path, found)
+        return found
+
+    def write(self, key: ImageKey, annotation: Annotation) -> Path:
+        """Write the label file of a picture over the one it has, losing nothing of that.
+
+        UserError when the old file cannot be understood: it is never overwritten.
+        """
+        with self._lock:
+            path = self.place(key)
+            old = self._original(path)
+            merged = {**old.annotation.extra, **annotation.extra} if old else annotation.extra
+            annotation = replace(annotation, extra=merged)
+            labelme.write(
+                path,
+                annotation,
+                self._image_path(key, path, old),
+                old.image_data if old else None,
+                version=old.version if old else labelme.VERSION,
+                verbatim=old.verbatim if old else None,
+            )
+            self._written(path, key, annotation)
+        return path
+
+    def _image_path(self, key: ImageKey, path: Path, old: LabelFile | None) -> str:
+        """What the file says already while that is right, else the way to the picture."""
+        picture = self._pictures.file(key)
+        if old is not None and old.image_path:
+            named = path.parent / old.image_path
+            if picture == path or not picture.exists() or _same(named, picture):
+                return old.image_path
+        try:
+            return Path(os.path.relpath(picture, path.parent)).as_posix()
+        except ValueError:
+            return picture.as_posix()
+
+    def _original(self, path: Path) -> LabelFile | None:
+        if not path.exists():
+            return None
+        known = self._originals.get(path)
+        fresh = labelme.read(path)
+        return replace(fresh, verbatim=fresh.verbatim.joined(known.verbatim)) if known else fresh
+
+    def _remember(self, path: Path, found: LabelFile) -> None:
+        """Keep the numbers of the files read last, so that undone changes write them again."""
+        with self._lock:
+            self._originals[path] = found
+            self._originals.move_to_end(path)
+            while len(self._originals) > _REMEMBERED:
+                self._originals.popitem(last=False)
+
+    def _written(self, path: Path, key: ImageKey, annotation: Annotation) -> None:
+        facts = LabelFacts(
+            stamp(path) or (0, 0),
+            status_of(annotation),
+            tuple(class_names(annotation.shapes)),
+            name_of(key),
+        )
+        self._pictures.index.set_label(self._name(path), facts)
+        self._pictures.index.flush()
+        self._listed.update(k for k in _label_keys(key) if self._path(k) == path)
+
+
+def status_of(annotation: Annotation) -> str:
+    """`confirmed`, `edited`, or `none` for a file that says nothing yet."""
+    if annotation.is_confirmed:
+        return "confirmed"
+    return "edited" if annotation.shapes or annotation.flags else "none"
+
+
+def _read_facts(path: Path, now: tuple[int, int]) -> LabelFacts:
+    try:
+        found = labelme.read(path, (1, 1))
+    except UserError:
+        return LabelFacts(now, "edited")  # somebody's work, though we cannot read it
+    image = found.image_path
+    if found.image_data and labelme.find_image(path, image) is None:
+        image = labelme.EMBEDDED
+    classes = tuple(class_names(found.annotation.shapes))
+    return LabelFacts(now, status_of(found.annotation), classes, image)
+
+
+def _label_keys(key: ImageKey) -> Iterator[str]:
+    """Where a picture's label file may be, the first existing one counts."""
+    if key.endswith(".json"):
+        yield key
+        return
+    for name in dict.fromkeys((f"{stem_of(key)}.json", f"{key}.json")):
+        yield name
+        yield f"labels/{name}"
+
+
+def _same(a: Path, b: Path) -> bool:
+    try:
+        return os.path.samefile(a, b)
+    except OSError:
+        return False

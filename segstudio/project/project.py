@@ -1,0 +1,351 @@
+"""A project: one folder that holds pictures, labels, models and everything made from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from segstudio.annotation import rasterise
+from segstudio.annotation.document import Annotation
+from segstudio.errors import UserError
+from segstudio.project import atomic, grouping, images, manifest, pictures
+from segstudio.project.classes import ClassTable
+from segstudio.project.images import RGB
+from segstudio.project.index import Index
+from segstudio.project.labelme import LabelFile
+from segstudio.project.labels import LabelFiles
+from segstudio.project.manifest import Manifest
+from segstudio.project.models import ModelStore
+from segstudio.project.predictions import LabelMap, Predictions
+from segstudio.project.reviews import Reviews
+from segstudio.project.scan import ImageKey, stem_of
+from segstudio.project.splits import SplitItem, Splits
+
+State = Literal["none", "draft", "edited", "confirmed"]
+_INDEX: Final = Path(".segstudio", "cache", "index.sqlite")
+_PARTS: Final = ("models", "predictions", "exports", "reviews", "labels", ".segstudio")
+
+
+class Project:
+    """A project folder that is open.
+
+    Nothing is written before something changes: a folder of pictures opened in place stays as
+    it is until a label is saved, a class is added, or `ensure_written` is called.
+    """
+
+    def __init__(self, root: Path, facts: Manifest, *, read_only: bool = False) -> None:
+        self.root: Final = root
+        self.read_only: Final = read_only
+        self._manifest = facts
+        kept = self.is_project(root) and not read_only
+        index = Index(root / _INDEX if kept else None)
+        self._pictures = pictures.Pictures(root, facts.image_roots, index)
+        self._labels = LabelFiles(root, self._pictures, facts.labels == "mirrored")
+        self.rescan()
+
+    # -- making, opening, closing
+
+    @classmethod
+    def create(
+        cls,
+        root: Path,
+        *,
+        name: str | None = None,
+        images: Path | None = None,
+        classes: Sequence[str] = (),
+    ) -> Project:
+        """Make a project in `root`, with the picture folder `images` (default `root/images`, or
+        `root` itself when it holds files). UserError when there is one already."""
+        root = Path(os.path.abspath(root))
+        if cls.is_project(root):
+            raise UserError("There is a project already", path=root, remedy="Open it.")
+        if images is not None and not images.is_dir():
+            raise UserError("The picture folder does not exist", path=images)
+        root.mkdir(parents=True, exist_ok=True)
+        facts = Manifest(
+            name=name or root.name,
+            classes=ClassTable.of(*classes),
+            image_roots=(_first_root(root, images),),
+        )
+        manifest.save(root, facts)
+        return cls(root, facts)
+
+    @classmethod
+    def open(cls, root: Path, *, read_only: bool = False, collect: bool = True) -> Project:
+        """Open a project, or any folder of pictures in place.
+
+        Without a manifest the classes are collected from the label files, unless `collect` is
+        False because the caller does so in the background. UserError when there is no folder.
+        """
+        root = Path(os.path.abspath(root))
+        if not root.is_dir():
+            raise UserError("There is no such folder", path=root)
+        if cls.is_project(root):
+            project = cls(root, manifest.load(root), read_only=read_only)
+        else:
+            project = cls(root, Manifest(root.name, image_roots=(".",)), read_only=read_only)
+            if collect:
+                project.collect_classes()
+        if not read_only and cls.is_project(root):
+            for name in _PARTS:
+                atomic.sweep(root / name)
+        return project
+
+    @staticmethod
+    def is_project(root: Path) -> bool:
+        return manifest.path_of(root).is_file()
+
+    def ensure_written(self) -> None:
+        """Make a folder opened in place a project, so that its class numbers are fixed.
+
+        Call it before anything is made that uses them: models, predictions.
+        """
+        self._check_writable()
+        if not self.is_project(self.root):
+            manifest.save(self.root, self._manifest)
+
+    def close(self) -> None:
+        """Write the index; the object is not to be used afterwards."""
+        self._pictures.index.close()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- facts
+
+    @property
+    def name(self) -> str:
+        return self._manifest.name
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._manifest
+
+    @property
+    def classes(self) -> ClassTable:
+        return self._manifest.classes
+
+    def set_manifest(self, facts: Manifest) -> None:
+        """Change the project's facts and write them."""
+        self._check_writable()
+        manifest.save(self.root, facts)
+        moved = facts.image_roots != self._manifest.image_roots
+        self._manifest = facts
+        self._labels.mirrored = facts.labels == "mirrored"
+        if moved:
+            self._pictures = pictures.Pictures(self.root, facts.image_roots, self._pictures.index)
+            self._labels = LabelFiles(self.root, self._pictures, self._labels.mirrored)
+            self.rescan()
+
+    def set_classes(self, table: ClassTable) -> None:
+        self.set_manifest(replace(self._manifest, classes=table))
+
+    def collect_classes(self) -> list[str]:
+        """Add the classes that label files use; returns the new ones.
+
+        In a folder opened in place they are not written before something else is.
+        """
+        table = self.classes
+        for key in self.images():
+            path = self._labels.find_listed(key)
+            for name in self._labels.facts(path).classes if path else ():
+                table = table.with_class(name)
+        self._pictures.index.flush()
+        new = [name for name in table.names if name not in self.classes]
+        if new and self.is_project(self.root) and not self.read_only:
+            self.set_classes(table)
+        self._manifest = replace(self._manifest, classes=table)
+        return new
+
+    def exclude(self, key: ImageKey, excluded: bool = True) -> None:
+        """Leave an image out of training, segmenting and export, or take it back."""
+        keys = [k for k in self._manifest.excluded if k != key] + [key] * excluded
+        self.set_manifest(replace(self._manifest, excluded=tuple(keys)))
+
+    # -- images
+
+    def images(self) -> tuple[ImageKey, ...]:
+        """All pictures as of the last scan, in natural order, excluded ones too."""
+        return self._pictures.listing.images
+
+    def included(self) -> list[ImageKey]:
+        """All pictures but the excluded ones."""
+        out = set(self._manifest.excluded)
+        return [key for key in self.images() if key not in out]
+
+    def rescan(self) -> tuple[list[ImageKey], list[ImageKey]]:
+        """Look for pictures and label files again; returns keys that came and that went."""
+        change = self._pictures.rescan(self._labels.holds_picture)
+        self._labels.rescan()
+        return change
+
+    @property
+    def missing_folders(self) -> tuple[Path, ...]:
+        """Picture folders that are not there now; `pictures.link` says where they are."""
+        return self._pictures.listing.missing
+
+    def image_file(self, key: ImageKey) -> Path:
+        return self._pictures.file(key)
+
+    def image_size(self, key: ImageKey) -> tuple[int, int]:
+        """(width, height) as shown; UserError when the picture cannot be read."""
+        return self._pictures.size(key)
+
+    def problem(self, key: ImageKey) -> str:
+        """Why a picture cannot be used, "" when it can (as far as its header tells)."""
+        return self._pictures.facts(key).problem
+
+    def read_image(self, key: ImageKey) -> RGB:
+        """The picture as uint8 (h, w, 3) RGB; UserError when it cannot be read."""
+        return images.read_image(self.image_file(key))
+
+    def thumbnail(self, key: ImageKey, px: int = 128) -> RGB:
+        """The picture, at most `px` on its longer side, cached on the disk."""
+        return self._pictures.thumbnail(key, px)
+
+    def prediction_stem(self, key: ImageKey) -> str:
+        """The name of what is made from a picture; its full name where its stem is not unique."""
+        return key if self._pictures.listing.is_ambiguous(key) else stem_of(key)
+
+    # -- labels
+
+    def label_file(self, key: ImageKey) -> Path:
+        """The label file of an image, or where a new one will be."""
+        return self._labels.place(key)
+
+    def load(self, key: ImageKey) -> Annotation:
+        """The annotation of an image, an empty one when it has no label file."""
+        found = self._labels.read(key)
+        return found.annotation if found else Annotation(*self.image_size(key))
+
+    def load_label_file(self, key: ImageKey) -> LabelFile | None:
+        """The label file as read, with the list of repairs; None when there is none."""
+        return self._labels.read(key)
+
+    def save(self, key: ImageKey, annotation: Annotation) -> None:
+        """Write an annotation, atomically; safe to call from any one thread at a time."""
+        self.ensure_written()
+        self._labels.write(key, annotation)
+
+    def state(self, key: ImageKey) -> State:
+        path = self._labels.find(key)
+        status = self._labels.facts(path).status if path else "none"
+        if status == "none" and self._has_draft(key):
+            return "draft"
+        return cast(State, status)
+
+    def states(self, keys: Iterable[ImageKey] | None = None) -> dict[ImageKey, State]:
+        """The state of many images, from the last scan and our own writes."""
+        model = self.models.current()
+        drafted = self.predictions.done(model.id) if model else set()
+        states: dict[ImageKey, State] = {}
+        for key in self.images() if keys is None else keys:
+            path = self._labels.find_listed(key)
+            status = self._labels.facts(path).status if path else "none"
+            states[key] = "draft" if status == "none" and key in drafted else cast(State, status)
+        self._pictures.index.flush()
+        return states
+
+    def labelled_keys(self) -> list[ImageKey]:
+        """Included images that a person has worked on."""
+        states = self.states(self.included())
+        return [key for key, state in states.items() if state in ("edited", "confirmed")]
+
+    def confirmed_keys(self) -> list[ImageKey]:
+        """Included images whose labels count as complete."""
+        return [k for k, state in self.states(self.included()).items() if state == "confirmed"]
+
+    def training_map(self, key: ImageKey) -> LabelMap:
+        """The label map (h, w) to learn from: 0 background, void 255 (65535 in uint16).
+
+        Unlabelled pixels are background in a confirmed image, unless the project says
+        otherwise, and void in every other.
+        """
+        annotation = self.load(key)
+        shapes, values = annotation.shapes, self.classes.values
+        labels = rasterise.label_map(shapes, values, annotation.size)
+        if not annotation.is_confirmed or self._manifest.unlabelled == "ignore":
+            box = (0, 0, annotation.width, annotation.height)
+            covered = rasterise.draw_ids(shapes, [1] * len(shapes), box, "L")
+            labels[covered == 0] = rasterise.void_value(values.values())
+        return labels
+
+    # -- what is made from them
+
+    @cached_property
+    def models(self) -> ModelStore:
+        return ModelStore(self.root / "models", self.predictions.has_shown)
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        return Predictions(self.root / "predictions", self.prediction_stem, self.images)
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        return Reviews(self.root / "reviews", self.prediction_stem)
+
+    @cached_property
+    def splits(self) -> Splits:
+        return Splits(self.root / "splits.csv")
+
+    def ensure_splits(self) -> Splits:
+        """Draw a side for every confirmed image that has none."""
+        splits = self.splits
+        splits.reload()
+        new = [key for key in self.confirmed_keys() if splits.side(key) is None]
+        if new:
+            splits.assign(self._grouped(new, splits))
+            self._pictures.index.flush()
+        return splits
+
+    def disk_use(self) -> dict[str, int]:
+        """Bytes of each part of the folder that the program itself made."""
+        return {name: _bytes_below(self.root / name) for name in _PARTS}
+
+    def _grouped(self, keys: Sequence[ImageKey], splits: Splits) -> list[SplitItem]:
+        members = [
+            grouping.Member(key, group, self._pictures.fingerprint(key))
+            for key, group in splits.groups.items()
+            if key in self._pictures.listing.known and not self.problem(key)
+        ]
+        items = []
+        for key in (key for key in keys if not self.problem(key)):
+            hashed = self._pictures.fingerprint(key)
+            group = grouping.group_of(key, hashed, members)
+            members.append(grouping.Member(key, group, hashed))
+            path = self._labels.find_listed(key)
+            items.append(SplitItem(key, group, self._labels.facts(path).classes if path else ()))
+        return items
+
+    def _has_draft(self, key: ImageKey) -> bool:
+        model = self.models.current()
+        return model is not None and self.predictions.has(model.id, key)
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            remedy = "Close the other window, or open a copy."
+            raise UserError("The project is open read-only", path=self.root, remedy=remedy)
+
+
+def _first_root(root: Path, images_folder: Path | None) -> str:
+    if images_folder is not None:
+        return pictures.entry_for(root, images_folder)
+    if any(images.is_image(entry.name) for entry in os.scandir(root)):
+        return "."
+    (root / "images").mkdir(exist_ok=True)
+    return "images"
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            total += os.lstat(os.path.join(parent, name)).st_size
+    return total
