@@ -1,0 +1,256 @@
+"""What the window and its child processes say to each other: small messages as JSON.
+
+Requests go to a child, events come back. Arrays and weights never travel here; they are files in
+the project folder. Paths are strings, images are the project's image keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from segstudio.errors import UserError
+
+Role = Literal["predictor", "trainer", "files"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request or an event; its class name is its type on the wire."""
+
+
+# -- requests: the window to a child
+
+
+@dataclass(frozen=True, slots=True)
+class Probe(Message):
+    """Find the device and prove it by running a kernel; answered by Ready."""
+
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment(Message):
+    """Predict images; what this model has predicted already is skipped.
+
+    A request for one image overtakes a folder run between two images.
+    """
+
+    job: str
+    project: str
+    model: str
+    images: tuple[str, ...]
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Train(Message):
+    """Train a candidate from the model in force (or `start_from`, or from scratch: "")."""
+
+    job: str
+    project: str
+    architecture: str | None = None
+    minutes: float | None = None
+    start_from: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate(Message):
+    """Score a model's predictions against the labels; the table comes in Done."""
+
+    job: str
+    project: str
+    model: str
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt(Message):
+    """Take a model file of the user's own; `mapping` is its classes to the project's."""
+
+    job: str
+    project: str
+    file: str
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    architecture: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Export(Message):
+    """Write images in a foreign format and read them back; the report comes in Done."""
+
+    job: str
+    project: str
+    out: str
+    format: str
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Import(Message):
+    """Bring pictures and labels of a foreign format into the project."""
+
+    job: str
+    project: str
+    source: str
+    format: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Message):
+    """Stop a job; answered by Cancelled within two seconds."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Message):
+    """Let a training job wait."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Message):
+    """Let a paused job go on."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Message):
+    """End the child."""
+
+
+# -- events: a child to the window
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Message):
+    """The child can work. `reason` says why a GPU that exists is not used, or is empty."""
+
+    role: str
+    device: str = ""
+    device_name: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Message):
+    """How far a job is; `rate` in units per second, `seconds_left` None when unknown."""
+
+    job: str
+    done: int
+    total: int
+    rate: float = 0.0
+    seconds_left: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDone(Message):
+    """A prediction is on the disk."""
+
+    job: str
+    image: str
+    model: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailed(Message):
+    """One image could not be done; the job goes on."""
+
+    job: str
+    image: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loss(Message):
+    """The training loss, a mean over the last steps."""
+
+    job: str
+    step: int
+    seconds: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Validation(Message):
+    """Scores of the candidate on the validation images; IoU per class, None when absent."""
+
+    job: str
+    step: int
+    seconds: float
+    miou: float
+    per_class: Mapping[str, float | None] = field(default_factory=dict)
+    images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSaved(Message):
+    """A new numbered model, and whether it was put in force and why."""
+
+    job: str
+    model: str
+    promoted: bool
+    reason: str
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    worse: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Message):
+    """A job has ended well."""
+
+    job: str
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Message):
+    """A job has ended badly: what happened and what to do."""
+
+    job: str
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(Message):
+    """A job has stopped because it was asked to."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Log(Message):
+    """A sentence worth showing, of no job or of one."""
+
+    text: str
+    job: str = ""
+
+
+_TYPES: Mapping[str, type[Message]] = {kind.__name__: kind for kind in Message.__subclasses__()}
+
+
+def encode(message: Message) -> bytes:
+    """A message as UTF-8 JSON."""
+    return json.dumps({"type": type(message).__name__, **asdict(message)}).encode()  # type: ignore[call-overload, no-any-return]
+
+
+def decode(data: bytes) -> Message:
+    """A message from JSON; keys it does not know are left out. UserError when it is none."""
+    try:
+        raw = json.loads(data)
+        kind = _TYPES[raw.pop("type")]
+    except (ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"A message between processes cannot be read: {error}") from error
+    known = {f.name for f in fields(kind)}
+    facts = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
+    return kind(**facts)

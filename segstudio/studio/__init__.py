@@ -1,0 +1,1 @@
+"""The window, in PySide6. It knows no torch: learning happens in child processes."""

@@ -1,0 +1,1 @@
+"""The canvas: picture, overlay of ids, and the tool at work."""

@@ -1,0 +1,121 @@
+"""The viewport as pixels: picture and overlay, kept between frames and mended in parts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
+
+from segstudio.annotation.bitmap import Box
+from segstudio.annotation.idmap import IdMap
+from segstudio.studio.canvas.colouring import Look, Table, colour_ids
+from segstudio.studio.canvas.picture import Picture
+from segstudio.studio.canvas.view import View
+
+
+class Backing:
+    """One image of the viewport's size in device pixels."""
+
+    def __init__(self) -> None:
+        self.image = QImage()
+        self._ratio = 1.0
+
+    def resize(self, size: QSize, ratio: float) -> bool:
+        """Fit the viewport (logical size); returns whether everything must be drawn again."""
+        device = QSize(math.ceil(size.width() * ratio), math.ceil(size.height() * ratio))
+        if self.image.size() == device and self._ratio == ratio:
+            return False
+        self.image = QImage(device, QImage.Format.Format_RGB32)
+        self.image.setDevicePixelRatio(ratio)
+        self._ratio = ratio
+        return True
+
+    def whole(self) -> QRect:
+        return QRect(0, 0, self.image.width(), self.image.height())
+
+    def device_rect(self, box: Box, view: View) -> QRect:
+        """The device pixels that show image pixels of `box`, with their outlines."""
+        x0, y0 = view.to_screen(box[0], box[1])
+        x1, y1 = view.to_screen(box[2], box[3])
+        left, top = math.floor(x0 * self._ratio) - 2, math.floor(y0 * self._ratio) - 2
+        right, bottom = math.ceil(x1 * self._ratio) + 2, math.ceil(y1 * self._ratio) + 2
+        return QRect(left, top, right - left, bottom - top).intersected(self.whole())
+
+    def draw(
+        self,
+        part: QRect,
+        view: View,
+        ground: QColor,
+        picture: Picture | None,
+        overlay: tuple[IdMap, Table, Look] | None,
+    ) -> None:
+        """Draw `part` (device pixels) anew."""
+        if part.isEmpty():
+            return
+        painter = QPainter(self.image)
+        ratio = self._ratio
+        area = QRectF(part.x() / ratio, part.y() / ratio, part.width() / ratio, part.height() / ratio)
+        painter.setClipRect(area)
+        painter.fillRect(area, ground)
+        if picture is not None:
+            picture.draw(painter, view, area, ratio)
+        if overlay is not None:
+            self._draw_overlay(painter, part, view, *overlay)
+        painter.end()
+
+    def _draw_overlay(
+        self, painter: QPainter, part: QRect, view: View, idmap: IdMap, table: Table, look: Look
+    ) -> None:
+        across, left = _pixels(part.x(), part.width(), view.x, view.scale, self._ratio, idmap.width)
+        down, top = _pixels(part.y(), part.height(), view.y, view.scale, self._ratio, idmap.height)
+        if len(across) < 2 or len(down) < 2:
+            return
+        ids = idmap.sample(across, down)
+        # beyond the picture's last row and column there is nothing, and that makes an outline
+        if left + len(across) - 1 < part.x() + part.width():
+            ids[:, -1] = 0
+        if top + len(down) - 1 < part.y() + part.height():
+            ids[-1, :] = 0
+        if not ids.any():
+            return
+        pixels = np.ascontiguousarray(colour_ids(ids, table, look, (left, top)))
+        height, width = pixels.shape
+        shown = QImage(
+            pixels.data, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied
+        )
+        painter.save()
+        painter.scale(1 / self._ratio, 1 / self._ratio)
+        painter.drawImage(left, top, shown)
+        painter.restore()
+
+
+def _pixels(
+    start: int, count: int, offset: float, scale: float, ratio: float, limit: int
+) -> tuple[NDArray[np.intp], int]:
+    """The image pixel under each device pixel from `start` on and one more beyond the last.
+
+    Device pixels that show no image pixel are left out; also returns the first one left in.
+    """
+    device = np.arange(start, start + count + 1)
+    image = np.floor(((device + 0.5) / ratio - offset) / scale).astype(np.intp)
+    inside = np.flatnonzero((image >= 0) & (image < limit))
+    if not len(inside):
+        return np.zeros(0, dtype=np.intp), start
+    first, last = int(inside[0]), int(inside[-1])
+    chosen = image[first : last + 1]
+    if last < count:  # the picture ends here: repeat its last pixel as the neighbour beyond
+        chosen = np.append(chosen, chosen[-1])
+    return chosen, start + first
+
+
+def set_cursor_shape(name: str) -> Qt.CursorShape:
+    """The pointer for a tool's cursor name."""
+    return {
+        "arrow": Qt.CursorShape.ArrowCursor,
+        "cross": Qt.CursorShape.CrossCursor,
+        "move": Qt.CursorShape.SizeAllCursor,
+        "blank": Qt.CursorShape.BlankCursor,
+    }[name]

@@ -1,0 +1,347 @@
+"""The canvas widget: shows the open image and hands pointer events to the tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QKeyEvent,
+    QMouseEvent,
+    QNativeGestureEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QWidget
+
+from segstudio.annotation.document import Change
+from segstudio.annotation.idmap import IdMap
+from segstudio.studio.canvas.backing import Backing, set_cursor_shape
+from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table, make_table
+from segstudio.studio.canvas.marks import Outlines, draw_handles, draw_outline, draw_preview
+from segstudio.studio.canvas.picture import Picture
+from segstudio.studio.canvas.view import View, fit
+from segstudio.tools import TOOLS, Desk, Pointer, Tool
+
+_KEYS: Final = {
+    Qt.Key.Key_Return: "Enter",
+    Qt.Key.Key_Enter: "Enter",
+    Qt.Key.Key_Backspace: "Backspace",
+    Qt.Key.Key_Delete: "Delete",
+    Qt.Key.Key_Escape: "Escape",
+}
+_WHEEL_STEP: Final = 1.2
+
+
+class Canvas(QWidget):
+    """Picture, overlay and tool.
+
+    Wheel zooms, Space or the middle button pans, Ctrl+wheel sizes the brush; everything else
+    goes to the tool in hand.
+    """
+
+    pointer_moved = Signal(float, float)
+    view_changed = Signal()
+    brush_resized = Signal(float)
+    refused = Signal(str)
+    key_unused = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMinimumSize(QSize(200, 150))
+        self.setAccessibleName("canvas")
+        self.ground = QColor(40, 42, 46)
+        self.look = Look()
+        self.view = View()
+        self.overlay_hidden = False
+        self.read_only = False
+        self._desk: Desk | None = None
+        self._picture: Picture | None = None
+        self._colours: Mapping[str, Colour] = {}
+        self._table: Table | None = None
+        self._tool: Tool | None = None
+        self._tool_name = "select"
+        self._backing = Backing()
+        self._outlines = Outlines()
+        self._stale = True
+        self._space = False
+        self._pan_from: QPointF | None = None
+        self._pointer: QPointF | None = None
+        self._fitted = True
+
+    # -- what is shown
+
+    def show_image(
+        self, picture: Picture | None, desk: Desk | None, keep_view: bool = False
+    ) -> None:
+        """Show another image, or nothing."""
+        if self._desk is not None and self._on_change in self._desk.document.listeners:
+            self._desk.document.listeners.remove(self._on_change)
+        self._picture, self._desk = picture, desk
+        self._outlines = Outlines()
+        self._tool = None
+        if desk is not None:
+            desk.document.listeners.append(self._on_change)
+            self._tool = TOOLS[self._tool_name](desk)
+        if not keep_view:
+            self.fit()
+        self.recolour()
+        self._follow_cursor()
+
+    def use_tool(self, name: str) -> None:
+        """Take another tool in hand; what the old one had begun is dropped."""
+        if self._tool is not None:
+            self._tool.cancel()
+        self._tool_name = name
+        self._tool = None if self._desk is None else TOOLS[name](self._desk)
+        self._follow_cursor()
+        self.update()
+
+    @property
+    def tool(self) -> Tool | None:
+        return self._tool
+
+    @property
+    def tool_name(self) -> str:
+        return self._tool_name
+
+    @property
+    def idmap(self) -> IdMap | None:
+        return self._desk.idmap if self._desk is not None else None
+
+    def set_colours(self, colours: Mapping[str, Colour]) -> None:
+        self._colours = colours
+        self.recolour()
+
+    def set_look(self, look: Look) -> None:
+        self.look = look
+        self.recolour()
+
+    def hide_overlay(self, hidden: bool) -> None:
+        if hidden != self.overlay_hidden:
+            self.overlay_hidden = hidden
+            self.redraw()
+
+    def recolour(self) -> None:
+        """Colours, look or selection have changed: a new table, everything drawn anew."""
+        self._table = self._make_table()
+        self.redraw()
+
+    def redraw(self) -> None:
+        self._stale = True
+        self.update()
+
+    def _make_table(self) -> Table | None:
+        if self._desk is None:
+            return None
+        return make_table(self._desk.document, self._colours, self.look, self._desk.selection)
+
+    def _on_change(self, change: Change) -> None:
+        if change.splices:
+            self._table = self._make_table()
+        if change.dirty is not None and not self._stale:
+            self._draw_part(self._backing.device_rect(change.dirty, self.view))
+        self.update()
+
+    # -- the view
+
+    def set_view(self, view: View) -> None:
+        if self._picture is not None:
+            size = self._picture.width, self._picture.height
+            view = view.kept_in(size, (self.width(), self.height()))
+        if view != self.view:
+            self.view = view
+            self._fitted = False
+            self.redraw()
+            self.view_changed.emit()
+
+    def fit(self) -> None:
+        """The whole picture, centred."""
+        if self._picture is None:
+            return
+        size = self._picture.width, self._picture.height
+        self.view = fit(size, (self.width(), self.height()))
+        self._fitted = True
+        self.redraw()
+        self.view_changed.emit()
+
+    def zoom(self, factor: float, at: QPointF | None = None) -> None:
+        place = at or QPointF(self.width() / 2, self.height() / 2)
+        self.set_view(self.view.zoomed(factor, place.x(), place.y()))
+
+    def actual_size(self) -> None:
+        """One image pixel per device pixel."""
+        self.zoom(1 / self.devicePixelRatioF() / self.view.scale)
+
+    # -- painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._backing.resize(self.size(), self.devicePixelRatioF()) or self._stale:
+            self._draw_part(self._backing.whole())
+            self._stale = False
+        painter = QPainter(self)
+        painter.drawImage(QPoint(0, 0), self._backing.image)
+        if self._desk is not None:
+            self._draw_marks(painter, self._desk)
+        painter.end()
+
+    def _draw_part(self, part: QRect) -> None:
+        overlay = None
+        if self._desk is not None and self._table is not None and not self.overlay_hidden:
+            overlay = (self._desk.idmap, self._table, self.look)
+        self._backing.draw(part, self.view, self.ground, self._picture, overlay)
+
+    def _draw_marks(self, painter: QPainter, desk: Desk) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        if not self.overlay_hidden:
+            for _, shape in desk.selected()[:64]:
+                draw_outline(painter, self.view, self._outlines.of(shape), QColor(255, 255, 255))
+                if self._tool_name == "select":
+                    draw_handles(painter, self.view, shape, self._colour(shape.class_name))
+        if self._tool is not None:
+            colour = self._colour(desk.class_name)
+            draw_preview(painter, self.view, self._tool.preview(), colour)
+
+    def _colour(self, class_name: str) -> QColor:
+        return QColor(*self._colours.get(class_name, UNKNOWN))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        if self._fitted:
+            self.fit()
+        self.redraw()
+
+    # -- pointer
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        pan = event.button() == Qt.MouseButton.MiddleButton or (
+            self._space and event.button() == Qt.MouseButton.LeftButton
+        )
+        if pan:
+            self._pan_from = event.position()
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        elif event.button() == Qt.MouseButton.LeftButton and self._may_edit():
+            self._tell("press", event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._pointer = event.position()
+        if self._pan_from is not None:
+            step = event.position() - self._pan_from
+            self._pan_from = event.position()
+            self.set_view(self.view.moved(step.x(), step.y()))
+        else:
+            held = bool(event.buttons() & Qt.MouseButton.LeftButton) and not self.read_only
+            self._tell("drag" if held else "move", event)
+        self.pointer_moved.emit(*self.view.to_image(event.position().x(), event.position().y()))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._pan_from is not None and event.button() != Qt.MouseButton.RightButton:
+            self._pan_from = None
+            self._follow_cursor()
+        elif event.button() == Qt.MouseButton.LeftButton and not self.read_only:
+            self._tell("release", event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self._may_edit():
+            self._tell("double_click", event)
+
+    def _may_edit(self) -> bool:
+        """Whether the tool may work now; says why when it may not."""
+        reason = self._tool.refusal if self._tool is not None else ""
+        if self.read_only and self._tool_name != "select":
+            reason = "This project is open read-only."
+        if reason:
+            self.refused.emit(reason)
+        return not reason and not (self.read_only and self._tool_name != "select")
+
+    def _tell(self, what: str, event: QMouseEvent) -> None:
+        if self._tool is None:
+            return
+        x, y = self.view.to_image(event.position().x(), event.position().y())
+        keys = event.modifiers()
+        pointer = Pointer(
+            x,
+            y,
+            self.view.scale,
+            shift=bool(keys & Qt.KeyboardModifier.ShiftModifier),
+            ctrl=bool(keys & Qt.KeyboardModifier.ControlModifier),
+            alt=bool(keys & Qt.KeyboardModifier.AltModifier),
+        )
+        getattr(self._tool, what)(pointer)
+        self._follow_cursor()
+        self.update()
+
+    def _follow_cursor(self) -> None:
+        if self._pan_from is not None or self._space:
+            return
+        self.setCursor(set_cursor_shape(self._tool.cursor if self._tool is not None else "arrow"))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._pointer = None
+        self.pointer_moved.emit(-1.0, -1.0)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        steps = event.angleDelta().y() / 120
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier and self._desk is not None:
+            self.brush_resized.emit(self._desk.brush_radius * 1.15**steps)
+        elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.set_view(self.view.moved(event.angleDelta().y() / 2, 0))
+        else:
+            sideways = event.angleDelta().x() / 2
+            self.set_view(self.view.moved(sideways, 0))
+            self.zoom(_WHEEL_STEP**steps, event.position())
+        event.accept()
+
+    def event(self, event: QEvent) -> bool:
+        if (
+            isinstance(event, QNativeGestureEvent)
+            and event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture
+        ):
+            self.zoom(1 + event.value(), event.position())
+            return True
+        return super().event(event)
+
+    # -- keys
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab hides the overlay while it is held."""
+        return False
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = Qt.Key(event.key())
+        name = _KEYS.get(key)
+        if key == Qt.Key.Key_Space:
+            self._hold_space(True)
+        elif key == Qt.Key.Key_Tab:
+            self.hide_overlay(True)
+        elif name is not None:
+            used = self._tool is not None and not self.read_only and self._tool.key(name)
+            if not used:
+                self.key_unused.emit(name)
+            self.update()
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if event.isAutoRepeat():
+            return
+        if event.key() == Qt.Key.Key_Space:
+            self._hold_space(False)
+        elif event.key() == Qt.Key.Key_Tab:
+            self.hide_overlay(False)
+        else:
+            super().keyReleaseEvent(event)
+
+    def _hold_space(self, held: bool) -> None:
+        self._space = held
+        if held:
+            self.setCursor(Qt.CursorShape.OpenHandCursor)
+        else:
+            self._follow_cursor()

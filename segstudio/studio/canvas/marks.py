@@ -1,0 +1,138 @@
+"""What is drawn over the backing as vectors: hover, selection, handles, the tool's preview."""
+
+from __future__ import annotations
+
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
+
+from segstudio.annotation.geometry import trace
+from segstudio.annotation.shape import POINT_RADIUS, Shape
+from segstudio.studio.canvas.view import View
+from segstudio.tools.desk import Preview
+from segstudio.tools.select import handles
+
+_HANDLE = 7.0
+
+
+def pen(colour: QColor, width: float, dashed: bool = False) -> QPen:
+    """A pen of `width` screen pixels."""
+    result = QPen(colour, width)
+    if dashed:
+        result.setStyle(Qt.PenStyle.DashLine)
+    result.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    return result
+
+
+class Outlines:
+    """The outline of a shape as a path in image pixels; the last few masks are remembered."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Shape, QPainterPath]] = []
+
+    def of(self, shape: Shape) -> QPainterPath:
+        for known, path in self._kept:
+            if known is shape:
+                return path
+        path = _outline(shape)
+        self._kept = [*self._kept[-31:], (shape, path)]
+        return path
+
+
+def _outline(shape: Shape) -> QPainterPath:
+    path = QPainterPath()
+    points = shape.points
+    if shape.bitmap is not None:
+        x, y, mask = shape.bitmap.crop()
+        for ring in trace(mask) if mask.size else []:
+            path.addPolygon(_polygon(ring + (x + 0.5, y + 0.5)))
+            path.closeSubpath()
+    elif shape.kind == "circle" and len(points) >= 2:
+        radius = float(np.hypot(*(points[1] - points[0])))
+        path.addEllipse(QPointF(*points[0].tolist()), radius, radius)
+    elif shape.kind in ("point", "points"):
+        for place in points.tolist():
+            path.addEllipse(QPointF(*place), POINT_RADIUS, POINT_RADIUS)
+    elif len(points):
+        ring = handles(shape)
+        path.addPolygon(_polygon(ring))
+        if shape.kind not in ("line", "linestrip"):
+            path.closeSubpath()
+    return path
+
+
+def _polygon(points: NDArray[np.float64]) -> QPolygonF:
+    return QPolygonF([QPointF(x, y) for x, y in points.tolist()])
+
+
+def draw_outline(painter: QPainter, view: View, path: QPainterPath, colour: QColor) -> None:
+    """An outline in image pixels, two screen pixels wide over a dark halo."""
+    painter.save()
+    painter.translate(view.x, view.y)
+    painter.scale(view.scale, view.scale)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for shade, width in ((QColor(0, 0, 0, 130), 3.5), (colour, 1.6)):
+        line = pen(shade, width)
+        line.setCosmetic(True)
+        painter.setPen(line)
+        painter.drawPath(path)
+    painter.restore()
+
+
+def draw_handles(painter: QPainter, view: View, shape: Shape, colour: QColor) -> None:
+    """Squares on the points a person can drag."""
+    points = handles(shape)
+    if len(points) > 400 and view.scale < 2:
+        return
+    painter.setPen(pen(QColor(20, 20, 20), 1.0))
+    painter.setBrush(colour)
+    half = _HANDLE / 2
+    for x, y in points.tolist():
+        sx, sy = view.to_screen(x, y)
+        painter.drawRect(QRectF(sx - half, sy - half, _HANDLE, _HANDLE))
+
+
+def draw_preview(painter: QPainter, view: View, preview: Preview, colour: QColor) -> None:
+    """The tool at work."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+    if len(preview.path):
+        _draw_path(painter, view, preview, colour)
+    if preview.band is not None:
+        x0, y0 = view.to_screen(*preview.band[:2])
+        x1, y1 = view.to_screen(*preview.band[2:])
+        painter.setPen(pen(QColor(255, 255, 255), 1.0, dashed=True))
+        painter.setBrush(QColor(90, 150, 255, 50))
+        painter.drawRect(QRectF(QPointF(x0, y0), QPointF(x1, y1)).normalized())
+    if preview.brush is not None:
+        x, y, radius = preview.brush
+        centre = QPointF(*view.to_screen(x, y))
+        size = max(radius * view.scale, 1.5)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for shade, width in ((QColor(0, 0, 0, 160), 3.0), (colour, 1.5)):
+            painter.setPen(pen(shade, width))
+            painter.drawEllipse(centre, size, size)
+
+
+def _draw_path(painter: QPainter, view: View, preview: Preview, colour: QColor) -> None:
+    places = [QPointF(*view.to_screen(x, y)) for x, y in preview.path.tolist()]
+    fill = QColor(colour)
+    fill.setAlpha(60)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(fill)
+    painter.drawPolygon(places)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for shade, width in ((QColor(0, 0, 0, 140), 3.5), (colour, 1.8)):
+        painter.setPen(pen(shade, width))
+        (painter.drawPolygon if preview.closed else painter.drawPolyline)(places)
+    painter.setPen(pen(QColor(20, 20, 20), 1.0))
+    painter.setBrush(colour)
+    half = _HANDLE / 2
+    for number, place in enumerate(places):
+        first = number == 0 and preview.closing
+        size = half * 1.8 if first and preview.closed else half
+        painter.drawEllipse(place, size, size)
+
+
+__all__ = ["Outlines", "draw_handles", "draw_outline", "draw_preview", "pen"]

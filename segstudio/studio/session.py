@@ -1,0 +1,504 @@
+"""The open project and the open image: what panels show and actions change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from PySide6.QtCore import QObject, Signal
+
+from segstudio.annotation.document import Change, replace_shapes
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, Shape
+from segstudio.errors import UserError
+from segstudio.project import recent
+from segstudio.project.autosave import Saver
+from segstudio.project.classes import ClassTable, Colour
+from segstudio.project.lock import ProjectLock
+from segstudio.project.project import Project, State
+from segstudio.studio.canvas.picture import Picture
+from segstudio.studio.i18n import tr
+from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
+
+MAX_BRUSH: Final = 500.0
+
+
+class Session(QObject):
+    """One project, one open image, one writer; no widgets.
+
+    Signals tell what changed; whoever shows it asks the session for it.
+    """
+
+    project_changed = Signal()
+    images_changed = Signal()
+    states_changed = Signal(list)
+    classes_changed = Signal()
+    image_opening = Signal(str)
+    image_changed = Signal()
+    selection_changed = Signal()
+    document_changed = Signal(object)
+    desk_changed = Signal()
+    saving = Signal(str, str)
+    """"saving", "saved" or "failed", and why."""
+    message = Signal(str, str)
+    """A sentence and "info", "warn" or "bad"."""
+    _loaded = Signal(object)
+    _load_failed = Signal(str, str)
+    _in_window = Signal(object)
+
+    def __init__(self, parent: QObject | None = None, autosave: bool = True) -> None:
+        super().__init__(parent)
+        self.autosave = autosave
+        self.project: Project | None = None
+        self.image: OpenImage | None = None
+        self.class_name = ""
+        self.brush_radius = 8.0
+        self.locked_classes: frozenset[str] = frozenset()
+        self.hidden_classes: frozenset[str] = frozenset()
+        self.problems: dict[str, str] = {}
+        self._lock: ProjectLock | None = None
+        self._saver: Saver | None = None
+        self._wanted = ""
+        self._unsaved: dict[str, Any] = {}
+        self._states: dict[str, State] = {}
+        self._pictures: dict[str, Future[Picture]] = {}
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="load")
+        self._loaded.connect(self._install)
+        self._load_failed.connect(self._cannot_show)
+        self._in_window.connect(lambda task: task())
+
+    # -- project
+
+    def open_project(self, folder: Path, read_only: bool = False) -> None:
+        """Open a project, or a folder of pictures in place.
+
+        UserError when that is impossible; LockedError when another window has it.
+        """
+        lock = None
+        project = Project.open(folder, read_only=read_only)
+        if not read_only and Project.is_project(folder):
+            lock = _locked(folder)
+        self.close_project()
+        self.project, self._lock = project, lock
+        self._saver = Saver(project, on_saved=self._on_saved, on_failed=self._on_failed)
+        self._states = dict(project.states())
+        names = project.classes.names
+        self.class_name = names[0] if names else ""
+        recent.add(project.root)
+        self.project_changed.emit()
+        self.classes_changed.emit()
+        images = project.included()
+        if images:
+            undone = (key for key in images if self.state(key) != "confirmed")
+            self.go(next(undone, images[0]))
+
+    def close_project(self) -> bool:
+        """Save and close; False when something could not be saved (it stays open then)."""
+        self.leave_image()
+        if self._saver is not None:
+            self._flush_unsaved()
+            if not self._saver.flush(20.0):
+                return False
+            self._saver.close()
+        if self.project is not None:
+            self.project.close()
+        if self._lock is not None:
+            self._lock.release()
+        self.project = self._saver = self._lock = self.image = None
+        self._wanted, self.class_name = "", ""
+        self._states, self._pictures, self.problems = {}, {}, {}
+        self.locked_classes = self.hidden_classes = frozenset()
+        self.image_changed.emit()
+        self.project_changed.emit()
+        return True
+
+    def shut_down(self) -> bool:
+        """Close everything for good; False when work could not be saved."""
+        if self.project is not None and not self.close_project():
+            return False
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        return True
+
+    def ensure_written(self) -> None:
+        """Make a folder opened in place a project, and take its lock."""
+        if self.project is None:
+            return
+        self.project.ensure_written()
+        if self._lock is None and not self.project.read_only:
+            self._lock = _locked(self.project.root)
+
+    def rescan(self) -> None:
+        """Look for new pictures."""
+        if self.project is None:
+            return
+        came, went = self.project.rescan()
+        self._states = dict(self.project.states())
+        self.images_changed.emit()
+        self.message.emit(
+            tr("{came} new pictures, {gone} gone", came=len(came), gone=len(went)), "info"
+        )
+
+    def exclude(self, key: str, excluded: bool) -> None:
+        if self.project is not None:
+            self.project.exclude(key, excluded)
+            self.images_changed.emit()
+
+    # -- states
+
+    def state(self, key: str) -> State:
+        return self._states.get(key, "none")
+
+    def counts(self) -> tuple[int, int]:
+        """(confirmed, all) of the included images."""
+        keys = self.project.included() if self.project is not None else []
+        return sum(self.state(key) == "confirmed" for key in keys), len(keys)
+
+    def refresh_states(self, keys: Iterable[str]) -> None:
+        """Look at the disk again for these images."""
+        if self.project is None:
+            return
+        fresh = {key: self.project.state(key) for key in keys}
+        self._states.update(fresh)
+        self.states_changed.emit(list(fresh))
+
+    def refresh_all_states(self) -> None:
+        if self.project is not None:
+            self._states.update(self.project.states())
+            self.states_changed.emit(list(self._states))
+
+    # -- images
+
+    def go(self, key: str) -> None:
+        """Open an image; the canvas keeps the old one until the new one is there."""
+        project = self.project
+        if project is None or (self.image is not None and self.image.key == key):
+            return
+        self.leave_image()
+        self._wanted = key
+        self.image_opening.emit(key)
+        future = self._pool.submit(self._load, project, key, self._picture_of(project, key))
+        future.add_done_callback(lambda done: self._report(key, done))
+
+    def step(self, by: int) -> None:
+        """Open the next or previous image of the list."""
+        keys = self.project.included() if self.project is not None else []
+        now = self._wanted or (self.image.key if self.image is not None else "")
+        if keys:
+            place = keys.index(now) + by if now in keys else 0
+            if 0 <= place < len(keys):
+                self.go(keys[place])
+
+    def leave_image(self) -> None:
+        """Put what is open into the writer's hands."""
+        if self.image is None:
+            return
+        self.image.document.commit()
+        self._keep_review(self.image)
+        if not self.autosave:
+            self._flush_unsaved()
+
+    def _picture_of(self, project: Project, key: str) -> Future[Picture]:
+        """The decoded picture, which may be on its way already; the newest four are kept."""
+        known = self._pictures.pop(key, None)
+        future = known or self._pool.submit(lambda: Picture(project.read_image(key)))
+        self._pictures[key] = future
+        while len(self._pictures) > 4:
+            self._pictures.pop(next(iter(self._pictures)))
+        return future
+
+    def _prefetch(self, key: str) -> None:
+        keys = self.project.included() if self.project is not None else []
+        if self.project is not None and key in keys and keys.index(key) + 1 < len(keys):
+            following = keys[keys.index(key) + 1]
+            if following not in self.problems:
+                self._picture_of(self.project, following)
+
+    def _load(self, project: Project, key: str, picture: Future[Picture]) -> Loaded:
+        """On a loader thread."""
+        if self._saver is not None and key in self._saver.dirty:
+            self._saver.flush(20.0)
+        shown = picture.result()
+        file = project.load_label_file(key)
+        annotation = file.annotation if file is not None else project.load(key)
+        size = (annotation.width, annotation.height)
+        if size != (shown.width, shown.height):
+            text = f"The label file is for {size[0]}x{size[1]} pixels, the picture has "
+            raise UserError(f"{text}{shown.width}x{shown.height}", path=project.label_file(key))
+        drafts = load_drafts(project, key, annotation, self._model_to_show(project, key))
+        if drafts.shapes and not project.read_only:
+            project.predictions.mark_shown(drafts.model, key)
+        return Loaded(key, shown, annotation, drafts, file.repairs if file is not None else ())
+
+    @staticmethod
+    def _model_to_show(project: Project, key: str) -> str:
+        """What a person has begun to review stays; else the model in force."""
+        review = project.reviews.load(key)
+        if review is not None and review.shown and project.predictions.has(review.shown, key):
+            return review.shown
+        current = project.models.current()
+        return current.id if current is not None else ""
+
+    def _report(self, key: str, done: Future[Loaded]) -> None:
+        """On a loader thread: hand the result to the window's thread."""
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            self._loaded.emit(done.result())
+        else:
+            self._load_failed.emit(key, str(error))
+
+    def _install(self, loaded: Loaded) -> None:
+        if self.project is None or loaded.key != self._wanted:
+            return
+        past = self.project.reviews.load(loaded.key)
+        self.image = image = OpenImage.of(loaded, past)
+        desk = image.desk
+        desk.class_name, desk.brush_radius = self.class_name, self.brush_radius
+        desk.locked_classes = self.locked_classes
+        desk.idmap.hide(self.hidden_classes)
+        desk.on_select = self.selection_changed.emit
+        image.document.listeners.append(self._on_change)
+        self.problems.pop(loaded.key, None)
+        self.image_changed.emit()
+        if image.repairs:
+            more = tr("Mended while reading: {what}", what="; ".join(image.repairs[:3]))
+            self.message.emit(more, "warn")
+        self._prefetch(loaded.key)
+
+    def _cannot_show(self, key: str, why: str) -> None:
+        self._pictures.pop(key, None)
+        self.problems[key] = why
+        self.states_changed.emit([key])
+        if key == self._wanted:
+            self.image = None
+            self.image_changed.emit()
+            self.message.emit(why, "bad")
+
+    # -- saving
+
+    def _on_change(self, change: Change) -> None:
+        self.document_changed.emit(change)
+        image = self.image
+        if image is not None and not image.document.is_live:
+            self._save_soon(image)
+
+    def _save_soon(self, image: OpenImage) -> None:
+        if self.project is None or self.project.read_only:
+            return
+        if self._states.get(image.key) in ("none", "draft", None):
+            self._states[image.key] = "edited"
+            self.states_changed.emit([image.key])
+        self._unsaved[image.key] = image.annotation()
+        self.saving.emit("saving", "")
+        if self.autosave:
+            self._flush_unsaved()
+
+    def _flush_unsaved(self) -> None:
+        try:
+            self.ensure_written()
+        except UserError as error:
+            self.saving.emit("failed", str(error))
+        if self._saver is not None:
+            for key, annotation in self._unsaved.items():
+                self._saver.put(key, annotation)
+            self._unsaved.clear()
+
+    def save_now(self) -> bool:
+        """Write everything; False when that failed."""
+        self._flush_unsaved()
+        return self._saver is None or self._saver.flush(20.0)
+
+    def _on_saved(self, key: str) -> None:
+        """On the writer's thread."""
+        self._in_window.emit(lambda: self._after_save(key))
+
+    def _after_save(self, key: str) -> None:
+        self.saving.emit("saved", "")
+        self.refresh_states([key])
+
+    def _on_failed(self, key: str, error: Exception) -> None:
+        """On the writer's thread."""
+        self._in_window.emit(lambda: self.saving.emit("failed", f"{key}: {error}"))
+
+    def _keep_review(self, image: OpenImage) -> None:
+        if self.project is None or self.project.read_only or not image.drafts.model:
+            return
+        review = image.review()
+        if review.accepted or review.rejected:
+            self._try(lambda project: project.reviews.save(image.key, review))
+
+    def _try(self, action: Callable[[Project], None]) -> bool:
+        """Do something with the project; what goes wrong is said in the window."""
+        if self.project is None:
+            return False
+        try:
+            action(self.project)
+        except (UserError, OSError) as error:
+            self.message.emit(str(error), "bad")
+            return False
+        return True
+
+    # -- drafts and confirming
+
+    def accept(self, drafts: Sequence[Shape], name: str) -> None:
+        """Make drafts shapes, as one step."""
+        if self.image is not None and drafts and not self._is_read_only():
+            document = self.image.document
+            document.apply(self.image.accept_edit(drafts, name))
+            came = document.ids()[0] if len(drafts) == 1 and len(document.shapes) else 0
+            self.image.desk.select([came] if came else [])
+
+    def reject(self, drafts: Sequence[Shape], name: str) -> None:
+        """Drop drafts, as one step."""
+        if self.image is not None and drafts and not self._is_read_only():
+            self.image.document.apply(self.image.reject_edit(drafts, name))
+            self.image.desk.select([])
+
+    def confirm_and_next(self) -> None:
+        """The image is done: pending drafts are accepted, and the next undone one opens."""
+        image, project = self.image, self.project
+        if image is None or project is None or self._is_read_only():
+            return
+        if image.document.drafts:
+            self.accept(list(image.document.drafts), tr("Confirm"))
+        self.set_confirmed(True)
+        keys = project.included()
+        if image.key not in keys:
+            return
+        place = keys.index(image.key)
+        for key in (*keys[place + 1 :], *keys[:place]):
+            if self.state(key) != "confirmed" and key not in self.problems:
+                self.go(key)
+                return
+        self.message.emit(tr("Every image is confirmed."), "info")
+
+    def set_confirmed(self, confirmed: bool) -> None:
+        """Mark the open image as done, or as not done."""
+        image = self.image
+        if image is None or self._is_read_only():
+            return
+        image.confirmed = confirmed
+        self._save_soon(image)
+        self._states[image.key] = "confirmed" if confirmed else "edited"
+        self.states_changed.emit([image.key])
+        self._keep_review(image)
+
+    def show_newest_drafts(self, only_if_untouched: bool = False) -> None:
+        """Show what the model in force predicts for the open image."""
+        image, project = self.image, self.project
+        if image is None or project is None or image.confirmed:
+            return
+        if only_if_untouched and image.drafts.model:
+            return
+        current = project.models.current()
+        if current is None:
+            return
+        self._keep_review(image)
+        drafts = load_drafts(project, image.key, image.annotation(), current.id)
+        if drafts.shapes and not project.read_only:
+            self._try(lambda p: p.predictions.mark_shown(current.id, image.key))
+        image.show_drafts(drafts)
+
+    def drafts_of(self, numbers: Iterable[int]) -> list[Shape]:
+        """The drafts among shapes given by number."""
+        if self.image is None:
+            return []
+        document = self.image.document
+        pairs = zip(document.ids("drafts"), document.drafts, strict=True)
+        wanted = set(numbers)
+        return [shape for number, shape in pairs if number in wanted]
+
+    def _is_read_only(self) -> bool:
+        if self.project is not None and self.project.read_only:
+            self.message.emit(tr("This project is open read-only."), "warn")
+            return True
+        return False
+
+    # -- classes and choices
+
+    @property
+    def classes(self) -> ClassTable:
+        return self.project.classes if self.project is not None else ClassTable()
+
+    def set_classes(self, table: ClassTable) -> bool:
+        """Change the classes and write them; whether that worked."""
+        if self.project is None or self._is_read_only():
+            return False
+        if not self._try(lambda project: project.set_classes(table)):
+            return False
+        self._try(lambda _: self.ensure_written())
+        if self.class_name not in (*table.names, IGNORE_CLASS, BACKGROUND_CLASS):
+            self.choose_class(table.names[0] if len(table) else "")
+        self.classes_changed.emit()
+        return True
+
+    def add_class(self, name: str, colour: Colour | None = None) -> None:
+        """A new class, which becomes the current one."""
+        name = name.strip()
+        if name and self.set_classes(self.classes.with_class(name, colour)):
+            self.choose_class(name)
+
+    def choose_class(self, name: str) -> None:
+        """The class that tools draw from now on."""
+        self.class_name = name
+        if self.image is not None:
+            self.image.desk.class_name = name
+        self.desk_changed.emit()
+
+    def set_brush_radius(self, radius: float) -> None:
+        self.brush_radius = min(max(radius, 0.5), MAX_BRUSH)
+        if self.image is not None:
+            self.image.desk.brush_radius = self.brush_radius
+        self.desk_changed.emit()
+
+    def lock_class(self, name: str, locked: bool) -> None:
+        self.locked_classes = _with(self.locked_classes, name, locked)
+        if self.image is not None:
+            self.image.desk.locked_classes = self.locked_classes
+        self.classes_changed.emit()
+
+    def hide_class(self, name: str, hidden: bool) -> None:
+        self.hidden_classes = _with(self.hidden_classes, name, hidden)
+        if self.image is not None:
+            self.image.desk.idmap.hide(self.hidden_classes)
+        self.classes_changed.emit()
+
+    def reclass_selection(self, name: str) -> None:
+        """Give the selected shapes another class, as one step."""
+        if self.image is None or self._is_read_only():
+            return
+        desk = self.image.desk
+        changed: dict[int, Shape | None] = {
+            n: s.with_class(name) for n, s in desk.selected() if n in desk.document.ids()
+        }
+        if changed:
+            desk.document.apply(replace_shapes(tr("Change class"), desk.document, changed))
+
+
+class LockedError(UserError):
+    """Another window has the project."""
+
+
+def _locked(folder: Path) -> ProjectLock:
+    lock = ProjectLock(folder)
+    try:
+        if lock.acquire():
+            return lock
+    except OSError as error:
+        raise LockedError(
+            tr("The project's folder cannot be written"), path=folder, remedy=str(error)
+        ) from error
+    raise LockedError(
+        tr("Another window has this project open"),
+        path=folder,
+        remedy=tr("Held by {who}.", who=lock.holder() or "?"),
+    )
+
+
+def _with(names: frozenset[str], name: str, inside: bool) -> frozenset[str]:
+    return names | {name} if inside else names - {name}
+
+
+__all__ = ["Drafts", "LockedError", "Session"]

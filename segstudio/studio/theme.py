@@ -1,0 +1,204 @@
+"""Light and dark: one palette and one small style sheet each, and icons that follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import QApplication
+
+from segstudio.data import data_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """The colours of one look, as #rrggbb."""
+
+    name: str
+    window: str
+    panel: str
+    field: str
+    line: str
+    text: str
+    faint: str
+    accent: str
+    on_accent: str
+    hover: str
+    canvas: str
+    good: str
+    warn: str
+    bad: str
+
+
+DARK: Final = Theme(
+    name="dark",
+    window="#22252a",
+    panel="#2a2e34",
+    field="#1c1f23",
+    line="#3a3f47",
+    text="#e6e8eb",
+    faint="#9aa2ad",
+    accent="#4c9be8",
+    on_accent="#ffffff",
+    hover="#353b43",
+    canvas="#17191c",
+    good="#4fb477",
+    warn="#e0a33c",
+    bad="#e5645f",
+)
+LIGHT: Final = Theme(
+    name="light",
+    window="#f3f4f6",
+    panel="#fbfbfc",
+    field="#ffffff",
+    line="#d5d9df",
+    text="#1d232b",
+    faint="#626b78",
+    accent="#1f6fc4",
+    on_accent="#ffffff",
+    hover="#e6eaf0",
+    canvas="#d9dce1",
+    good="#2b8a52",
+    warn="#a86a00",
+    bad="#c03530",
+)
+_current = DARK
+
+
+def current() -> Theme:
+    return _current
+
+
+def apply(app: QApplication, choice: str) -> Theme:
+    """Dress the program; `choice` is "light", "dark" or "system"."""
+    global _current  # noqa: PLW0603  # a program has one look at a time
+    _current = {"light": LIGHT, "dark": DARK}.get(choice) or _of_system()
+    icon.cache_clear()
+    app.setStyle("Fusion")
+    app.setPalette(_palette(_current))
+    app.setStyleSheet(_style(_current))
+    return _current
+
+
+def _of_system() -> Theme:
+    scheme = QGuiApplication.styleHints().colorScheme()
+    return LIGHT if scheme == Qt.ColorScheme.Light else DARK
+
+
+def _palette(theme: Theme) -> QPalette:
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for which, colour in {
+        role.Window: theme.window,
+        role.WindowText: theme.text,
+        role.Base: theme.field,
+        role.AlternateBase: theme.panel,
+        role.Text: theme.text,
+        role.Button: theme.panel,
+        role.ButtonText: theme.text,
+        role.Highlight: theme.accent,
+        role.HighlightedText: theme.on_accent,
+        role.ToolTipBase: theme.panel,
+        role.ToolTipText: theme.text,
+        role.PlaceholderText: theme.faint,
+        role.Link: theme.accent,
+        role.Mid: theme.line,
+    }.items():
+        palette.setColor(which, QColor(colour))
+    for which in (role.Text, role.WindowText, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.faint))
+    return palette
+
+
+def _style(t: Theme) -> str:
+    return f"""
+    QWidget {{ font-size: 13px; }}
+    QToolTip {{ color: {t.text}; background: {t.panel}; border: 1px solid {t.line}; padding: 4px; }}
+    QMenuBar {{ background: {t.window}; border-bottom: 1px solid {t.line}; }}
+    QMenuBar::item:selected, QMenu::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
+    QMenu {{ background: {t.panel}; border: 1px solid {t.line}; padding: 4px; }}
+    QMenu::item {{ padding: 5px 28px 5px 20px; border-radius: 4px; }}
+    QMenu::item:disabled {{ color: {t.faint}; }}
+    QMenu::separator {{ height: 1px; background: {t.line}; margin: 4px 8px; }}
+    QFrame#top, QFrame#bottom {{ background: {t.panel}; }}
+    QFrame#top {{ border-bottom: 1px solid {t.line}; }}
+    QFrame#bottom {{ border-top: 1px solid {t.line}; }}
+    QFrame#tools {{ background: {t.panel}; border-right: 1px solid {t.line}; }}
+    QWidget#panel {{ background: {t.panel}; }}
+    QLabel#heading {{ color: {t.faint}; font-weight: 600; font-size: 11px; }}
+    QLabel#faint {{ color: {t.faint}; }}
+    QLabel#title {{ font-size: 26px; font-weight: 600; }}
+    QLabel#project {{ font-weight: 600; }}
+    QLabel#warn {{ color: {t.warn}; }}
+    QLabel#bad {{ color: {t.bad}; }}
+    QPushButton, QToolButton {{ border: 1px solid {t.line}; border-radius: 6px; padding: 5px 12px;
+        background: {t.panel}; color: {t.text}; }}
+    QPushButton:hover, QToolButton:hover {{ background: {t.hover}; }}
+    QPushButton:disabled, QToolButton:disabled {{ color: {t.faint}; }}
+    QPushButton:default, QPushButton#primary {{ background: {t.accent}; color: {t.on_accent};
+        border-color: {t.accent}; }}
+    QPushButton#primary:disabled {{ background: {t.hover}; color: {t.faint}; border-color: {t.line}; }}
+    QPushButton:focus, QToolButton:focus {{ border-color: {t.accent}; }}
+    QToolButton#flat {{ border: none; background: transparent; padding: 3px; }}
+    QToolButton#flat:hover {{ background: {t.hover}; }}
+    QToolButton#tool {{ border: 1px solid transparent; background: transparent; padding: 6px; }}
+    QToolButton#tool:hover {{ background: {t.hover}; }}
+    QToolButton#tool:checked {{ background: {t.accent}; border-color: {t.accent}; }}
+    QPushButton#card {{ text-align: left; padding: 14px 16px; border-radius: 8px; }}
+    QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {{ border: 1px solid {t.line};
+        border-radius: 6px; padding: 4px 6px; background: {t.field}; color: {t.text}; }}
+    QLineEdit:focus, QSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
+    QListView, QTableView, QTreeView {{ border: none; background: {t.panel}; outline: none; }}
+    QListView::item:hover, QTableView::item:hover {{ background: {t.hover}; }}
+    QHeaderView::section {{ background: {t.panel}; color: {t.faint}; border: none; padding: 3px 6px; }}
+    QTabWidget::pane {{ border: none; border-top: 1px solid {t.line}; }}
+    QTabBar::tab {{ padding: 6px 12px; color: {t.faint}; border-bottom: 2px solid transparent; }}
+    QTabBar::tab:selected {{ color: {t.text}; border-bottom-color: {t.accent}; }}
+    QSplitter::handle {{ background: {t.line}; }}
+    QSplitter::handle:horizontal {{ width: 1px; }}
+    QSplitter::handle:vertical {{ height: 1px; }}
+    QProgressBar {{ border: none; border-radius: 3px; background: {t.line}; height: 6px; }}
+    QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
+    QScrollBar:vertical {{ width: 10px; background: transparent; }}
+    QScrollBar::handle:vertical {{ background: {t.line}; border-radius: 4px; min-height: 24px; margin: 1px; }}
+    QScrollBar:horizontal {{ height: 10px; background: transparent; }}
+    QScrollBar::handle:horizontal {{ background: {t.line}; border-radius: 4px; min-width: 24px; margin: 1px; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+    """
+
+
+@lru_cache(maxsize=256)
+def icon(name: str, on_accent: bool = False) -> QIcon:
+    """The icon `resources/icons/<name>.svg` in the colours of the look."""
+    theme = _current
+    normal = theme.on_accent if on_accent else theme.text
+    result = QIcon()
+    result.addPixmap(_pixmap(name, normal), QIcon.Mode.Normal, QIcon.State.Off)
+    result.addPixmap(_pixmap(name, theme.on_accent), QIcon.Mode.Normal, QIcon.State.On)
+    faded = QColor(theme.faint)
+    faded.setAlpha(130)
+    result.addPixmap(_pixmap(name, faded.name(QColor.NameFormat.HexArgb)), QIcon.Mode.Disabled)
+    return result
+
+
+def _pixmap(name: str, colour: str) -> QPixmap:
+    svg = (data_folder() / "resources" / "icons" / f"{name}.svg").read_text(encoding="utf-8")
+    shade = QColor(colour)
+    svg = svg.replace('stroke="#000000"', f'stroke="{shade.name()}"')
+    size = QSize(48, 48)
+    pixmap = QPixmap(size)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setOpacity(shade.alphaF())
+    QSvgRenderer(QByteArray(svg.encode())).render(painter, QRectF(0, 0, 48, 48))
+    painter.end()
+    pixmap.setDevicePixelRatio(2.0)
+    return pixmap
+
+
+def app_icon() -> QIcon:
+    return QIcon(str(data_folder() / "resources" / "icons" / "segstudio.svg"))
