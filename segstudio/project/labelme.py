@@ -234,10 +234,10 @@ class _ShapeReader:
         if name == "rotation":
             self._mended(number, "was a rotation of X-AnyLabeling; read as oriented_rectangle")
             return "oriented_rectangle"
-        if name not in _KINDS:
+        kind = _KINDS.get(name) if isinstance(name, str) else None
+        if kind is None:
             self._mended(number, f"is of unknown type {name!r}; kept as it is")
-            return None
-        return _KINDS[name]
+        return kind
 
     def _corners(
         self, kind: Kind, points: NDArray[np.float64], number: int
