@@ -28,6 +28,7 @@ RGB = NDArray[np.uint8]
 _TIFF: Final = (".tif", ".tiff")
 _DEEP_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _LOW, _HIGH = 0.1, 99.9
+_BITS_PER_SAMPLE: Final = 258
 _FAILURES: Final = (OSError, ValueError, SyntaxError, struct.error, EOFError, KeyError, TypeError)
 
 # Pictures of hundreds of megapixels are this program's daily work, not an attack.
@@ -177,9 +178,17 @@ def _orientation(image: Image.Image) -> int:
 def _read_tiff(path: Path) -> RGB:
     try:
         with Image.open(path) as image:
-            return _turned(image)
+            if not _has_deep_channels(image):
+                return _turned(image)
     except _FAILURES:
-        return as_rgb(_first_page(path))
+        pass
+    return as_rgb(_first_page(path))
+
+
+def _has_deep_channels(image: Image.Image) -> bool:
+    """Whether a TIFF has several channels of more than 8 bits, which Pillow cuts to 8."""
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    return isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8
 
 
 def _first_page(path: Path) -> NDArray[Any]:

@@ -152,5 +152,5 @@ def _remove(file: Path) -> int:
 
 def _remove_empty(folder: Path) -> None:
     for parent, _, _ in os.walk(folder, topdown=False):
-        if not any(os.scandir(parent)):
+        if not os.listdir(parent):
             os.rmdir(parent)

@@ -337,7 +337,7 @@ class Project:
 def _first_root(root: Path, images_folder: Path | None) -> str:
     if images_folder is not None:
         return pictures.entry_for(root, images_folder)
-    if any(images.is_image(entry.name) for entry in os.scandir(root)):
+    if any(images.is_image(name) for name in os.listdir(root)):
         return "."
     (root / "images").mkdir(exist_ok=True)
     return "images"

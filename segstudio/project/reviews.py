@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,9 @@ class Reviews:
         return self.path(key).exists()
 
 
-def _from_json(raw: Mapping[str, Any]) -> Review:
+def _from_json(raw: Any) -> Review:
+    if not isinstance(raw, dict):
+        raise TypeError("a review is an object")
     known = {f.name: raw[f.name] for f in fields(Review) if f.name in raw}
     for name in ("accepted", "rejected"):
         known[name] = tuple(known.get(name, ()))

@@ -1,0 +1,517 @@
+"""The project folder: opening, listing, states, labels, splits, models, predictions."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import picture
+
+from segstudio.annotation.document import Annotation
+from segstudio.annotation.shape import IGNORE_CLASS, Shape, as_points
+from segstudio.errors import UserError
+from segstudio.project import recent, settings
+from segstudio.project.classes import PALETTE, ClassTable, default_colour
+from segstudio.project.manifest import Manifest, load, save
+from segstudio.project.models import ModelStore
+from segstudio.project.project import Project
+from segstudio.project.reviews import Review
+from segstudio.project.scan import natural_order, stem_of
+from segstudio.project.splits import SplitItem, Splits
+
+BOX = Shape("cat", "rectangle", as_points([[2, 2], [5, 5]]))
+
+
+def labelled(confirmed: bool = True, *shapes: Shape) -> Annotation:
+    return Annotation(20, 10, shapes or (BOX,), confirmed=confirmed)
+
+
+def labelme_file(path: Path, **changes: object) -> None:
+    shape = {"label": "dog", "points": [[1, 1], [9, 1], [5, 8]], "shape_type": "polygon"}
+    base = {"version": "5", "flags": {}, "shapes": [shape], "imagePath": "", "imageData": None}
+    path.write_text(json.dumps({**base, **changes}), encoding="utf-8")
+
+
+# -- opening and listing
+
+
+def test_create_and_open_again(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    with Project.create(root, name="Cats", classes=["cat", "dog"]) as project:
+        assert project.images() == ()
+        assert (root / "images").is_dir()
+    with Project.open(root) as project:
+        assert (project.name, project.classes.names) == ("Cats", ("cat", "dog"))
+    with pytest.raises(UserError, match="already"):
+        Project.create(root)
+
+
+def test_a_folder_opened_in_place_is_not_touched(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    labelme_file(tmp_path / "a.json", imagePath="a.png")
+    before = (tmp_path / "a.json").read_bytes()
+    with Project.open(tmp_path) as project:
+        assert project.images() == ("a.png",)
+        assert project.classes.names == ("dog",)
+        assert project.states() == {"a.png": "confirmed"}
+        project.load("a.png")
+        project.training_map("a.png")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "a.png"]
+    assert (tmp_path / "a.json").read_bytes() == before
+
+
+def test_the_first_change_makes_it_a_project(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    labelme_file(tmp_path / "a.json", imagePath="a.png")
+    with Project.open(tmp_path) as project:
+        project.save("a.png", project.load("a.png"))
+    with Project.open(tmp_path) as project:
+        assert project.manifest.image_roots == (".",)
+        assert project.classes.values == {"dog": 1}
+
+
+def test_listing_leaves_out_what_the_program_makes(tmp_path: Path) -> None:
+    for name in ("b/10.png", "b/2.PNG", "a.jpg", "notes.txt.png", "deep/er/x.webp"):
+        picture(tmp_path / name, **({"format": "PNG"} if name.endswith("PNG") else {}))
+    for name in ("predictions/7/a.png", "models/x.png", "exports/e/a.png", "reviews/a.png"):
+        picture(tmp_path / name)
+    for name in (".hidden/a.png", ".a.png", "labels/a.png"):
+        picture(tmp_path / name)
+    (tmp_path / "note.txt").touch()
+    with Project.open(tmp_path) as project:
+        assert project.images() == (
+            "a.jpg",
+            "b/2.PNG",
+            "b/10.png",
+            "deep/er/x.webp",
+            "notes.txt.png",
+        )
+
+
+def test_rescan_says_what_came_and_went(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    with Project.open(tmp_path) as project:
+        picture(tmp_path / "b.png")
+        (tmp_path / "a.png").unlink()
+        assert project.rescan() == (["b.png"], ["a.png"])
+        assert project.rescan() == ([], [])
+
+
+def test_twenty_thousand_pictures_list_at_once(tmp_path: Path) -> None:
+    for i in range(20_000):
+        (tmp_path / f"{i}.jpg").touch()
+    start = time.perf_counter()
+    with Project.open(tmp_path, collect=False) as project:
+        listed = time.perf_counter() - start
+        assert len(project.images()) == 20_000
+        assert project.images()[10] == "10.jpg"
+    assert listed < 3  # about 0.4 s on an idle machine
+
+
+def test_natural_order_and_stems() -> None:
+    names = ["10.png", "a2.png", "2.png", "a10.png", "1.png", "B1.png"]
+    assert sorted(names, key=natural_order) == [
+        "1.png", "2.png", "10.png", "a2.png", "a10.png", "B1.png"
+    ]  # fmt: skip
+    assert [stem_of(k) for k in ("a/b.c/d.png", "a.b/c", ".x", "d.tar.gz")] == [
+        "a/b.c/d", "a.b/c", ".x", "d.tar"
+    ]  # fmt: skip
+
+
+def test_an_unreadable_picture_is_listed_with_its_reason(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"nothing")
+    with Project.open(tmp_path) as project:
+        assert project.images() == ("a.png", "b.png")
+        assert project.problem("a.png") == ""
+        assert "cannot be read" in project.problem("b.png")
+        with pytest.raises(UserError, match=r"b\.png"):
+            project.load("b.png")
+
+
+def test_picture_folder_outside(tmp_path: Path) -> None:
+    picture(tmp_path / "photos" / "a.png")
+    with Project.create(tmp_path / "p", images=tmp_path / "photos") as project:
+        assert project.images() == ("photos/a.png",)
+        assert project.image_file("photos/a.png") == tmp_path / "photos" / "a.png"
+        project.save("photos/a.png", labelled())
+        assert (tmp_path / "photos" / "a.json").exists()
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    shutil.move(tmp_path / "p", moved / "p")
+    shutil.move(tmp_path / "photos", moved / "photos")
+    with Project.open(moved / "p") as project:
+        assert project.states() == {"photos/a.png": "confirmed"}
+    shutil.rmtree(moved / "photos")
+    with Project.open(moved / "p") as project:
+        assert project.images() == ()
+        assert project.missing_folders == (moved / "photos",)
+
+
+def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.png")
+    with Project.create(tmp_path) as project:
+        project.save("images/a.png", labelled())
+    index = tmp_path / ".segstudio" / "cache" / "index.sqlite"
+    with Project.open(tmp_path) as project:
+        assert project.image_size("images/a.png") == (20, 10)
+    assert index.exists()
+    index.write_bytes(b"nonsense" * 1000)
+    with Project.open(tmp_path) as project:
+        assert project.image_size("images/a.png") == (20, 10)
+        assert project.state("images/a.png") == "confirmed"
+
+
+def test_facts_count_only_while_the_file_is_the_same(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    with Project.open(tmp_path) as project:
+        assert project.image_size("a.png") == (20, 10)
+        picture(tmp_path / "a.png", 300, 7)
+        assert project.image_size("a.png") == (300, 7)
+        labelme_file(tmp_path / "a.json")
+        assert project.state("a.png") == "confirmed"
+        (tmp_path / "a.json").unlink()
+        assert project.state("a.png") == "none"
+
+
+def test_thumbnails_are_cached(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.png", 200, 100)
+    with Project.create(tmp_path) as project:
+        project.save("images/a.png", labelled())
+        first = project.thumbnail("images/a.png", 64)
+        assert first.shape == (32, 64, 3)
+        assert project.thumbnail("images/a.png", 64).shape == first.shape
+        assert list((tmp_path / ".segstudio").rglob("*.jpg"))
+
+
+# -- labels
+
+
+def test_save_keeps_what_belongs_to_the_file(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    labelme_file(
+        tmp_path / "a.json", imagePath=".\\a.png", imageData="QUJD", version="4.2", mine=[1]
+    )
+    with Project.open(tmp_path) as project:
+        project.save("a.png", labelled())
+        raw = json.loads((tmp_path / "a.json").read_bytes())
+        assert (raw["imageData"], raw["version"], raw["mine"]) == ("QUJD", "4.2", [1])
+        assert raw["imagePath"] == "a.png"
+        assert project.load("a.png").shapes == (BOX,)
+
+
+def test_a_file_we_cannot_read_is_never_overwritten(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "a.json").write_bytes(b'{"shapes": [')
+    with Project.open(tmp_path) as project:
+        assert project.state("a.png") == "edited"
+        with pytest.raises(UserError, match="damaged"):
+            project.load("a.png")
+        with pytest.raises(UserError, match="damaged"):
+            project.save("a.png", labelled())
+    assert (tmp_path / "a.json").read_bytes() == b'{"shapes": ['
+
+
+def test_an_undone_change_writes_the_old_numbers(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    points = [[1.23456789, 1], [9.1, 1], [5, 8.87654321]]
+    shape = {"label": "dog", "points": points, "shape_type": "polygon"}
+    labelme_file(tmp_path / "a.json", shapes=[shape])
+    with Project.open(tmp_path) as project:
+        opened = project.load("a.png")
+        project.save("a.png", labelled())
+        project.save("a.png", opened)
+    assert json.loads((tmp_path / "a.json").read_bytes())["shapes"][0]["points"] == points
+
+
+def test_two_pictures_of_one_stem(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "a.jpg")
+    labelme_file(tmp_path / "a.json", imagePath="a.jpg")
+    with Project.open(tmp_path) as project:
+        assert project.states() == {"a.jpg": "confirmed", "a.png": "none"}
+        assert project.label_file("a.png") == tmp_path / "a.png.json"
+        project.save("a.png", labelled())
+        assert project.label_file("a.jpg") == tmp_path / "a.json"
+        assert project.prediction_stem("a.png") == "a.png"
+        assert project.states() == {"a.jpg": "confirmed", "a.png": "confirmed"}
+        assert project.load("a.jpg").shapes[0].class_name == "dog"
+
+
+def test_json_named_by_the_full_name(tmp_path: Path) -> None:
+    picture(tmp_path / "x.png")
+    labelme_file(tmp_path / "x.png.json", imagePath="x.png")
+    with Project.open(tmp_path) as project:
+        assert project.label_file("x.png").name == "x.png.json"
+        assert project.states() == {"x.png": "confirmed"}
+        assert project.prediction_stem("x.png") == "x"
+
+
+def test_a_picture_only_inside_its_label_file(tmp_path: Path) -> None:
+    data = base64.b64encode(picture(tmp_path / "a.png").read_bytes()).decode()
+    (tmp_path / "a.png").unlink()
+    labelme_file(tmp_path / "a.json", imagePath="a.png", imageData=data)
+    (tmp_path / "other.json").write_text('{"images": []}')
+    with Project.open(tmp_path) as project:
+        assert project.images() == ("a.json",)
+        assert project.image_size("a.json") == (20, 10)
+        assert project.read_image("a.json").shape == (10, 20, 3)
+        project.save("a.json", labelled())
+        raw = json.loads((tmp_path / "a.json").read_bytes())
+        assert (raw["imageData"], raw["imagePath"]) == (data, "a.png")
+
+
+def test_mirrored_labels(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "deep" / "a.png")
+    with Project.create(tmp_path) as project:
+        facts = project.manifest
+        project.set_manifest(Manifest(facts.name, facts.classes, labels="mirrored"))
+        project.save("images/deep/a.png", labelled())
+        path = tmp_path / "labels" / "images" / "deep" / "a.json"
+        assert json.loads(path.read_bytes())["imagePath"] == "../../../images/deep/a.png"
+    with Project.open(tmp_path) as project:
+        assert project.states() == {"images/deep/a.png": "confirmed"}
+
+
+def test_states(tmp_path: Path) -> None:
+    for name in "abcd":
+        picture(tmp_path / f"{name}.png")
+    with Project.create(tmp_path, classes=["cat"]) as project:
+        project.save("a.png", labelled())
+        project.save("b.png", labelled(False))
+        project.save("d.png", Annotation(20, 10))
+        model = project.models.add("unet", _write_model)
+        project.models.promote(model.id)
+        empty = np.zeros((10, 20), np.uint8)
+        for key in ("a.png", "c.png"):
+            project.predictions.write(model.id, key, empty, empty)
+        expected = {"a.png": "confirmed", "b.png": "edited", "c.png": "draft", "d.png": "none"}
+        assert project.states() == expected
+        assert {key: project.state(key) for key in project.images()} == expected
+        assert project.confirmed_keys() == ["a.png"]
+        project.exclude("a.png")
+        assert project.confirmed_keys() == []
+        assert project.labelled_keys() == ["b.png"]
+
+
+def test_training_map(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    ignored = Shape(IGNORE_CLASS, "rectangle", as_points([[10, 0], [12, 9]]))
+    ground = Shape("_background_", "rectangle", as_points([[15, 0], [16, 9]]))
+    shapes = (BOX, ignored, ground)
+    with Project.create(tmp_path, classes=["dog", "cat"]) as project:
+        project.save("a.png", labelled(True, *shapes))
+        full = project.training_map("a.png")
+        assert (full[3, 3], full[0, 0], full[5, 11], full[5, 15]) == (2, 0, 255, 0)
+        project.save("a.png", labelled(False, *shapes))
+        partial = project.training_map("a.png")
+        assert (partial[3, 3], partial[0, 0], partial[5, 11], partial[5, 15]) == (2, 255, 255, 0)
+        project.save("a.png", labelled(True, *shapes))
+        facts = project.manifest
+        project.set_manifest(Manifest(facts.name, facts.classes, (".",), unlabelled="ignore"))
+        assert np.array_equal(project.training_map("a.png"), partial)
+
+
+# -- classes and manifest
+
+
+def test_class_numbers_are_never_used_again(tmp_path: Path) -> None:
+    table = ClassTable.of("a", "b", "c").without("c").without("a")
+    assert table.with_class("d").values == {"b": 2, "d": 4}
+    save(tmp_path, Manifest("x", ClassTable.of("a", "b").without("b")))
+    assert load(tmp_path).classes.with_class("c").values == {"a": 1, "c": 3}
+
+
+def test_class_table_changes() -> None:
+    table = ClassTable.of("a", "b")
+    assert table.renamed("a", "z").values == {"z": 1, "b": 2}
+    assert table.recoloured("b", (1, 2, 3))[1].colour == (1, 2, 3)
+    assert [c.key for c in table.with_key("b", "1")] == [None, "1"]
+    for wrong in (lambda: table.renamed("a", "b"), lambda: table.renamed("x", "y")):
+        with pytest.raises(UserError):
+            wrong()
+    assert len({default_colour(i) for i in range(1, 60)}) >= 55
+    assert len(set(PALETTE)) == len(PALETTE) >= 30
+
+
+def test_comments_and_unknown_keys_of_the_manifest_survive(tmp_path: Path) -> None:
+    save(tmp_path, Manifest("x", ClassTable.of("a", "b")))
+    path = tmp_path / "segstudio.toml"
+    text = path.read_text().replace('name = "a"', 'name = "a" # the first\nnote = "mine"')
+    path.write_text("# hello\nteam = 3\n" + text)
+    save(tmp_path, Manifest("y", load(tmp_path).classes.renamed("b", "z"), recipe={"lr": 0.1}))
+    text = path.read_text()
+    assert all(part in text for part in ("# hello", "team = 3", "# the first", 'note = "mine"'))
+    assert load(tmp_path).recipe == {"lr": 0.1}
+    assert load(tmp_path).classes.names == ("a", "z")
+
+
+@pytest.mark.parametrize(
+    "text", ["name = ", "format = 99", 'labels = "nowhere"', "[[classes]]\nid = 'x'", "images = 3"]
+)
+def test_a_bad_manifest_is_said_to_be_bad(tmp_path: Path, text: str) -> None:
+    (tmp_path / "segstudio.toml").write_text(text)
+    with pytest.raises(UserError, match=r"segstudio\.toml"):
+        Project.open(tmp_path)
+
+
+# -- splits
+
+
+def test_split_is_sticky_and_about_five_to_one(tmp_path: Path) -> None:
+    splits = Splits(tmp_path / "splits.csv")
+    for i in range(60):
+        splits.assign([SplitItem(f"{i}.png", f"{i}", ("a",))])
+    assert splits.side("0.png") == "val"
+    assert splits.side("1.png") == "train"
+    assert 9 <= len(splits.keys("val")) <= 11
+    before = {f"{i}.png": splits.side(f"{i}.png") for i in range(60)}
+    again = Splits(tmp_path / "splits.csv")
+    again.assign([SplitItem(f"{i}.png", "other") for i in range(60)])
+    assert {key: again.side(key) for key in before} == before
+
+
+def test_groups_stay_together_and_rare_classes_reach_validation(tmp_path: Path) -> None:
+    splits = Splits(tmp_path / "splits.csv")
+    items = [SplitItem(f"{i}", f"g{i // 4}", ("rare",) if i % 8 > 5 else ("a",)) for i in range(80)]
+    splits.assign(items)
+    for group in range(2, 20):
+        assert len({splits.side(str(i)) for i in range(group * 4, group * 4 + 4)}) == 1
+    assert any(splits.side(item.key) == "val" for item in items if item.classes == ("rare",))
+
+
+def test_one_video_does_not_starve_training(tmp_path: Path) -> None:
+    splits = Splits(tmp_path / "splits.csv")
+    splits.assign([SplitItem(str(i), "one") for i in range(12)])
+    assert splits.keys("train")
+    assert splits.keys("val")
+
+
+def test_near_duplicates_share_a_side(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    from PIL import Image
+
+    for i in range(6):
+        pixels = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+        Image.fromarray(pixels).save(tmp_path / f"x{i}.png")
+        Image.fromarray(np.clip(pixels.astype(int) + 3, 0, 255).astype(np.uint8)).save(
+            tmp_path / f"y{i}.png"
+        )
+    with Project.create(tmp_path, classes=["cat"]) as project:
+        for key in project.images():
+            project.save(key, Annotation(72, 64, (BOX,), confirmed=True))
+        splits = project.ensure_splits()
+        groups = splits.groups
+        assert all(groups[f"x{i}.png"] == groups[f"y{i}.png"] for i in range(6))
+        assert len(set(groups.values())) == 6
+
+
+# -- models and predictions
+
+
+def _write_model(folder: Path) -> None:
+    (folder / "weights.safetensors").write_bytes(b"w")
+    (folder / "model.toml").write_text('architecture = "unet"\nclasses = ["cat"]\nparameters = 5\n')
+
+
+def test_models_are_numbered_promoted_and_rolled_back(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+    assert (store.all(), store.current(), store.roll_back()) == ([], None, None)
+    ids = [store.add("unet", _write_model).id for _ in range(3)]
+    assert ids == ["000001-unet", "000002-unet", "000003-unet"]
+    for model_id in (ids[0], ids[2], ids[1]):
+        store.promote(model_id)
+    assert [_id(store.roll_back()), _id(store.roll_back()), store.roll_back()] == [
+        ids[2],
+        ids[0],
+        None,
+    ]
+    assert _id(store.current()) == ids[0]
+    assert (store.get("2").id, store.get("2").classes, store.get("2").parameters) == (
+        ids[1], ("cat",), 5
+    )  # fmt: skip
+    with pytest.raises(UserError, match="000003-unet"):
+        store.get("9")
+
+
+def _id(model: object) -> str | None:
+    return getattr(model, "id", None)
+
+
+def test_a_model_that_fails_while_written_leaves_nothing(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        _write_model(folder)
+        raise KeyboardInterrupt
+
+    store = ModelStore(tmp_path / "models")
+    with pytest.raises(KeyboardInterrupt):
+        store.add("unet", fail)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_prune_spares_what_matters_and_numbers_go_on(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models", has_shown=lambda name: name.startswith("000003"))
+    ids = [store.add("unet", _write_model).id for _ in range(9)]
+    store.promote(ids[0])
+    store.promote(ids[1])
+    store.pin(ids[4], True)
+    assert store.get("5").pinned
+    assert store.prune(keep=2) == [ids[3], ids[5], ids[6]]
+    shutil.rmtree(tmp_path / "models" / ids[8])
+    assert store.add("unet", _write_model).number == 10
+
+
+def test_predictions(tmp_path: Path) -> None:
+    for name in ("a", "b", "11", "1"):
+        picture(tmp_path / f"{name}.png")
+    with Project.create(tmp_path) as project:
+        store = project.predictions
+        labels = np.arange(200, dtype=np.uint16).reshape(10, 20) * 300
+        margin = np.full((10, 20), 7, np.uint8)
+        for key in ("a.png", "11.png"):
+            store.write("m1", key, labels, margin)
+        read = store.read("m1", "a.png")
+        assert read is not None
+        assert read[0].dtype == np.uint16
+        assert np.array_equal(read[0], labels)
+        assert np.array_equal(read[1], margin)
+        assert store.done("m1") == {"a.png", "11.png"}
+        store.mark_shown("m1", "a.png")
+        with pytest.raises(UserError, match="shown"):
+            store.write("m1", "a.png", labels, margin)
+        assert store.prune_unseen(["m1"]) == 0
+        assert store.prune_unseen([]) > 0
+        assert store.done("m1") == {"a.png"}
+        assert store.has_shown("m1")
+        store.paths("m1", "a.png").label.write_bytes(b"half")
+        assert store.read("m1", "a.png") is None
+        assert project.disk_use()["predictions"] > 0
+
+
+def test_reviews_come_back(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    with Project.create(tmp_path) as project:
+        review = Review("m", "run", ("1:2", [3, 4]), ("x",), True, 3.5, 7, "m")
+        project.reviews.save("a.png", review)
+        assert project.reviews.load("a.png") == review
+        project.reviews.path("a.png").write_text("[]")
+        assert project.reviews.load("a.png") is None
+
+
+# -- the user's own
+
+
+def test_settings_and_recent_projects(tmp_path: Path) -> None:
+    assert settings.load()["device"] == "auto"
+    assert settings.save({"device": "cpu"})["autosave"] is True
+    assert settings.load()["device"] == "cpu"
+    for name in ("a", "b", "a"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        recent.add(tmp_path / name)
+    (tmp_path / "b").rmdir()
+    assert recent.load() == [tmp_path / "a"]
