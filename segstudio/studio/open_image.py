@@ -187,9 +187,9 @@ class OpenImage:
             for name, shape in zip(self.drafts.names, self.drafts.shapes, strict=True)
             if id(shape) not in pending
         ]
-        untouched = all(
-            shape.source == "model" for shape in self.document.shapes
-        ) and not past.rejected
+        untouched = (
+            all(shape.source == "model" for shape in self.document.shapes) and not past.rejected
+        )
         return Review(
             model=self.drafts.model,
             run=run,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from string import Template
 from typing import Final
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
@@ -114,61 +115,9 @@ def _palette(theme: Theme) -> QPalette:
     return palette
 
 
-def _style(t: Theme) -> str:
-    return f"""
-    QWidget {{ font-size: 13px; }}
-    QToolTip {{ color: {t.text}; background: {t.panel}; border: 1px solid {t.line}; padding: 4px; }}
-    QMenuBar {{ background: {t.window}; border-bottom: 1px solid {t.line}; }}
-    QMenuBar::item:selected, QMenu::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
-    QMenu {{ background: {t.panel}; border: 1px solid {t.line}; padding: 4px; }}
-    QMenu::item {{ padding: 5px 28px 5px 20px; border-radius: 4px; }}
-    QMenu::item:disabled {{ color: {t.faint}; }}
-    QMenu::separator {{ height: 1px; background: {t.line}; margin: 4px 8px; }}
-    QFrame#top, QFrame#bottom {{ background: {t.panel}; }}
-    QFrame#top {{ border-bottom: 1px solid {t.line}; }}
-    QFrame#bottom {{ border-top: 1px solid {t.line}; }}
-    QFrame#tools {{ background: {t.panel}; border-right: 1px solid {t.line}; }}
-    QWidget#panel {{ background: {t.panel}; }}
-    QLabel#heading {{ color: {t.faint}; font-weight: 600; font-size: 11px; }}
-    QLabel#faint {{ color: {t.faint}; }}
-    QLabel#title {{ font-size: 26px; font-weight: 600; }}
-    QLabel#project {{ font-weight: 600; }}
-    QLabel#warn {{ color: {t.warn}; }}
-    QLabel#bad {{ color: {t.bad}; }}
-    QPushButton, QToolButton {{ border: 1px solid {t.line}; border-radius: 6px; padding: 5px 12px;
-        background: {t.panel}; color: {t.text}; }}
-    QPushButton:hover, QToolButton:hover {{ background: {t.hover}; }}
-    QPushButton:disabled, QToolButton:disabled {{ color: {t.faint}; }}
-    QPushButton:default, QPushButton#primary {{ background: {t.accent}; color: {t.on_accent};
-        border-color: {t.accent}; }}
-    QPushButton#primary:disabled {{ background: {t.hover}; color: {t.faint}; border-color: {t.line}; }}
-    QPushButton:focus, QToolButton:focus {{ border-color: {t.accent}; }}
-    QToolButton#flat {{ border: none; background: transparent; padding: 3px; }}
-    QToolButton#flat:hover {{ background: {t.hover}; }}
-    QToolButton#tool {{ border: 1px solid transparent; background: transparent; padding: 6px; }}
-    QToolButton#tool:hover {{ background: {t.hover}; }}
-    QToolButton#tool:checked {{ background: {t.accent}; border-color: {t.accent}; }}
-    QPushButton#card {{ text-align: left; padding: 14px 16px; border-radius: 8px; }}
-    QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {{ border: 1px solid {t.line};
-        border-radius: 6px; padding: 4px 6px; background: {t.field}; color: {t.text}; }}
-    QLineEdit:focus, QSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
-    QListView, QTableView, QTreeView {{ border: none; background: {t.panel}; outline: none; }}
-    QListView::item:hover, QTableView::item:hover {{ background: {t.hover}; }}
-    QHeaderView::section {{ background: {t.panel}; color: {t.faint}; border: none; padding: 3px 6px; }}
-    QTabWidget::pane {{ border: none; border-top: 1px solid {t.line}; }}
-    QTabBar::tab {{ padding: 6px 12px; color: {t.faint}; border-bottom: 2px solid transparent; }}
-    QTabBar::tab:selected {{ color: {t.text}; border-bottom-color: {t.accent}; }}
-    QSplitter::handle {{ background: {t.line}; }}
-    QSplitter::handle:horizontal {{ width: 1px; }}
-    QSplitter::handle:vertical {{ height: 1px; }}
-    QProgressBar {{ border: none; border-radius: 3px; background: {t.line}; height: 6px; }}
-    QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
-    QScrollBar:vertical {{ width: 10px; background: transparent; }}
-    QScrollBar::handle:vertical {{ background: {t.line}; border-radius: 4px; min-height: 24px; margin: 1px; }}
-    QScrollBar:horizontal {{ height: 10px; background: transparent; }}
-    QScrollBar::handle:horizontal {{ background: {t.line}; border-radius: 4px; min-width: 24px; margin: 1px; }}
-    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
-    """
+def _style(theme: Theme) -> str:
+    file = data_folder() / "resources" / "themes" / "style.qss"
+    return Template(file.read_text(encoding="utf-8")).substitute(asdict(theme))
 
 
 @lru_cache(maxsize=256)

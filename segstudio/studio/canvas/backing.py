@@ -57,7 +57,9 @@ class Backing:
             return
         painter = QPainter(self.image)
         ratio = self._ratio
-        area = QRectF(part.x() / ratio, part.y() / ratio, part.width() / ratio, part.height() / ratio)
+        area = QRectF(
+            part.x() / ratio, part.y() / ratio, part.width() / ratio, part.height() / ratio
+        )
         painter.setClipRect(area)
         painter.fillRect(area, ground)
         if picture is not None:

@@ -47,7 +47,7 @@ def _outline(shape: Shape) -> QPainterPath:
     if shape.bitmap is not None:
         x, y, mask = shape.bitmap.crop()
         for ring in trace(mask) if mask.size else []:
-            path.addPolygon(_polygon(ring + (x + 0.5, y + 0.5)))
+            path.addPolygon(_polygon(ring + np.array((x + 0.5, y + 0.5))))
             path.closeSubpath()
     elif shape.kind == "circle" and len(points) >= 2:
         radius = float(np.hypot(*(points[1] - points[0])))

@@ -29,12 +29,15 @@ class Picture:
             self._levels.append(_to_qimage(rgb))
 
     def draw(self, painter: QPainter, view: View, area: QRectF, ratio: float) -> None:
-        """Draw what lies in `area` (logical screen pixels) of a screen with `ratio` device pixels."""
+        """Draw what lies in `area` (logical pixels) of a screen with `ratio` device pixels."""
         x0, y0 = view.to_image(area.left(), area.top())
         x1, y1 = view.to_image(area.right(), area.bottom())
         # whole image pixels, so that a part redrawn meets its neighbours exactly
         left, top = max(0, int(np.floor(x0)) - 1), max(0, int(np.floor(y0)) - 1)
-        right, bottom = min(self.width, int(np.ceil(x1)) + 1), min(self.height, int(np.ceil(y1)) + 1)
+        right, bottom = (
+            min(self.width, int(np.ceil(x1)) + 1),
+            min(self.height, int(np.ceil(y1)) + 1),
+        )
         if right <= left or bottom <= top:
             return
         level = self._level(view.scale * ratio)

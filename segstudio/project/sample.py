@@ -1,0 +1,64 @@
+"""The sample project: a copy of one's own, with the starter model in force."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import platformdirs
+
+from segstudio.data import data_folder, sample_folder
+from segstudio.errors import UserError
+from segstudio.project import atomic
+from segstudio.project.models import CARD, ModelInfo, read_model
+from segstudio.project.project import Project
+
+STARTER = "nuclei-unet"
+
+
+def starter_folder() -> Path:
+    """The starter model that ships with the program."""
+    return data_folder() / "models" / STARTER
+
+
+def sample_place() -> Path:
+    """Where the window keeps the user's copy of the sample."""
+    return Path(platformdirs.user_data_dir("segstudio", False)) / "sample"
+
+
+def open_copy(target: Path) -> Path:
+    """Copy the sample to `target`, unless it is there already, with the starter model in force.
+
+    UserError when `target` holds something else or the program was installed without its data.
+    """
+    if Project.is_project(target):
+        return target
+    if not sample_folder().is_dir():
+        raise UserError(
+            "The sample is missing", path=sample_folder(), remedy="Install segstudio again."
+        )
+    if target.exists() and any(target.iterdir()):
+        raise UserError("This folder is not empty", path=target, remedy="Choose another one.")
+    with atomic.folder(target) as staging:
+        shutil.copytree(sample_folder(), staging, dirs_exist_ok=True)
+    with Project.open(target) as project:
+        add_starter(project)
+    return target
+
+
+def add_starter(project: Project) -> ModelInfo | None:
+    """Put the starter model in force in a project that has its class; None when it is not there."""
+    if not (starter_folder() / CARD).is_file():
+        return None
+    starter = read_model(starter_folder())
+    added = project.models.add(
+        starter.architecture,
+        lambda folder: _copy_files(starter_folder(), folder),
+    )
+    return project.models.promote(added.id)
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    for file in source.iterdir():
+        if file.is_file():
+            shutil.copyfile(file, target / file.name)

@@ -1,0 +1,150 @@
+"""Every action of the window in one table: words, icon, keys. The palette and the menu use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
+
+from segstudio.studio import theme
+from segstudio.studio.i18n import tr
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """An action's name in code, its menu, its words, keys and icon."""
+
+    name: str
+    menu: str
+    words: str
+    keys: tuple[str, ...] = ()
+    icon: str = ""
+    checkable: bool = False
+
+
+TOOL_NAMES: Final = ("select", "polygon", "rectangle", "brush", "eraser")
+
+
+def specs() -> list[Spec]:
+    """All actions, in menu order; a name of "-" is a separator."""
+    project, edit, view = tr("Project"), tr("Edit"), tr("View")
+    tool, image, model, helping = tr("Tool"), tr("Image"), tr("Model"), tr("Help")
+    return [
+        Spec("new", project, tr("New project …"), ("Ctrl+N",), "new"),
+        Spec("open", project, tr("Open folder …"), ("Ctrl+O",), "open"),
+        Spec("sample", project, tr("Open the sample"), (), "sample"),
+        Spec("import", project, tr("Import labels …"), ()),
+        Spec("export", project, tr("Export masks …"), ("Ctrl+E",), "export"),
+        Spec("-", project, ""),
+        Spec("save", project, tr("Save now"), ("Ctrl+S",)),
+        Spec("rescan", project, tr("Look for new pictures"), ("F5",), "rescan"),
+        Spec("settings", project, tr("Settings …"), ("Ctrl+,",), "settings"),
+        Spec("close", project, tr("Close project"), ("Ctrl+W",)),
+        Spec("quit", project, tr("Quit"), ("Ctrl+Q",)),
+        Spec("undo", edit, tr("Undo"), ("Ctrl+Z",), "undo"),
+        Spec("redo", edit, tr("Redo"), ("Ctrl+Y", "Ctrl+Shift+Z"), "redo"),
+        Spec("-", edit, ""),
+        Spec("delete", edit, tr("Delete shapes, reject drafts"), (), "delete"),
+        Spec("select_all", edit, tr("Select all"), ("Ctrl+A",)),
+        Spec("reclass", edit, tr("Give the selected shapes the current class"), ("Ctrl+L",)),
+        Spec("find_class", edit, tr("Pick or add a class by name"), ("/",)),
+        Spec("select", tool, tr("Select and edit"), ("V",), "select", True),
+        Spec("polygon", tool, tr("Polygon"), ("P",), "polygon", True),
+        Spec("rectangle", tool, tr("Rectangle"), ("R",), "rectangle", True),
+        Spec("brush", tool, tr("Brush"), ("B",), "brush", True),
+        Spec("eraser", tool, tr("Eraser"), ("E",), "eraser", True),
+        Spec("-", tool, ""),
+        Spec("smaller", tool, tr("Smaller brush"), ("[",)),
+        Spec("larger", tool, tr("Larger brush"), ("]",)),
+        Spec("fit", view, tr("Fit the picture"), ("0", "Ctrl+0"), "fit"),
+        Spec("actual", view, tr("One to one"), ("Ctrl+1",)),
+        Spec("zoom_in", view, tr("Zoom in"), ("+", "=", "Ctrl++"), "zoom-in"),
+        Spec("zoom_out", view, tr("Zoom out"), ("-", "Ctrl+-"), "zoom-out"),
+        Spec("-", view, ""),
+        Spec("outlines", view, tr("Outlines"), ("O",), "", True),
+        Spec("palette", view, tr("Find an action …"), ("Ctrl+K",), "search"),
+        Spec("next", image, tr("Next image"), ("D", "PgDown"), "next"),
+        Spec("previous", image, tr("Previous image"), ("A", "PgUp"), "previous"),
+        Spec("confirm", image, tr("Confirm and next"), ("Ctrl+Return",), "confirm"),
+        Spec("unconfirm", image, tr("Mark as not finished"), ()),
+        Spec("-", image, ""),
+        Spec("accept", image, tr("Accept the draft here"), ("Y",), "accept"),
+        Spec("accept_class", image, tr("Accept all drafts of this class"), ("Shift+Y",)),
+        Spec("accept_all", image, tr("Accept all drafts"), ("Ctrl+Shift+Y",), "accept-all"),
+        Spec("reject_all", image, tr("Reject all drafts"), (), "reject"),
+        Spec("newest", image, tr("Show the newest drafts"), ("F6",)),
+        Spec("segment_image", model, tr("Segment this image"), ("Ctrl+G",)),
+        Spec("segment", model, tr("Segment folder"), ("Ctrl+Shift+G",), "segment"),
+        Spec("train", model, tr("Train …"), ("Ctrl+T",), "train"),
+        Spec("evaluate", model, tr("Score the model in force"), ()),
+        Spec("roll_back", model, tr("Roll back to the model before"), ("Ctrl+B",), "rollback"),
+        Spec("adopt", model, tr("Add a model file …"), (), "model"),
+        Spec("prune", model, tr("Free disk space"), ()),
+        Spec("keys", helping, tr("Keys"), ("F1",)),
+        Spec("about", helping, tr("About segstudio"), ()),
+    ]
+
+
+class Actions:
+    """QActions by name, with menus."""
+
+    def __init__(self, window: QWidget) -> None:
+        self._by_name: dict[str, QAction] = {}
+        self._specs = specs()
+        self.tools = QActionGroup(window)
+        for spec in self._specs:
+            if spec.name == "-":
+                continue
+            action = QAction(spec.words, window)
+            action.setShortcuts([QKeySequence(key) for key in spec.keys])
+            action.setCheckable(spec.checkable)
+            action.setToolTip(_tip(spec))
+            if spec.name in TOOL_NAMES:
+                self.tools.addAction(action)
+            window.addAction(action)
+            self._by_name[spec.name] = action
+        self.restyle()
+
+    def __getitem__(self, name: str) -> QAction:
+        return self._by_name[name]
+
+    def all(self) -> list[tuple[str, QAction]]:
+        """(menu, action) of every action, in menu order."""
+        return [(s.menu, self._by_name[s.name]) for s in self._specs if s.name != "-"]
+
+    def on(self, name: str, act: Callable[[], object]) -> None:
+        """Connect an action."""
+        self._by_name[name].triggered.connect(lambda *_: act())
+
+    def restyle(self) -> None:
+        """Icons in the colours of the look."""
+        for spec in self._specs:
+            if spec.icon:
+                self._by_name[spec.name].setIcon(theme.icon(spec.icon))
+
+    def fill(self, bar: QMenuBar) -> None:
+        """Make the menus."""
+        menus: dict[str, QMenu] = {}
+        for spec in self._specs:
+            menu = menus.get(spec.menu)
+            if menu is None:
+                menu = menus[spec.menu] = bar.addMenu(spec.menu)
+            if spec.name == "-":
+                menu.addSeparator()
+            else:
+                menu.addAction(self._by_name[spec.name])
+
+    def disable(self, name: str, why: str) -> None:
+        """Enable an action, or, with a reason, disable it and show the reason as its tooltip."""
+        action = self._by_name[name]
+        action.setEnabled(not why)
+        spec = next(s for s in self._specs if s.name == name)
+        action.setToolTip(why or _tip(spec))
+
+
+def _tip(spec: Spec) -> str:
+    words = spec.words.removesuffix(" …")
+    return f"{words}  ({spec.keys[0]})" if spec.keys else words

@@ -1,0 +1,84 @@
+"""What the dialogs share: a form over buttons, never blocking the window's loop."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from segstudio.studio.i18n import tr
+
+
+class Form(QDialog):
+    """A title, rows, and OK / Cancel; deleted when closed. `problem` says why OK is off."""
+
+    def __init__(self, parent: QWidget | None, title: str, ok: str) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(title)
+        self.setMinimumWidth(460)
+        self.rows = QFormLayout()
+        self.rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self.rows.setVerticalSpacing(10)
+        self.problem = QLabel(objectName="warn")
+        self.problem.setWordWrap(True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.ok = QPushButton(ok)
+        self.ok.setDefault(True)
+        buttons.addButton(self.ok, QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        buttons.button(QDialogButtonBox.StandardButton.Cancel).setText(tr("Cancel"))
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(20, 18, 20, 16)
+        self.column.setSpacing(12)
+        self.column.addLayout(self.rows)
+        self.column.addWidget(self.problem)
+        self.column.addWidget(buttons)
+        self.problem.hide()
+
+    def refuse(self, why: str) -> None:
+        """Switch OK off with a reason, or on with none."""
+        self.problem.setText(why)
+        self.problem.setVisible(bool(why))
+        self.ok.setEnabled(not why)
+
+
+class FolderField(QWidget):
+    """A path that can be typed or chosen."""
+
+    changed = Signal(str)
+
+    def __init__(self, start: str = "", hint: str = "", files: str = "") -> None:
+        super().__init__()
+        self._files = files
+        self.field = QLineEdit(start, placeholderText=hint)
+        choose = QPushButton(tr("Choose …"))
+        choose.setAutoDefault(False)
+        choose.clicked.connect(self._choose)
+        self.field.textChanged.connect(self.changed)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.field, 1)
+        row.addWidget(choose)
+
+    def text(self) -> str:
+        return self.field.text().strip()
+
+    def _choose(self) -> None:
+        if self._files:
+            chosen, _ = QFileDialog.getOpenFileName(self, "", self.text(), self._files)
+        else:
+            chosen = QFileDialog.getExistingDirectory(self, "", self.text())
+        if chosen:
+            self.field.setText(chosen)

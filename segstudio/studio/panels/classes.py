@@ -1,0 +1,201 @@
+"""The classes panel: pick one, see it, lock it; colours, keys, and what each has."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPixmap
+from PySide6.QtWidgets import (
+    QColorDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QScrollArea,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from segstudio.project.classes import ProjectClass
+from segstudio.studio import theme
+from segstudio.studio.i18n import tr
+from segstudio.studio.session import Session
+
+
+def swatch(colour: tuple[int, int, int], side: int = 14) -> QPixmap:
+    """A filled square."""
+    pixmap = QPixmap(side, side)
+    pixmap.fill(QColor(*colour))
+    return pixmap
+
+
+def flat_button(icon: str, tip: str, size: int = 16) -> QToolButton:
+    """A small button that is only its icon."""
+    button = QToolButton(objectName="flat")
+    button.setIcon(theme.icon(icon))
+    button.setIconSize(QSize(size, size))
+    button.setToolTip(tip)
+    button.setAccessibleName(tip)
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return button
+
+
+class ClassRow(QWidget):
+    """One class: key, colour, name, seen or not, locked or not, count."""
+
+    def __init__(self, session: Session, shown: ProjectClass, count: int) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._session, self.shown = session, shown
+        hidden = shown.name in session.hidden_classes
+        locked = shown.name in session.locked_classes
+        self.eye = flat_button("eye-off" if hidden else "eye", tr("Show or hide this class"))
+        self.lock = flat_button("lock" if locked else "unlock", tr("Protect this class"))
+        self.eye.clicked.connect(lambda: session.hide_class(shown.name, not hidden))
+        self.lock.clicked.connect(lambda: session.lock_class(shown.name, not locked))
+        key = QLabel(shown.key or "", objectName="faint")
+        key.setFixedWidth(12)
+        square = QLabel(pixmap=swatch(shown.colour))
+        name = QLabel(shown.name)
+        name.setToolTip(shown.name)
+        number = QLabel(str(count) if count else "", objectName="faint")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(8, 2, 6, 2)
+        layout.setSpacing(6)
+        for widget in (key, square):
+            layout.addWidget(widget)
+        layout.addWidget(name, 1)
+        for widget in (number, self.eye, self.lock):
+            layout.addWidget(widget)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
+        self.mark(session.class_name == shown.name)
+
+    def mark(self, current: bool) -> None:
+        look = theme.current()
+        ground = look.hover if current else "transparent"
+        edge = look.accent if current else "transparent"
+        self.setStyleSheet(f"ClassRow {{ background: {ground}; border-left: 3px solid {edge}; }}")
+
+    def mousePressEvent(self, event: object) -> None:
+        self._session.choose_class(self.shown.name)
+
+    def mouseDoubleClickEvent(self, event: object) -> None:
+        self._session.reclass_selection(self.shown.name)
+
+    def contextMenuEvent(self, event: object) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(tr("Change colour …")).triggered.connect(self._recolour)
+        menu.addAction(tr("Give the selected shapes this class")).triggered.connect(
+            lambda: self._session.reclass_selection(self.shown.name)
+        )
+        menu.popup(event.globalPos())  # type: ignore[attr-defined]
+
+    def _recolour(self) -> None:
+        colour = QColorDialog.getColor(QColor(*self.shown.colour), self)
+        if colour.isValid():
+            rgb = colour.red(), colour.green(), colour.blue()
+            self._session.set_classes(self._session.classes.recoloured(self.shown.name, rgb))
+
+
+class ClassesPanel(QWidget):
+    """Classes, a field to add or find one, and the overlay's opacity."""
+
+    opacity_changed = Signal(float)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self._session = session
+        self.rows: list[ClassRow] = []
+        self.field = QLineEdit(placeholderText=tr("Add or find a class  (/)"))
+        self.field.returnPressed.connect(self._take_field)
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(45)
+        self.opacity.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.opacity.setAccessibleName(tr("Overlay opacity"))
+        self.opacity.valueChanged.connect(lambda value: self.opacity_changed.emit(value / 100))
+        self._list = QVBoxLayout()
+        self._list.setContentsMargins(0, 0, 0, 0)
+        self._list.setSpacing(1)
+        self._lay_out()
+        session.classes_changed.connect(self.rebuild)
+        session.image_changed.connect(self.rebuild)
+        session.project_changed.connect(self.rebuild)
+        session.desk_changed.connect(self._mark)
+        session.states_changed.connect(lambda _: self._count())
+
+    def _lay_out(self) -> None:
+        heading = QLabel(tr("CLASSES"), objectName="heading")
+        inner = QWidget(objectName="panel")
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(self._list)
+        column.addStretch(1)
+        area = QScrollArea(widgetResizable=True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(inner)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        below = QHBoxLayout()
+        below.addWidget(QLabel(tr("Overlay"), objectName="faint"))
+        below.addWidget(self.opacity, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 10, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(heading)
+        layout.addWidget(area, 1)
+        layout.addWidget(self.field)
+        layout.addLayout(below)
+
+    def rebuild(self) -> None:
+        """Make the rows anew."""
+        while (item := self._list.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        counts = self._counts()
+        self.rows = [
+            ClassRow(self._session, c, counts.get(c.name, 0)) for c in self._session.classes
+        ]
+        for row in self.rows:
+            self._list.addWidget(row)
+        if not self.rows and self._session.project is not None:
+            hint = QLabel(
+                tr("No class yet. Type a name below and press Enter."), objectName="faint"
+            )
+            hint.setWordWrap(True)
+            self._list.addWidget(hint)
+
+    def _counts(self) -> dict[str, int]:
+        image = self._session.image
+        counts: dict[str, int] = {}
+        for shape in image.document.shapes if image is not None else ():
+            counts[shape.class_name] = counts.get(shape.class_name, 0) + 1
+        return counts
+
+    def _count(self) -> None:
+        counts = self._counts()
+        for row in self.rows:
+            labels = row.findChildren(QLabel)
+            labels[-1].setText(str(counts.get(row.shown.name, "") or ""))
+
+    def _mark(self) -> None:
+        for row in self.rows:
+            row.mark(row.shown.name == self._session.class_name)
+
+    def _take_field(self) -> None:
+        """Enter picks the class that begins so, or makes a new one."""
+        words = self.field.text().strip()
+        if not words:
+            return
+        names = self._session.classes.names
+        found = words if words in names else None
+        if found is None:
+            self._session.add_class(words)
+        else:
+            self._session.choose_class(found)
+        self.field.clear()
+        self.field.clearFocus()

@@ -1,0 +1,261 @@
+"""The model panel: live curves, IoU per class, the history of models, roll back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from segstudio.project.models import ModelInfo
+from segstudio.studio import theme
+from segstudio.studio.i18n import tr
+from segstudio.studio.session import Session
+from segstudio.studio.training import Curves, TrainingLog, stored_curves
+
+
+def score_of(model: ModelInfo) -> float | None:
+    """The mIoU on validation images a model was saved with, None when it has none."""
+    value = model.scores.get("miou")
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def model_line(model: ModelInfo) -> str:
+    """A model in one line: "#7 unet · mIoU 0.81"."""
+    score = score_of(model)
+    tail = f" · mIoU {score:.2f}" if score is not None else ""
+    return f"#{model.number} {model.architecture}{tail}"
+
+
+class ModelPanel(QWidget):
+    """What the model in force is worth, how training goes, and the way back."""
+
+    promote_asked = Signal(str)
+    roll_back_asked = Signal()
+    pin_asked = Signal(str, bool)
+    adopt_asked = Signal()
+
+    def __init__(self, session: Session, log: TrainingLog, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self._session, self._log = session, log
+        self._plot: _Plot | None = None
+        self.caption = QLabel(objectName="faint")
+        self.caption.setWordWrap(True)
+        self.place = QVBoxLayout()
+        self.table = _make_table()
+        self.history = QListWidget()
+        self.history.setAccessibleName("models")
+        self.history.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.promote = QPushButton(tr("Put in force"))
+        self.back = QPushButton(tr("Roll back"))
+        self.pin = QPushButton(tr("Pin"))
+        self.adopt = QPushButton(tr("Add a model file …"))
+        self._lay_out()
+        self.history.currentItemChanged.connect(lambda *_: self._show_chosen())
+        self.promote.clicked.connect(lambda: self.promote_asked.emit(self._chosen_id()))
+        self.back.clicked.connect(self.roll_back_asked)
+        self.pin.clicked.connect(self._toggle_pin)
+        self.adopt.clicked.connect(self.adopt_asked)
+        log.changed.connect(self.refresh_curves)
+        session.project_changed.connect(self.reload)
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        for button in (self.promote, self.back, self.pin):
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            buttons.addWidget(button)
+        self.adopt.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(self.caption)
+        layout.addLayout(self.place, 3)
+        layout.addWidget(self.table, 2)
+        layout.addWidget(QLabel(tr("MODELS"), objectName="heading"))
+        layout.addWidget(self.history, 2)
+        layout.addLayout(buttons)
+        layout.addWidget(self.adopt)
+
+    # -- history
+
+    def reload(self) -> None:
+        """Read the models of the project again."""
+        project = self._session.project
+        chosen = self._chosen_id()
+        self.history.blockSignals(True)
+        self.history.clear()
+        current = project.models.current() if project is not None else None
+        for model in reversed(project.models.all()) if project is not None else ():
+            mark = "● " if current is not None and model.id == current.id else "○ "
+            pinned = f" · {tr('pinned')}" if model.pinned else ""
+            item = QListWidgetItem(mark + model_line(model) + pinned)
+            item.setData(Qt.ItemDataRole.UserRole, model.id)
+            item.setToolTip(self._facts(model))
+            self.history.addItem(item)
+            if model.id == (chosen or (current.id if current else "")):
+                self.history.setCurrentItem(item)
+        self.history.blockSignals(False)
+        self._show_chosen()
+
+    @staticmethod
+    def _facts(model: ModelInfo) -> str:
+        facts = [model.id, tr("{n} parameters", n=f"{model.parameters:,}"), model.created]
+        if model.parent:
+            facts.append(tr("trained on from {parent}", parent=model.parent))
+        facts.append(", ".join(model.classes))
+        return "\n".join(facts)
+
+    def _chosen_id(self) -> str:
+        item = self.history.currentItem()
+        return str(item.data(Qt.ItemDataRole.UserRole)) if item is not None else ""
+
+    def _toggle_pin(self) -> None:
+        project, chosen = self._session.project, self._chosen_id()
+        if project is not None and chosen:
+            self.pin_asked.emit(chosen, not project.models.get(chosen).pinned)
+
+    def _show_chosen(self) -> None:
+        project, chosen = self._session.project, self._chosen_id()
+        current = project.models.current() if project is not None else None
+        self.promote.setEnabled(bool(chosen) and (current is None or current.id != chosen))
+        self.back.setEnabled(project is not None and project.models.previous() is not None)
+        self.back.setToolTip(tr("Put the model in force that was so before"))
+        self.pin.setEnabled(bool(chosen))
+        self.adopt.setEnabled(project is not None)
+        self.refresh_curves()
+
+    # -- curves
+
+    def refresh_curves(self) -> None:
+        """Show the run that goes on, or the curves of the chosen model."""
+        curves = self._log.curves
+        project, chosen = self._session.project, self._chosen_id()
+        live = bool(curves.loss or curves.miou)
+        if not live and project is not None and chosen:
+            curves = stored_curves(project.models.get(chosen).path)
+        self._caption(curves, live)
+        if self.isVisible() and (curves.loss or curves.miou):
+            self._ensure_plot().show_curves(curves)
+        self._fill_table(curves)
+
+    def _caption(self, curves: Curves, live: bool) -> None:
+        if not (curves.loss or curves.miou):
+            self.caption.setText(tr("Curves appear here while a model trains."))
+        elif live and curves.miou:
+            words = tr("Training: mIoU {score} on {n} validation images")
+            self.caption.setText(words.format(score=f"{curves.miou[-1][1]:.3f}", n=curves.images))
+        elif live:
+            self.caption.setText(tr("Training: first scores follow soon"))
+        else:
+            self.caption.setText(tr("Curves of {name}", name=curves.title))
+
+    def _ensure_plot(self) -> _Plot:
+        if self._plot is None:
+            self._plot = _Plot()
+            self.place.addWidget(self._plot.widget)
+        return self._plot
+
+    def _fill_table(self, curves: Curves) -> None:
+        rows = list(curves.per_class.items())
+        self.table.setVisible(bool(rows))
+        self.table.setRowCount(len(rows))
+        for row, (name, score) in enumerate(rows):
+            words = "–" if score is None else f"{score:.3f}"
+            for column, text in enumerate((name, words)):
+                self.table.setItem(row, column, QTableWidgetItem(text))
+
+    def showEvent(self, event: object) -> None:
+        self.refresh_curves()
+
+    def restyle(self) -> None:
+        """The look has changed."""
+        if self._plot is not None:
+            self._plot.restyle()
+
+
+def _make_table() -> QTableWidget:
+    table = QTableWidget(0, 2)
+    table.setHorizontalHeaderLabels([tr("class"), "IoU"])
+    table.horizontalHeader().setStretchLastSection(True)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(22)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+    table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    table.setShowGrid(False)
+    table.hide()
+    return table
+
+
+class _Plot:
+    """Loss (left axis) and validation mIoU (right axis, 0..1) over seconds.
+
+    pyqtgraph is imported here, after the first paint.
+    """
+
+    def __init__(self) -> None:
+        import pyqtgraph as pg
+
+        self._pg: Any = pg
+        self.widget: Any = pg.PlotWidget()
+        self.widget.setMinimumHeight(130)
+        self.widget.setMouseEnabled(x=False, y=False)
+        self.widget.hideButtons()
+        self.widget.setMenuEnabled(False)
+        item = self.widget.getPlotItem()
+        item.showAxis("right")
+        item.getAxis("left").setWidth(38)
+        item.getAxis("right").setWidth(34)
+        self._right: Any = pg.ViewBox()
+        item.scene().addItem(self._right)
+        item.getAxis("right").linkToView(self._right)
+        self._right.setXLink(item)
+        self._right.setYRange(0, 1, padding=0.02)
+        self._right.setMouseEnabled(x=False, y=False)
+        item.vb.sigResized.connect(lambda: self._right.setGeometry(item.vb.sceneBoundingRect()))
+        self._loss: Any = item.plot([], [])
+        self._miou: Any = pg.PlotCurveItem()
+        self._dots: Any = pg.ScatterPlotItem(size=6)
+        self._right.addItem(self._miou)
+        self._right.addItem(self._dots)
+        self.restyle()
+
+    def restyle(self) -> None:
+        look = theme.current()
+        self.widget.setBackground(look.panel)
+        item = self.widget.getPlotItem()
+        for side, words, colour in (
+            ("left", tr("loss"), look.warn),
+            ("right", "mIoU", look.accent),
+            ("bottom", tr("seconds"), look.faint),
+        ):
+            axis = item.getAxis(side)
+            axis.setPen(self._pg.mkPen(look.line))
+            axis.setTextPen(self._pg.mkPen(colour))
+            axis.setLabel(words, color=colour)
+        self._loss.setPen(self._pg.mkPen(look.warn, width=1.5))
+        self._miou.setPen(self._pg.mkPen(look.accent, width=2))
+        self._dots.setBrush(self._pg.mkBrush(look.accent))
+        self._dots.setPen(self._pg.mkPen(look.panel))
+
+    def show_curves(self, curves: Curves) -> None:
+        if curves.loss:
+            x, y = zip(*curves.loss, strict=True)
+            self._loss.setData(list(x), list(y))
+        else:
+            self._loss.setData([], [])
+        points = curves.miou
+        self._miou.setData([p[0] for p in points], [p[1] for p in points])
+        self._dots.setData([p[0] for p in points], [p[1] for p in points])

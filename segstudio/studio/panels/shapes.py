@@ -1,0 +1,196 @@
+"""The shapes panel: everything on the image in z-order, the top first, drafts below."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    QTimer,
+)
+from PySide6.QtGui import QColor, QIcon, QPixmap
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLabel,
+    QListView,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from segstudio.annotation.shape import Shape
+from segstudio.studio import theme
+from segstudio.studio.canvas.colouring import UNKNOWN
+from segstudio.studio.i18n import tr
+from segstudio.studio.session import Session
+
+_SETTLE: Final = 60
+Index = QModelIndex | QPersistentModelIndex
+
+
+def kind_word(kind: str) -> str:
+    """A kind of shape for a person."""
+    return {
+        "polygon": tr("polygon"),
+        "rectangle": tr("rectangle"),
+        "oriented_rectangle": tr("oriented rectangle"),
+        "circle": tr("circle"),
+        "line": tr("line"),
+        "linestrip": tr("linestrip"),
+        "point": tr("point"),
+        "points": tr("points"),
+        "mask": tr("mask"),
+        "opaque": tr("unknown"),
+    }[kind]
+
+
+class ShapeList(QAbstractListModel):
+    """Rows from the top shape down, then the drafts."""
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._rows: list[tuple[int, Shape, bool]] = []
+
+    def reload(self) -> None:
+        self.beginResetModel()
+        image = self._session.image
+        self._rows = []
+        if image is not None:
+            document = image.document
+            for layer in ("shapes", "drafts"):
+                shapes = document.shapes if layer == "shapes" else document.drafts
+                pairs = zip(document.ids(layer), shapes, strict=True)  # type: ignore[arg-type]
+                self._rows += [(n, s, layer == "drafts") for n, s in reversed(list(pairs))]
+        self.endResetModel()
+
+    def number(self, row: int) -> int:
+        return self._rows[row][0]
+
+    def row_of(self, number: int) -> int | None:
+        return next((i for i, (n, _, _) in enumerate(self._rows) if n == number), None)
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own signature
+        return 0 if parent.isValid() else len(self._rows)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid() or index.row() >= len(self._rows):
+            return None
+        _, shape, is_draft = self._rows[index.row()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return f"{shape.class_name} · {self._facts(shape, is_draft)}"
+            case Qt.ItemDataRole.DecorationRole:
+                return self._icon(shape, is_draft)
+            case Qt.ItemDataRole.ForegroundRole:
+                return QColor(theme.current().faint if is_draft else theme.current().text)
+        return None
+
+    @staticmethod
+    def _facts(shape: Shape, is_draft: bool) -> str:
+        facts = [tr("draft") if is_draft else kind_word(shape.kind)]
+        if not is_draft and shape.source != "human":
+            facts.append(tr("corrected") if shape.source == "corrected" else tr("by the model"))
+        if shape.score is not None:
+            facts.append(f"{shape.score:.2f}")
+        if shape.locked:
+            facts.append(tr("locked"))
+        return " · ".join(facts)
+
+    def _icon(self, shape: Shape, is_draft: bool) -> QIcon:
+        known = self._session.classes.get(shape.class_name)
+        colour = QColor(*(known.colour if known is not None else UNKNOWN))
+        pixmap = QPixmap(12, 12)
+        pixmap.fill(colour)
+        if is_draft:
+            colour.setAlpha(110)
+            pixmap.fill(colour)
+        return QIcon(pixmap)
+
+
+class ShapesPanel(QWidget):
+    """The list, and buttons for what is selected."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self._session = session
+        self._following = False
+        self.model = ShapeList(session, self)
+        self.list = QListView()
+        self.list.setModel(self.model)
+        self.list.setUniformItemSizes(True)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.list.setAccessibleName("shapes")
+        self.empty = QLabel(
+            tr("Nothing drawn here yet. Press P for polygon or B for brush."), objectName="faint"
+        )
+        self.empty.setWordWrap(True)
+        self.accept = QPushButton(tr("Accept drafts"))
+        self.reject = QPushButton(tr("Reject"))
+        for button in (self.accept, self.reject):
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        row = QHBoxLayout()
+        row.addWidget(self.accept)
+        row.addWidget(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.addWidget(self.empty)
+        layout.addWidget(self.list, 1)
+        layout.addLayout(row)
+        self._settle = QTimer(self, singleShot=True, interval=_SETTLE)
+        self._settle.timeout.connect(self.reload)
+        self.list.selectionModel().selectionChanged.connect(self._select)
+        session.image_changed.connect(self.reload)
+        session.classes_changed.connect(self.reload)
+        session.document_changed.connect(self._after_change)
+        session.selection_changed.connect(self._follow)
+
+    def _after_change(self, change: object) -> None:
+        image = self._session.image
+        if image is not None and not image.document.is_live:
+            self._settle.start()
+
+    def reload(self) -> None:
+        self._following = True
+        self.model.reload()
+        self._following = False
+        self._follow()
+        image = self._session.image
+        drafts = len(image.document.drafts) if image is not None else 0
+        self.accept.setText(tr("Accept {n} drafts", n=drafts) if drafts else tr("Accept drafts"))
+        self.accept.setEnabled(drafts > 0)
+        self.reject.setEnabled(drafts > 0)
+        self.empty.setVisible(image is not None and self.model.rowCount() == 0)
+
+    def _follow(self) -> None:
+        """The canvas has another selection."""
+        image = self._session.image
+        if image is None or self._following:
+            return
+        self._following = True
+        chosen = QItemSelection()
+        for number in image.desk.selection[:500]:
+            row = self.model.row_of(number)
+            if row is not None:
+                chosen.select(self.model.index(row), self.model.index(row))
+        self.list.selectionModel().select(chosen, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        if not chosen.isEmpty():
+            self.list.scrollTo(chosen.indexes()[0])
+        self._following = False
+
+    def _select(self) -> None:
+        image = self._session.image
+        if image is not None and not self._following:
+            self._following = True
+            rows = [index.row() for index in self.list.selectionModel().selectedIndexes()]
+            image.desk.select([self.model.number(row) for row in rows])
+            self._following = False
