@@ -1,0 +1,162 @@
+"""Scores for a whole picture: in one pass when it fits, else in tiles blended by a Gaussian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segstudio.learning.device import autocast, is_out_of_memory
+from segstudio.learning.normalise import Normalisation, Picture
+
+PREVIEW_OVERLAP: Final = 0.25
+EXPORT_OVERLAP: Final = 0.5
+WHOLE_PIXELS: Final = {"cpu": 1_500_000, "cuda": 4_000_000, "mps": 2_000_000}
+"""Pictures up to this many pixels go through in one pass."""
+TILE: Final = {"cpu": 512, "cuda": 1024, "mps": 768}
+SMALLEST_TILE: Final = 128
+_SIGMA: Final = 1 / 8
+
+Notice = Callable[[str], None]
+Check = Callable[[], None]
+
+
+def _nothing(*_: object) -> None:
+    return
+
+
+class Inference:
+    """A network in evaluation mode on a device, with what it needs to read pictures.
+
+    Memory running out halves the tile, down to 128 pixels, then moves the network to the CPU;
+    `notice` is told each time. `check` is called between tiles and may raise to give up.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        normalisation: Normalisation,
+        device: torch.device,
+        *,
+        notice: Notice = _nothing,
+    ) -> None:
+        self.network, self.normalisation, self.device = network, normalisation, device
+        self._notice = notice
+        self._whole = WHOLE_PIXELS[device.type]
+        self._tile = TILE[device.type]
+
+    def label_map(
+        self, picture: Picture, overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+    ) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
+        """Model values 0..k-1 (h, w) and the margin p1 - p2 as 0..255 (h, w) uint8."""
+        return self.decide(self.normalisation.apply(picture), overlap, check)
+
+    def decide(
+        self, inputs: NDArray[np.float32], overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+    ) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
+        """`label_map` for inputs that are normalised already, (c, h, w) float32."""
+        with torch.inference_mode():
+            logits = self.logits(torch.from_numpy(inputs), overlap, check)
+            labels, margin = best_and_margin(logits)
+            return labels.cpu().numpy(), margin.cpu().numpy()
+
+    def logits(
+        self, picture: Tensor, overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+    ) -> Tensor:
+        """(c, h, w) inputs to (k, h, w) float32 logits on the device."""
+        while True:
+            try:
+                if picture.shape[1] * picture.shape[2] <= self._whole:
+                    check()
+                    return self._forward(picture)
+                return self._tiled(picture, overlap, check)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or not self._retreat():
+                    raise
+
+    def _forward(self, picture: Tensor) -> Tensor:
+        inputs = picture.unsqueeze(0).to(self.device, memory_format=torch.channels_last)
+        with autocast(self.device):
+            logits: Tensor = self.network(inputs)
+        return logits[0].float()
+
+    def _tiled(self, picture: Tensor, overlap: float, check: Check) -> Tensor:
+        height, width = picture.shape[1:]
+        tile = self._tile
+        window = gaussian_window(min(tile, height), min(tile, width)).to(self.device)
+        total: Tensor | None = None
+        weight = torch.zeros(height, width, device=self.device)
+        for y, x in tile_corners((height, width), tile, overlap):
+            check()
+            part = (slice(y, y + tile), slice(x, x + tile))
+            logits = self._forward(picture[:, part[0], part[1]])
+            if total is None:
+                total = torch.zeros(len(logits), height, width, device=self.device)
+            total[:, part[0], part[1]] += logits * window
+            weight[part] += window
+        assert total is not None  # there is always a first tile
+        return total.div_(weight)
+
+    def _retreat(self) -> bool:
+        """Use less memory from now on; False when there is nothing left to try."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self._whole > 0:
+            self._whole = 0
+            self._notice(f"Out of memory: predicting in tiles of {self._tile} pixels")
+        elif self._tile > SMALLEST_TILE:
+            self._tile //= 2
+            self._notice(f"Out of memory: tiles are now {self._tile} pixels")
+        elif self.device.type != "cpu":
+            self.device = torch.device("cpu")
+            self.network.to(self.device)
+            self._tile = TILE["cpu"]
+            self._notice("Out of memory on the GPU: predicting on the CPU")
+        else:
+            return False
+        return True
+
+
+def best_and_margin(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """(k, h, w) logits to the best class (uint8, int16 from 256 on) and p1 - p2 in 0..255."""
+    kind = torch.uint8 if len(logits) <= 256 else torch.int16
+    if len(logits) == 1:
+        return torch.zeros_like(logits[0], dtype=kind), torch.full_like(
+            logits[0], 255, dtype=torch.uint8
+        )
+    if len(logits) == 2:  # p1 - p2 = tanh(half the difference)
+        difference = logits[1] - logits[0]
+        margin = difference.abs().mul_(0.5).tanh_()
+        return (difference > 0).to(kind), margin.mul_(255).round_().to(torch.uint8)
+    probabilities = logits.softmax(0)
+    first, best = probabilities.max(0)
+    # the second best is what is left when the best is struck out: much faster than topk here
+    second = probabilities.scatter_(0, best.unsqueeze(0), -1.0).amax(0)
+    return best.to(kind), (first - second).mul_(255).round_().to(torch.uint8)
+
+
+def tile_corners(size: tuple[int, int], tile: int, overlap: float) -> Iterator[tuple[int, int]]:
+    """Top-left corners (y, x) of tiles that cover `size` (h, w) and overlap by that share."""
+    for y in _starts(size[0], tile, overlap):
+        for x in _starts(size[1], tile, overlap):
+            yield y, x
+
+
+def _starts(side: int, tile: int, overlap: float) -> list[int]:
+    if side <= tile:
+        return [0]
+    steps = int(np.ceil((side - tile) / max(1.0, tile * (1 - overlap))))
+    return [round(i * (side - tile) / steps) for i in range(steps + 1)]
+
+
+def gaussian_window(height: int, width: int) -> Tensor:
+    """Weights (h, w) falling from 1 in the middle, sigma an eighth of the side (nnU-Net)."""
+    down, across = (
+        torch.exp(-(((torch.arange(n) - (n - 1) / 2) / (n * _SIGMA)) ** 2) / 2)
+        for n in (height, width)
+    )
+    return (down[:, None] * across).clamp(min=1e-4)

@@ -1,0 +1,393 @@
+"""The training loop, on a network and pictures in memory; knows nothing of project folders."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segstudio.errors import UserError
+from segstudio.learning import events
+from segstudio.learning.average import Average
+from segstudio.learning.device import autocast, is_out_of_memory, needs_scaler
+from segstudio.learning.events import Cancelled, Log, Loss, OnEvent, Progress, Validation
+from segstudio.learning.inference import Inference
+from segstudio.learning.losses import masked_ce_dice
+from segstudio.learning.metrics import Confusion, by_name, or_zero
+from segstudio.learning.recipe import Recipe
+from segstudio.learning.samples import Batch, Item, Library, Prefetch, Sampler, Sampling
+
+SMALLEST_BATCH: Final = 2  # batch normalisation over a 1x1 map needs two
+SMALLEST_CROP: Final = 64
+_REPORT_EVERY: Final = 0.5
+_FIRST_VALIDATION: Final = 15.0
+_VALIDATION_SHARE: Final = 0.1
+_TOO_MANY_BAD: Final = 20
+
+Refresh = Callable[[], tuple[Sequence[Item], Sequence[Item]] | None]
+"""New (training, validation) items when labels have changed since the last call, else None."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """The caller's hand on a running job; all are called between steps."""
+
+    on_event: OnEvent = events.ignore
+    should_stop: Callable[[], bool] = events.never
+    wait_while_paused: Callable[[], None] = events.at_once
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One image's confusion matrix, for one version of its labels."""
+
+    version: float
+    confusion: Confusion
+
+
+Scores = dict[str, Scored]
+
+
+@dataclass
+class Fit:
+    """What a run found: the network to keep, its scores by image, and the curves."""
+
+    network: nn.Module
+    scores: Scores
+    curves: list[dict[str, object]] = field(default_factory=list)
+    steps: int = 0
+    seconds: float = 0.0
+    recipe: Recipe = field(default_factory=Recipe)
+    stopped: bool = False
+
+
+def score(
+    inference: Inference,
+    items: Sequence[Item],
+    library: Library,
+    control: Control,
+    classes: int,
+    rows: NDArray[np.integer] | None = None,
+) -> Scores:
+    """Confusion matrices of the network on labelled images; raises Cancelled when stopped.
+
+    `rows` translates the network's rows to those of the labels, when they differ.
+    """
+
+    def check() -> None:
+        if control.should_stop():
+            raise Cancelled
+
+    scores = {}
+    for item in items:
+        labelled = library.get(item)
+        predicted, _ = inference.label_map(labelled.picture, check=check)
+        predicted = predicted if rows is None else rows[predicted]
+        confusion = Confusion(classes + 1).add(predicted, labelled.labels)
+        scores[item.key] = Scored(item.version, confusion)
+    return scores
+
+
+def pooled(scores: Scores, classes: int) -> Confusion:
+    """The confusion matrix of all images together."""
+    return Confusion.total((scored.confusion for scored in scores.values()), classes + 1)
+
+
+class Run:
+    """One training run; `fit` is the whole story."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        library: Library,
+        validation: Sequence[Item],
+        classes: Sequence[str],
+        recipe: Recipe,
+        device: torch.device,
+        *,
+        seconds: float | None = None,
+        since: float = math.inf,
+        control: Control | None = None,
+        refresh: Refresh | None = None,
+    ) -> None:
+        """`seconds` of wall clock for all of it, `since` makes later labels count as new."""
+        self.network = network.to(device).to(memory_format=torch.channels_last)
+        self.library, self.validation, self.classes = library, validation, classes
+        self.recipe, self.device = recipe, device
+        self.average = Average(self.network, recipe.ema)
+        self._seconds, self._since = seconds, since
+        self._control = control or Control()
+        self._refresh = refresh
+        self._optimiser = make_optimiser(self.network, recipe)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaler(device))
+        weights = torch.tensor(recipe.class_weights, device=device)
+        self._class_weights = weights if len(weights) else None
+        self._started = self._last_report = self._last_validation = time.monotonic()
+        self._validation_seconds = 0.0
+        self._losses: list[Tensor] = []
+        self._bad = self._step = self._stale = 0
+        self._best: tuple[float, dict[str, Tensor]] | None = None
+        self._stretches = 0
+        self.result = Fit(self.network, {}, recipe=recipe)
+
+    def fit(self) -> Fit:
+        """Train until the time, the steps or the patience are used up, or the caller stops."""
+        try:
+            while not self._finished():
+                self._stretch()
+            if self._last_validated_step != self._step or not self.result.scores:
+                self._validate()
+        except Cancelled:
+            self.result.stopped = True
+        return self._conclude()
+
+    def _stretch(self) -> None:
+        """Steps with one sampler, until the end, new labels, or memory running out."""
+        self._stretches += 1
+        sampler = Sampler(
+            self.library,
+            sampling_of(self.recipe),
+            self.recipe.augmentation,
+            self.recipe.seed + self._stretches,
+            self._since,
+        )
+        with Prefetch(sampler.batch) as batches:
+            while not self._finished():
+                self._pause_point()
+                try:
+                    self._train_step(batches.get())
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    return self._shrink()
+                self._report()
+                if self._validation_due():
+                    self._validate()
+                    if self._take_new_labels():
+                        return None
+        return None
+
+    def _train_step(self, batch: Batch) -> None:
+        self._set_learning_rate()
+        self.network.train()
+        inputs = torch.from_numpy(batch.inputs).to(
+            self.device, non_blocking=True, memory_format=torch.channels_last
+        )
+        target = torch.from_numpy(batch.labels).to(self.device, non_blocking=True)
+        weights = None if batch.weights is None else torch.from_numpy(batch.weights)
+        with autocast(self.device):
+            logits = self.network(inputs)
+        loss = masked_ce_dice(
+            logits,
+            target,
+            self._class_weights,
+            None if weights is None else weights.to(self.device),
+            self.recipe.dice_share,
+        )
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(self._scaler.scale(loss))
+        self._scaler.unscale_(self._optimiser)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        if self._usable(loss, norm):
+            self._scaler.step(self._optimiser)
+            self.average.update()
+        self._scaler.update()
+        self._step += 1
+
+    def _usable(self, loss: Tensor, norm: Tensor) -> bool:
+        """Whether the step can be taken; gives up when the loss stays infinite or NaN."""
+        if bool(torch.isfinite(loss)) and bool(torch.isfinite(norm)):
+            self._losses.append(loss.detach())
+            self._bad = 0
+            return True
+        self._bad += 1
+        if self._bad > _TOO_MANY_BAD:
+            raise UserError(
+                "Training diverged: the loss is not a number any more",
+                remedy="Train with a lower learning rate",
+            )
+        return False
+
+    def _shrink(self) -> None:
+        """Halve the batch, then the crop, after memory ran out; and say so."""
+        self._optimiser.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        recipe = self.recipe
+        if recipe.batch // 2 >= SMALLEST_BATCH:
+            self.recipe = replace(recipe, batch=recipe.batch // 2)
+            text = f"Out of memory: the batch is now {self.recipe.batch} crops"
+        elif recipe.crop // 2 >= SMALLEST_CROP:
+            self.recipe = replace(recipe, crop=recipe.crop // 2 // 32 * 32)
+            text = f"Out of memory: crops are now {self.recipe.crop} pixels"
+        else:
+            raise UserError(
+                "There is not enough memory to train this network",
+                remedy="Close other programs, or choose a smaller network or width",
+            )
+        self._control.on_event(Log(text))
+
+    def _set_learning_rate(self) -> None:
+        factor = rate_factor(self.recipe, self._step, self._progress())
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    # time ------------------------------------------------------------------------------------
+
+    @property
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    def _progress(self) -> float:
+        """How much of the run is over, 0..1; 0 when it has no end set."""
+        done = [0.0]
+        if self._seconds:
+            done.append(self._elapsed / max(1e-9, self._seconds - self._reserve()))
+        if self.recipe.max_steps:
+            done.append(self._step / self.recipe.max_steps)
+        return min(1.0, max(done))
+
+    def _reserve(self) -> float:
+        return 1.3 * self._validation_seconds
+
+    def _finished(self) -> bool:
+        if self._control.should_stop():
+            raise Cancelled
+        endless = self._seconds is None and self.recipe.max_steps is None
+        patience = self.recipe.patience if endless else None
+        return self._progress() >= 1 or (patience is not None and self._stale >= patience)
+
+    def _pause_point(self) -> None:
+        """Time spent paused does not count."""
+        before = time.monotonic()
+        self._control.wait_while_paused()
+        paused = time.monotonic() - before
+        self._started += paused
+        self._last_validation += paused
+
+    # telling -----------------------------------------------------------------------------------
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now - self._last_report < _REPORT_EVERY or not self._losses:
+            return
+        self._last_report = now
+        value = float(torch.stack(self._losses).mean())
+        self._losses.clear()
+        seconds = round(self._elapsed, 2)
+        self.result.curves.append({"step": self._step, "seconds": seconds, "loss": value})
+        self._control.on_event(Loss(self._step, seconds, value))
+        self._control.on_event(self._how_far())
+
+    def _how_far(self) -> Progress:
+        rate = self._step / max(self._elapsed, 1e-9)
+        left = None
+        if self._seconds is not None:
+            left = max(0.0, self._seconds - self._elapsed)
+        total = self.recipe.max_steps or (rate * self._seconds if self._seconds else 0)
+        return Progress(self._step, total, rate, left, "steps")
+
+    # validation --------------------------------------------------------------------------------
+
+    _last_validated_step = -1
+
+    def _validation_due(self) -> bool:
+        wait = max(_FIRST_VALIDATION, self._validation_seconds / _VALIDATION_SHARE)
+        return time.monotonic() - self._last_validation >= wait
+
+    def _validate(self) -> None:
+        """Score the average on the validation images; keep it when it is the best so far."""
+        began = time.monotonic()
+        self._last_validated_step = self._step
+        inference = Inference(self.average.network, self.recipe.normalisation, self.device)
+        scores = score(inference, self.validation, self.library, self._control, len(self.classes))
+        miou = self._tell(pooled(scores, len(self.classes)), len(scores))
+        self._last_validation = time.monotonic()
+        self._validation_seconds = self._last_validation - began
+        if self._best is None or miou > self._best[0] or len(scores) == 0:
+            self._best = miou, copy.deepcopy(self.average.network.state_dict())
+            self.result.scores = scores
+            self._stale = 0
+        else:
+            self._stale += 1
+
+    def _tell(self, confusion: Confusion, images: int) -> float:
+        miou = or_zero(confusion.miou())
+        per_class = by_name(["background", *self.classes], confusion.iou())
+        seconds = round(self._elapsed, 2)
+        self._control.on_event(Validation(self._step, seconds, miou, per_class, images))
+        self.result.curves.append(
+            {
+                "step": self._step,
+                "seconds": seconds,
+                "miou": miou,
+                "per_class": per_class,
+                "images": images,
+            }
+        )
+        return miou
+
+    def _take_new_labels(self) -> bool:
+        changed = self._refresh() if self._refresh is not None else None
+        if changed is None:
+            return False
+        self.library.items, self.validation = changed
+        self._best = None  # scores on other images or labels cannot be compared
+        self._control.on_event(Log("New labels: training goes on with them"))
+        return True
+
+    def _conclude(self) -> Fit:
+        if self._best is not None:
+            self.average.network.load_state_dict(self._best[1])
+        result = self.result
+        result.network = self.average.network
+        result.steps, result.seconds = self._step, round(self._elapsed, 2)
+        result.recipe = self.recipe
+        return result
+
+
+def sampling_of(recipe: Recipe) -> Sampling:
+    return Sampling(recipe.batch, recipe.crop, recipe.focused, recipe.corrected, recipe.newest)
+
+
+def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
+    """The share of the full learning rate: a linear warm-up, then constant or half a cosine."""
+    warm = min(1.0, (step + 1) / max(1, recipe.warm_up))
+    if recipe.schedule == "constant":
+        return warm
+    return warm * (0.5 + 0.5 * math.cos(math.pi * min(1.0, progress)))
+
+
+def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW or SGD; weights of an encoder learn slower, biases and norms do not decay."""
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in network.named_parameters():
+        encoder = ".encoder." in f".{name}" or ".backbone." in f".{name}"
+        groups.setdefault((encoder, parameter.ndim > 1), []).append(parameter)
+    options = [
+        {
+            "params": parameters,
+            "lr": recipe.learning_rate * (recipe.encoder_factor if encoder else 1.0),
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+        }
+        for (encoder, decays), parameters in groups.items()
+    ]
+    for option in options:
+        option["initial_lr"] = option["lr"]
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(options, momentum=0.9)
+    return torch.optim.AdamW(options, fused=True)
+
+
+def seed_everything(seed: int) -> None:
+    """Torch's and numpy's global state; the samples have generators of their own."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)

@@ -1,0 +1,68 @@
+"""The training loss on partly labelled pictures: cross-entropy plus Dice, void pixels skipped."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segstudio.learning.metrics import VOID
+
+
+def masked_ce_dice(
+    logits: Tensor,
+    target: Tensor,
+    class_weights: Tensor | None = None,
+    pixel_weights: Tensor | None = None,
+    dice_share: float = 0.5,
+) -> Tensor:
+    """(1 - dice_share) x cross-entropy + dice_share x Dice loss, a scalar.
+
+    logits (n, k, h, w) float, target (n, h, w) int64 with 0..k-1 or VOID; class_weights (k,)
+    and pixel_weights (n, h, w) weigh the cross-entropy alone. Void pixels are left out of both
+    sums. A batch that is all void gives 0 with zero gradients.
+    """
+    logits = logits.float()
+    entropy = masked_cross_entropy(logits, target, class_weights, pixel_weights)
+    if dice_share == 0:
+        return entropy
+    return (1 - dice_share) * entropy + dice_share * masked_dice(logits, target)
+
+
+def masked_cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    class_weights: Tensor | None = None,
+    pixel_weights: Tensor | None = None,
+) -> Tensor:
+    """Mean cross-entropy over labelled pixels."""
+    losses = F.cross_entropy(
+        logits, target, weight=class_weights, ignore_index=VOID, reduction="none"
+    )
+    weight = (target != VOID).to(losses.dtype)
+    if pixel_weights is not None:
+        weight = weight * pixel_weights
+    return (losses * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def masked_dice(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
+    """1 - mean soft Dice over the classes labelled in this batch (all its pixels as one set).
+
+    Milletari et al. 2016 (V-Net) without the squares. Classes that no labelled pixel has are
+    left to the cross-entropy: their Dice is 0 whatever is predicted.
+    """
+    classes = logits.shape[1]
+    valid = target != VOID
+    place = target.clamp(min=0)
+    probabilities = logits.softmax(1) * valid.unsqueeze(1)
+    of_truth = probabilities.gather(1, place.unsqueeze(1)).squeeze(1)
+    flat = place.flatten()
+    overlap = logits.new_zeros(classes).index_add(0, flat, of_truth.flatten())
+    labelled = torch.bincount(flat[valid.flatten()], minlength=classes).to(logits.dtype)
+    predicted = probabilities.sum((0, 2, 3))
+    dice = (2 * overlap + smooth) / (labelled + predicted + smooth)
+    present = labelled > 0
+    if not bool(present.any()):
+        return predicted.sum() * 0.0
+    loss: Tensor = 1 - dice[present].mean()
+    return loss

@@ -1,0 +1,91 @@
+"""How grey values become network inputs; part of every model's card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segstudio.errors import UserError
+
+Picture = NDArray[np.uint8]
+"""(h, w, 3) RGB."""
+Floats = NDArray[np.float32]
+
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+_SMALLEST_RANGE: Final = 8.0
+"""Grey levels; a flatter picture is not stretched further, else its noise fills the range."""
+_SAMPLE: Final = 500
+"""Rows and columns looked at for the percentiles."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Either the picture's own percentiles to 0..1 (all channels together), or 0..255 to 0..1;
+    then (value - mean) / std per channel.
+    """
+
+    kind: Literal["percentile", "fixed"] = "percentile"
+    low: float = 1.0
+    high: float = 99.0
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+
+    @classmethod
+    def imagenet(cls) -> Normalisation:
+        """What networks with ImageNet encoders were trained with."""
+        return cls("fixed", 0.0, 100.0, IMAGENET_MEAN, IMAGENET_STD)
+
+    @classmethod
+    def from_card(cls, card: Mapping[str, Any]) -> Normalisation:
+        """Read the `normalisation` table of a model.toml."""
+        try:
+            facts = {**card}
+            for key in ("mean", "std"):
+                facts[key] = tuple(float(v) for v in facts[key])
+            return cls(**facts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"The model's input normalisation cannot be read: {error}") from error
+
+    def to_card(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "low": self.low,
+            "high": self.high,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    def unit_range(self, picture: Picture) -> tuple[float, float]:
+        """The grey values that become 0 and 1."""
+        if self.kind == "fixed":
+            return 0.0, 255.0
+        rows, columns = (max(1, side // _SAMPLE) for side in picture.shape[:2])
+        sample = picture[::rows, ::columns]
+        histogram = np.bincount(sample.ravel(), minlength=256).cumsum()
+        low, high = np.searchsorted(
+            histogram, histogram[-1] * np.array([self.low, self.high]) / 100
+        )
+        return float(low), float(max(high, low + _SMALLEST_RANGE))
+
+    def apply(self, picture: Picture) -> Floats:
+        """(h, w, 3) uint8 to (3, h, w) float32."""
+        low, high = self.unit_range(picture)
+        unit = (np.arange(256, dtype=np.float32) - low) / (high - low)
+        return to_planes(picture, unit, self)
+
+
+def to_planes(picture: Picture, unit: Floats, normalisation: Normalisation) -> Floats:
+    """(h, w, 3) uint8 to (3, h, w) float32 inputs through a table of 256 unit values, or one
+    for each channel, (3, 256)."""
+    unit = np.broadcast_to(np.clip(unit, -0.5, 1.5), (3, 256))
+    planes = np.empty((3, *picture.shape[:2]), dtype=np.float32)
+    for channel, (mean, std) in enumerate(zip(normalisation.mean, normalisation.std, strict=True)):
+        table = ((unit[channel] - mean) / std).astype(np.float32)
+        cv2.LUT(np.ascontiguousarray(picture[..., channel]), table, dst=planes[channel])
+    return planes

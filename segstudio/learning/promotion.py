@@ -1,0 +1,150 @@
+"""Whether a candidate replaces the model in force: a paired test on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segstudio.learning.metrics import Confusion, or_zero
+
+RESAMPLES: Final = 1000
+AGREEMENT: Final = 0.8
+FEWEST_IMAGES: Final = 3
+_WORSE: Final = 0.02
+_CHUNK: Final = 100
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`gain` is candidate less incumbent in mIoU pooled over the images; `agreement` the share
+    of bootstrap resamples in which it is positive; `worse` are sentences about losses."""
+
+    promote: bool
+    provisional: bool
+    gain: float
+    agreement: float
+    images: int
+    reason: str
+    worse: tuple[str, ...] = ()
+
+
+def compare(
+    candidate: Mapping[str, Confusion],
+    incumbent: Mapping[str, Confusion] | None,
+    classes: Sequence[str],
+    seed: int = 0,
+) -> Decision:
+    """Compare confusion matrices by image; only images that both have count.
+
+    Promotes when the gain is positive and at least 80 % of the resamples agree. Below 3 images
+    a positive gain is enough, and the decision is provisional. NaN counts as 0.
+    """
+    if incumbent is None:
+        return _first(candidate, len(classes) + 1)
+    keys = sorted(candidate.keys() & incumbent.keys())
+    k = len(classes) + 1
+    new, old = (_stack([side[key] for key in keys], k) for side in (candidate, incumbent))
+    new_score, old_score = _miou(new.sum(0)), _miou(old.sum(0))
+    gain = new_score - old_score
+    agreement = _agreement(new, old, seed)
+    provisional = len(keys) < FEWEST_IMAGES
+    promote = gain > 0 and (provisional or agreement >= AGREEMENT)
+    return Decision(
+        promote,
+        provisional,
+        gain,
+        agreement,
+        len(keys),
+        _reason(promote, provisional, old_score, new_score, agreement, len(keys)),
+        _worse_classes(new.sum(0), old.sum(0), classes) + _worse_images(new, old, keys),
+    )
+
+
+def _first(candidate: Mapping[str, Confusion], k: int) -> Decision:
+    miou = _miou(_stack(list(candidate.values()), k).sum(0))
+    provisional = len(candidate) < FEWEST_IMAGES
+    word = "provisional: " if provisional else ""
+    reason = f"{word}first model, mIoU {miou:.3f} on {_images(len(candidate))}"
+    return Decision(True, provisional, miou, 1.0, len(candidate), reason)
+
+
+def _stack(confusions: Sequence[Confusion], k: int) -> NDArray[np.float64]:
+    if not confusions:
+        return np.zeros((0, k, k))
+    return np.stack([confusion.counts for confusion in confusions]).astype(np.float64)
+
+
+def _miou(counts: NDArray[np.float64]) -> float:
+    return or_zero(float(_mious(counts[None])[0]))
+
+
+def _mious(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """mIoU of each matrix of (r, k, k), NaN as 0."""
+    hits = np.diagonal(counts, axis1=1, axis2=2)
+    union = counts.sum(1) + counts.sum(2) - hits
+    iou = np.divide(hits, union, out=np.zeros_like(hits), where=union > 0)
+    return np.asarray(iou.sum(1) / np.maximum((union > 0).sum(1), 1))
+
+
+def _agreement(new: NDArray[np.float64], old: NDArray[np.float64], seed: int) -> float:
+    """The share of resamples of the images in which the new one scores higher."""
+    images, k, _ = new.shape
+    if images == 0:
+        return 0.0
+    rng = np.random.default_rng(seed)
+    wins = 0
+    for _ in range(RESAMPLES // _CHUNK):
+        draws = rng.multinomial(images, np.full(images, 1 / images), size=_CHUNK)
+        scores = [
+            _mious((draws @ side.reshape(images, -1)).reshape(-1, k, k)) for side in (new, old)
+        ]
+        wins += int((scores[0] > scores[1]).sum())
+    return wins / RESAMPLES
+
+
+def _reason(
+    promote: bool, provisional: bool, old: float, new: float, agreement: float, images: int
+) -> str:
+    change = f"mIoU {old:.3f} → {new:.3f} on {_images(images)}"
+    if provisional:
+        return f"provisional: {'better' if promote else 'not better'}, {change}"
+    sure = f"{agreement:.0%} of resamples agree"
+    if promote:
+        return f"better: {change}, {sure}"
+    return f"{'not surely better' if new > old else 'not better'}: {change}, {sure}"
+
+
+def _images(count: int) -> str:
+    return f"{count} validation image{'' if count == 1 else 's'}"
+
+
+def _worse_classes(
+    new: NDArray[np.float64], old: NDArray[np.float64], classes: Sequence[str]
+) -> tuple[str, ...]:
+    found = []
+    for row, name in enumerate(["background", *classes]):
+        before, after = (_class_iou(side, row) for side in (old, new))
+        if before - after > _WORSE:
+            found.append(f"class {name}: IoU {before:.3f} → {after:.3f}")
+    return tuple(found)
+
+
+def _class_iou(counts: NDArray[np.float64], row: int) -> float:
+    union = counts[row].sum() + counts[:, row].sum() - counts[row, row]
+    return float(counts[row, row] / union) if union else 0.0
+
+
+def _worse_images(
+    new: NDArray[np.float64], old: NDArray[np.float64], keys: Sequence[str]
+) -> tuple[str, ...]:
+    before, after = _mious(old), _mious(new)
+    order = np.argsort(after - before)
+    return tuple(
+        f"image {keys[i]}: mIoU {before[i]:.3f} → {after[i]:.3f}"
+        for i in order
+        if before[i] - after[i] > _WORSE
+    )

@@ -1,0 +1,231 @@
+"""The recipe of a training run, configured from the data (nnU-Net's lesson, Isensee et al. 2021).
+
+Every number can be overridden, and the whole recipe is written into model.toml.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Final, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segstudio.errors import UserError
+from segstudio.learning.augment import Augmentation
+from segstudio.learning.metrics import VOID
+from segstudio.learning.normalise import Normalisation
+from segstudio.learning.samples import Labelled
+
+Schedule = Literal["constant", "cosine"]
+DeviceKind = Literal["cuda", "mps", "cpu"]
+
+_DIVISOR: Final = 32
+_UPRIGHT: Final = 0.25
+"""Total variation between the classes above and below the middle that tells up from down."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a network is trained.
+
+    `options` go to the architecture; `weights` names published weights to start from, a file of
+    them, "none", or nothing for the architecture's own default.
+    """
+
+    name: str = "default"
+    crop: int = 256
+    batch: int = 4
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 1e-3
+    encoder_factor: float = 1.0
+    weight_decay: float = 1e-2
+    schedule: Schedule = "constant"
+    warm_up: int = 50
+    dice_share: float = 0.5
+    class_weights: tuple[float, ...] = ()
+    ema: float = 0.995
+    clip_norm: float = 5.0
+    focused: float = 0.4
+    corrected: float = 0.1
+    newest: float = 0.5
+    max_steps: int | None = None
+    patience: int | None = 10
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for TOML; what is None is left out."""
+        facts = {key: value for key, value in asdict(self).items() if value is not None}
+        facts["class_weights"] = list(self.class_weights)
+        facts["options"] = dict(self.options)
+        facts["normalisation"] = self.normalisation.to_card()
+        facts["augmentation"] = self.augmentation.to_dict()
+        return facts
+
+    def overridden(self, overrides: Mapping[str, Any]) -> Self:
+        """With some numbers replaced; UserError names what is unknown or of the wrong kind."""
+        known = {f.name: f for f in fields(self)}
+        values: dict[str, Any] = {}
+        for key, value in overrides.items():
+            if key not in known:
+                raise UserError(
+                    f"A recipe has no setting called {key!r}",
+                    remedy=f"Settings: {', '.join(known)}",
+                )
+            values[key] = _converted(key, value, getattr(self, key))
+        return replace(self, **values)
+
+
+def _converted(key: str, value: Any, now: Any) -> Any:
+    try:
+        if key == "normalisation":
+            return Normalisation.from_card({**now.to_card(), **value})
+        if key == "augmentation":
+            return Augmentation.from_dict({**now.to_dict(), **value})
+        if key == "options":
+            return {**now, **value}
+        if key == "class_weights":
+            return tuple(float(weight) for weight in value)
+        if key in ("max_steps", "patience"):
+            return None if value is None else int(value)
+        return type(now)(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"The recipe's {key} cannot be {value!r}") from error
+
+
+CLASSIC: Final[Mapping[str, Any]] = {
+    "name": "classic",
+    "optimiser": "sgd",
+    "learning_rate": 0.01,
+    "weight_decay": 5e-4,
+    "batch": 16,
+    "schedule": "cosine",
+    "warm_up": 500,
+    "ema": 0.0,
+    "dice_share": 0.0,
+}
+"""The textbook recipe, as overrides."""
+
+POLISH: Final[Mapping[str, Any]] = {"name": "polish", "schedule": "cosine"}
+"""For a long last run: the learning rate goes to zero along a cosine."""
+
+NAMED: Final[Mapping[str, Mapping[str, Any]]] = {
+    "default": {},
+    "classic": CLASSIC,
+    "polish": POLISH,
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the training pictures say about the recipe."""
+
+    images: int
+    side: int  # median of the shorter sides, pixels
+    pixels: tuple[int, ...]  # labelled pixels of each class, background first
+    upright: bool  # classes above and below the middle differ, as in street scenes
+    mixed_polarity: bool  # classes are brighter than the background here and darker there
+
+
+def study(samples: Iterable[Labelled], classes: int) -> Facts:
+    """Look at (some of) the training pictures; `classes` does not count the background."""
+    sides: list[int] = []
+    halves = np.zeros((2, classes + 1))
+    contrasts: list[float] = []
+    for sample in samples:
+        labels = sample.labels
+        sides.append(min(labels.shape))
+        middle = labels.shape[0] // 2
+        halves += [_count(labels[:middle], classes), _count(labels[middle:], classes)]
+        contrasts.append(_contrast(sample))
+    return Facts(
+        len(sides),
+        int(np.median(sides)) if sides else 256,
+        tuple(int(n) for n in halves.sum(0)),
+        _differ(halves) > _UPRIGHT,
+        _mixed(contrasts),
+    )
+
+
+def _count(labels: NDArray[np.int16], classes: int) -> NDArray[np.int64]:
+    known = labels[labels != VOID]
+    return np.bincount(known, minlength=classes + 1)[: classes + 1]
+
+
+def _differ(halves: NDArray[np.float64]) -> float:
+    """Total variation distance between the two rows as distributions."""
+    totals = halves.sum(1, keepdims=True)
+    if not totals.all():
+        return 1.0
+    return float(np.abs(np.diff(halves / totals, axis=0)).sum() / 2)
+
+
+def _contrast(sample: Labelled) -> float:
+    """Mean grey value of the classes less that of the background; 0 where one is missing."""
+    grey = sample.picture.mean(2)
+    inside, outside = sample.labels > 0, sample.labels == 0
+    return (
+        float(grey[inside].mean() - grey[outside].mean()) if inside.any() and outside.any() else 0
+    )
+
+
+def _mixed(contrasts: Sequence[float]) -> bool:
+    """Whether at least a twentieth of the pictures has the polarity of the fewer."""
+    signs = np.sign(contrasts)
+    return bool(min((signs > 0).sum(), (signs < 0).sum()) >= max(1, 0.05 * len(signs)))
+
+
+def configure(
+    facts: Facts,
+    device: DeviceKind = "cpu",
+    *,
+    pretrained: bool = False,
+    memory: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """The recipe for these data on this device; `memory` is in bytes, `pretrained` an encoder."""
+    crop = _crop_for(facts.side, 256 if device == "cpu" else 512)
+    recipe = Recipe(
+        crop=crop,
+        batch=4 if device == "cpu" else _gpu_batch(memory, crop),
+        learning_rate=3e-4 if pretrained else 1e-3,
+        encoder_factor=0.1 if pretrained else 1.0,
+        class_weights=_class_weights(facts.pixels),
+        normalisation=Normalisation.imagenet() if pretrained else Normalisation(),
+        augmentation=Augmentation(
+            upright=facts.upright, invert=0.5 if facts.mixed_polarity else 0.0
+        ),
+    )
+    overrides = dict(overrides or {})
+    named = NAMED.get(str(overrides.get("name", "default")), {})
+    return recipe.overridden({**named, **overrides})
+
+
+def _crop_for(side: int, most: int) -> int:
+    return max(64, min(most, math.ceil(side / _DIVISOR) * _DIVISOR))
+
+
+def _gpu_batch(memory: int | None, crop: int) -> int:
+    """About 600 bytes of activations a pixel of U-Net width 16, ten times that for encoders."""
+    free = 4 * 2**30 if memory is None else memory
+    return int(np.clip(free // (6000 * crop * crop), 2, 16))
+
+
+def _class_weights(pixels: Sequence[int]) -> tuple[float, ...]:
+    """Square root of median frequency over frequency, within 0.5..3; none for one class.
+
+    Eigen & Fergus 2015, softened: Dice already counts small classes as much as large ones.
+    """
+    counts = np.asarray(pixels, np.float64)
+    seen = counts[counts > 0]
+    if len(seen) <= 2:
+        return ()
+    weights = np.sqrt(np.median(seen) / np.where(counts > 0, counts, np.inf))
+    weights = np.where(counts > 0, weights.clip(0.5, 3.0), 1.0)
+    return tuple(round(float(weight), 3) for weight in weights)

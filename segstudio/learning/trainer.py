@@ -1,0 +1,343 @@
+"""Training on a project: from its labels to a numbered model, promoted or kept as a candidate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from torch import nn
+
+from segstudio.errors import UserError
+from segstudio.learning import device as devices
+from segstudio.learning import events, promotion, recipe, store
+from segstudio.learning.device import DeviceReport
+from segstudio.learning.events import Cancelled, Log, ModelSaved
+from segstudio.learning.inference import Inference
+from segstudio.learning.loop import (
+    Control,
+    Fit,
+    Run,
+    Scored,
+    Scores,
+    pooled,
+    score,
+    seed_everything,
+)
+from segstudio.learning.metrics import Confusion
+from segstudio.learning.normalise import Normalisation
+from segstudio.learning.recipe import Recipe
+from segstudio.learning.samples import Library
+from segstudio.learning.trainingset import TrainingSet, row_table
+from segstudio.networks import registry, weights
+from segstudio.project.models import ModelInfo
+from segstudio.project.project import Project
+
+_STUDIED = 50
+"""Images looked at for the recipe."""
+_SAVING = 2.0
+"""Seconds kept back for writing the model."""
+FROM_SCRATCH = ""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train. Nothing chosen means: go on from the model in force, else a U-Net.
+
+    `start_from` is a model id, or FROM_SCRATCH. `minutes` is wall clock for the whole job;
+    without it training ends when the scores stop rising or the caller stops it.
+    """
+
+    architecture: str | None = None
+    minutes: float | None = None
+    start_from: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The model that was written and what became of it."""
+
+    model: str
+    promoted: bool
+    provisional: bool
+    reason: str
+    scores: Mapping[str, Any]
+    worse: tuple[str, ...]
+    steps: int
+    seconds: float
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A network to begin with and where it comes from."""
+
+    network: nn.Module
+    architecture: str
+    recipe: Recipe
+    parent: ModelInfo | None
+    note: str = ""
+
+
+def train(
+    project: Project,
+    request: TrainRequest,
+    on_event: events.OnEvent = events.ignore,
+    should_stop: Callable[[], bool] = events.never,
+    wait_while_paused: Callable[[], None] = events.at_once,
+) -> TrainResult:
+    """Train, write the model, and promote it when it is better.
+
+    Stopped early, what was validated so far is written all the same; Cancelled is raised when
+    there is nothing worth writing yet.
+    """
+    began = time.monotonic()
+    control = Control(on_event, should_stop, wait_while_paused)
+    report = devices.probe(request.device)
+    _settle(request.seed)
+    data = TrainingSet.of(project)
+    start = _prepare(project, data, request, report)
+    for note in (data.note, start.note):
+        if note:
+            on_event(Log(note))
+    library = Library(data.train, start.recipe.normalisation)
+    incumbent = project.models.current()
+    judge = _Judge(project, incumbent, library, data, control, report)
+    judge.score()
+    left = None if request.minutes is None else request.minutes * 60 - _SAVING
+    fit = Run(
+        start.network,
+        library,
+        data.validation,
+        data.classes,
+        start.recipe,
+        report.device,
+        seconds=None if left is None else max(1.0, left - (time.monotonic() - began)),
+        since=_made(start.parent),
+        control=control,
+        refresh=data.refresh,
+    ).fit()
+    if fit.stopped and not fit.scores:
+        raise Cancelled
+    return _save(project, data, start, fit, judge.decide(fit, incumbent), on_event)
+
+
+def _settle(seed: int) -> None:
+    """This process is for training: fixed seeds, and no threads of OpenCV beside torch's."""
+    seed_everything(seed)
+    devices.keep_memory()
+    cv2.setNumThreads(1)
+
+
+def _made(parent: ModelInfo | None) -> float:
+    """When the model we start from was written; labels after that are new to it."""
+    return np.inf if parent is None else parent.weights.stat().st_mtime
+
+
+# what to start from ----------------------------------------------------------------------------
+
+
+def _prepare(
+    project: Project, data: TrainingSet, request: TrainRequest, report: DeviceReport
+) -> _Start:
+    parent = _parent(project, request)
+    facts = recipe.study((item.read() for item in list(data.train)[:_STUDIED]), len(data.classes))
+    overrides = {**project.manifest.recipe, **request.overrides, "seed": request.seed}
+    if parent is not None:
+        return _from_parent(parent, data, facts, report, overrides)
+    return _from_scratch(request.architecture or "unet", data, facts, report, overrides)
+
+
+def _parent(project: Project, request: TrainRequest) -> ModelInfo | None:
+    if request.start_from == FROM_SCRATCH:
+        return None
+    if request.start_from is not None:
+        parent = project.models.get(request.start_from)
+        if request.architecture not in (None, parent.architecture):
+            raise UserError(
+                f"{parent.id} is a {parent.architecture}, not a {request.architecture}",
+                remedy="Leave the architecture out, or train from scratch",
+            )
+        return parent
+    current = project.models.current()
+    if current is None or request.architecture not in (None, current.architecture):
+        return None
+    return current
+
+
+def _from_parent(
+    parent: ModelInfo,
+    data: TrainingSet,
+    facts: recipe.Facts,
+    report: DeviceReport,
+    overrides: Mapping[str, Any],
+) -> _Start:
+    """Go on from a model: its options and normalisation stay, its head grows."""
+    if not set(parent.classes) & set(data.classes):
+        raise UserError(
+            f"{parent.id} knows none of this project's classes",
+            path=parent.path,
+            remedy="Load it again with a mapping of its classes, or train from scratch",
+        )
+    options = dict(parent.card.get("options", {}))
+    how = recipe.configure(
+        facts, report.kind, pretrained=True, memory=report.memory, overrides=overrides
+    )
+    how = replace(
+        how,
+        options=options,
+        normalisation=Normalisation.from_card(parent.card.get("normalisation", {})),
+        encoder_factor=parent.card.get("recipe", {}).get("encoder_factor", 1.0),
+    )
+    network, new = store.network_from(parent, data.classes, options)
+    note = f"Classes new to {parent.id}: {', '.join(new)}" if new else ""
+    return _Start(network, parent.architecture, how, parent, note)
+
+
+def _from_scratch(
+    architecture: str,
+    data: TrainingSet,
+    facts: recipe.Facts,
+    report: DeviceReport,
+    overrides: Mapping[str, Any],
+) -> _Start:
+    chosen = str(overrides.get("weights", ""))
+    pretrained = weights.choose(architecture, chosen)
+    how = recipe.configure(
+        facts,
+        report.kind,
+        pretrained=pretrained is not None,
+        memory=report.memory,
+        overrides=overrides,
+    )
+    options = {**registry.card_of(architecture).options, **how.options}
+    network = registry.build(architecture, len(data.classes), **how.options)
+    note = ""
+    if pretrained is not None:
+        weights.load_into(store.body_of(network), pretrained)
+        note = f"Starting from {pretrained.title}"
+    return _Start(network, architecture, replace(how, options=options), None, note)
+
+
+# the model in force ----------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Judge:
+    """Scores of the model in force, for the comparison at the end."""
+
+    project: Project
+    incumbent: ModelInfo | None
+    library: Library
+    data: TrainingSet
+    control: Control
+    report: DeviceReport
+    scores: Scores = field(default_factory=dict)
+
+    def score(self) -> None:
+        """Score the model in force on validation images whose labels it was not scored on."""
+        if self.incumbent is None:
+            return
+        known = {key: scored.version for key, scored in self.scores.items()}
+        items = [i for i in self.data.validation if known.get(i.key) != i.version]
+        if not items:
+            return
+        loaded = store.load_model(self.incumbent)
+        inference = Inference(
+            loaded.network.to(self.report.device), loaded.normalisation, self.report.device
+        )
+        self.scores |= score(
+            inference,
+            items,
+            self.library,
+            self.control,
+            len(self.data.classes),
+            _rows_of(loaded.classes, self.data.classes),
+        )
+
+    def decide(self, fit: Fit, incumbent: ModelInfo | None) -> promotion.Decision:
+        """Compare on the images for which both were scored against the same labels."""
+        if not fit.stopped:
+            self.score()
+        old = None if incumbent is None else _matching(self.scores, fit.scores)
+        new = {key: scored.confusion for key, scored in fit.scores.items()}
+        return promotion.compare(new, old, self.data.classes)
+
+
+def _rows_of(classes: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    """From rows of one model to rows for other classes; a foreign class becomes background."""
+    values = {name: row for row, name in enumerate(classes, start=1)}
+    table = np.maximum(row_table(values, wanted)[: len(classes) + 1], 0)
+    return np.asarray(table)
+
+
+def _matching(scores: Scores, other: Scores) -> dict[str, Confusion]:
+    def same(key: str, scored: Scored) -> bool:
+        return key in other and other[key].version == scored.version
+
+    return {key: scored.confusion for key, scored in scores.items() if same(key, scored)}
+
+
+# writing ---------------------------------------------------------------------------------------
+
+
+def _save(
+    project: Project,
+    data: TrainingSet,
+    start: _Start,
+    fit: Fit,
+    decision: promotion.Decision,
+    on_event: events.OnEvent,
+) -> TrainResult:
+    scores = {
+        **pooled(fit.scores, len(data.classes)).scores(data.classes),
+        "images": len(fit.scores),
+        "provisional": decision.provisional,
+    }
+    facts = {
+        "parent": start.parent.id if start.parent else None,
+        "data_hash": data.hash(),
+        "images": {"train": len(data.train), "validation": len(data.validation)},
+        "steps": fit.steps,
+        "seconds": fit.seconds,
+        "reason": decision.reason,
+        "worse": list(decision.worse),
+        "scores": scores,
+        "recipe": fit.recipe.to_dict(),
+    }
+
+    def write(folder: Path) -> None:
+        store.write_model(
+            folder,
+            fit.network,
+            architecture=start.architecture,
+            classes=data.classes,
+            options=start.recipe.options,
+            normalisation=start.recipe.normalisation,
+            facts=facts,
+            curves=fit.curves,
+        )
+
+    project.ensure_written()
+    info = project.models.add(start.architecture, write)
+    if decision.promote:
+        project.models.promote(info.id)
+    on_event(ModelSaved(info.id, decision.promote, decision.reason, scores, decision.worse))
+    return TrainResult(
+        info.id,
+        decision.promote,
+        decision.provisional,
+        decision.reason,
+        scores,
+        decision.worse,
+        fit.steps,
+        fit.seconds,
+        fit.stopped,
+    )

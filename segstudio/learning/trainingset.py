@@ -1,0 +1,147 @@
+"""The labelled images of a project as training and validation items."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segstudio.errors import UserError
+from segstudio.learning.metrics import VOID
+from segstudio.learning.samples import Item, Labelled
+from segstudio.project.project import Project
+
+MOST_VALIDATION = 200
+"""Validation images used; more would cost time and say little more."""
+
+
+@dataclass(eq=False)
+class TrainingSet:
+    """Items of both sides; `note` says what is unusual about them."""
+
+    project: Project
+    classes: tuple[str, ...]
+    train: Sequence[Item] = ()
+    validation: Sequence[Item] = ()
+    note: str = ""
+    _corrected: dict[tuple[str, float], tuple[bool, tuple[tuple[float, float], ...]]] = field(
+        default_factory=dict
+    )
+
+    @classmethod
+    def of(cls, project: Project) -> TrainingSet:
+        """Read the project's labels; UserError when there is nothing to learn from."""
+        if not len(project.classes):
+            raise UserError("The project has no classes yet", remedy="Label an image first")
+        found = cls(project, project.classes.names)
+        found.collect()
+        return found
+
+    def collect(self) -> None:
+        """Sort the labelled images by side; images without one are for training."""
+        splits = self.project.ensure_splits()
+        items = {key: self._item(key) for key in self.project.labelled_keys()}
+        usable = {key: item for key, item in items.items() if item is not None}
+        sides = {key: splits.side(key) or "train" for key in usable}
+        self.train = [item for key, item in usable.items() if sides[key] == "train"]
+        held = [item for key, item in usable.items() if sides[key] == "val"]
+        self.validation = held[:MOST_VALIDATION]
+        self.note = ""
+        if not usable:
+            raise UserError(
+                "There are no labels to learn from", remedy="Label at least one image first"
+            )
+        self._lend()
+
+    def _lend(self) -> None:
+        """With too few images, one side borrows the other's: rough scores beat none."""
+        if not self.train:
+            self.train = self.validation
+            self.note = "Only validation images are labelled: training on them too"
+        elif not self.validation:
+            self.validation = self.train[:MOST_VALIDATION]
+            self.note = "No validation image is confirmed: scores are on training images"
+
+    def refresh(self) -> tuple[Sequence[Item], Sequence[Item]] | None:
+        """Both sides again when label files have changed since the last look, else None."""
+        before = self._state()
+        self.project.rescan()
+        try:
+            self.collect()
+        except UserError:  # the last label was removed while training: keep what we have
+            return None
+        return (self.train, self.validation) if self._state() != before else None
+
+    def _state(self) -> list[tuple[str, float]]:
+        return [(item.key, item.version) for item in (*self.train, *self.validation)]
+
+    def _item(self, key: str) -> Item | None:
+        try:
+            version = self.project.label_file(key).stat().st_mtime_ns / 1e9
+        except OSError:
+            return None
+        name = (key, version)
+        if name not in self._corrected:
+            self._corrected[name] = self._look(key)
+        usable, corrected = self._corrected[name]
+        if not usable:
+            return None
+        return Item(key, partial(self._read, key), version, corrected)
+
+    def _look(self, key: str) -> tuple[bool, tuple[tuple[float, float], ...]]:
+        """Whether an image can be learned from, and centres of what a person corrected."""
+        if self.project.problem(key):
+            return False, ()
+        annotation = self.project.load(key)
+        boxes = [shape.bounds() for shape in annotation.shapes if shape.source == "corrected"]
+        centres = tuple(((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in boxes if b is not None)
+        return annotation.is_confirmed or bool(annotation.shapes), centres
+
+    def _read(self, key: str) -> Labelled:
+        picture = self.project.read_image(key)
+        labels = to_rows(self.project.training_map(key), self.project, self.classes)
+        if labels.shape != picture.shape[:2]:
+            raise UserError(
+                f"The labels are {labels.shape[::-1]} pixels, the picture {picture.shape[1::-1]}",
+                path=self.project.label_file(key),
+                remedy="Open the image and save it again",
+            )
+        return Labelled(picture, labels)
+
+    def hash(self) -> str:
+        """SHA-256 over the class names and label files of both sides."""
+        digest = hashlib.sha256("\n".join(self.classes).encode())
+        for item in sorted({item.key: item for item in (*self.train, *self.validation)}):
+            digest.update(item.encode())
+            digest.update(self.project.label_file(item).read_bytes())
+        return digest.hexdigest()
+
+
+def to_rows(
+    labels: NDArray[np.uint8] | NDArray[np.uint16], project: Project, classes: Sequence[str]
+) -> NDArray[np.int16]:
+    """A project's label map (h, w) with class numbers to model rows, VOID where unknown."""
+    return row_table(project.classes.values, classes)[labels]
+
+
+def row_table(values: Mapping[str, int], classes: Sequence[str]) -> NDArray[np.int16]:
+    """(65536,) from class number to model row; classes the model lacks are void."""
+    table = np.full(65536, VOID, np.int16)
+    table[0] = 0
+    for row, name in enumerate(classes, start=1):
+        if name in values:
+            table[values[name]] = row
+    return table
+
+
+def number_table(values: Mapping[str, int], classes: Sequence[str]) -> NDArray[np.integer]:
+    """From model row to the project's class number, for predictions; unknown classes are 0.
+
+    uint8 as long as every number of the project is below 255, else uint16, as label files are.
+    """
+    kind = np.uint8 if max(values.values(), default=0) < 255 else np.uint16
+    return np.array([0, *(values.get(name, 0) for name in classes)], dtype=kind)

@@ -1,0 +1,237 @@
+"""Published weights: fetched once into the user's cache with progress, resumed, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from segstudio.errors import UserError
+from segstudio.networks import registry
+from segstudio.networks.registry import WeightsSource
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+OnProgress = Callable[[int, int | None], None]
+"""(bytes so far, bytes in all or None)."""
+
+NONE: Final = "none"
+_CHUNK: Final = 1 << 18
+_TIMEOUT: Final = 30.0
+_HASH_IN_NAME: Final = re.compile(r"-([0-9a-f]{8,64})\.")
+
+
+@dataclass(frozen=True)
+class Download:
+    """An address and the first hex digits (or all 64) of the file's SHA-256."""
+
+    url: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return Path(urlsplit(self.url).path).name
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A weights file at hand; `part` is "whole" or "encoder"."""
+
+    file: Path
+    title: str
+    part: str
+
+
+def cache_folder() -> Path:
+    """Where fetched weights are kept: SEGSTUDIO_CACHE, else the user's cache folder."""
+    named = os.environ.get("SEGSTUDIO_CACHE")
+    return (Path(named) if named else platformdirs.user_cache_path("segstudio", False)) / "weights"
+
+
+def choose(
+    architecture: str, wanted: str = "", on_progress: OnProgress | None = None
+) -> Chosen | None:
+    """The weights to start from; None for a fresh network.
+
+    `wanted` is a name on the architecture's card (fetched when it is not in the cache), a file,
+    "none", or empty: the card's default, else any on the card that is in the cache already.
+    """
+    card = registry.card_of(architecture)
+    if wanted == NONE:
+        return None
+    source = card.weights_source(wanted or card.default_weights)
+    if source is not None:
+        return Chosen(fetch(source, on_progress), f"{card.title}: {source.title}", source.part)
+    if not wanted:
+        return _cached(card)
+    if not Path(wanted).is_file():
+        names = ", ".join(s.name for s in card.weights) or "none published"
+        raise UserError(
+            f"There are no weights {wanted!r} for {card.title}",
+            remedy=f"Name a file, {NONE}, or one of: {names}",
+        )
+    return Chosen(Path(wanted), wanted, card.weights[0].part if card.weights else "whole")
+
+
+def _cached(card: registry.Card) -> Chosen | None:
+    if not cache_folder().is_dir() or not card.weights:
+        return None
+    for source in card.weights:
+        file = cache_folder() / address(source).file_name
+        if file.is_file():
+            return Chosen(file, f"{card.title}: {source.title}", source.part)
+    return None
+
+
+def address(source: WeightsSource) -> Download:
+    """Address and hash of a source, from torchvision's own table."""
+    import torchvision.models
+
+    family, _, entry = source.enum.partition(".")
+    enum = getattr(torchvision.models, family, None) or getattr(
+        torchvision.models.segmentation, family
+    )
+    url: str = enum[entry].url
+    found = _HASH_IN_NAME.search(url)
+    if found is None:
+        raise UserError(f"The address of {source.title} carries no hash to check it by: {url}")
+    return Download(url, found[1])
+
+
+def fetch(source: WeightsSource | Download, on_progress: OnProgress | None = None) -> Path:
+    """The file in the cache, downloaded first when it is not there.
+
+    A download that broke off goes on where it stopped. UserError when there is no connection,
+    with the two ways out, or when the hash is wrong (the file is then removed).
+    """
+    download = address(source) if isinstance(source, WeightsSource) else source
+    target = cache_folder() / download.file_name
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    try:
+        _receive(download.url, part, on_progress or (lambda done, total: None))
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(
+            f"{download.url} cannot be fetched: {error}",
+            path=part if part.exists() else None,
+            remedy=f"Either fetch it elsewhere and put it at {target} (or name the file as "
+            f"weights), or train without published weights (weights = {NONE!r})",
+        ) from error
+    check(part, download.sha256)
+    os.replace(part, target)
+    return target
+
+
+def _receive(url: str, part: Path, on_progress: OnProgress) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "segstudio"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        answer = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # nothing is missing any more: the check will tell
+            return
+        raise
+    with answer:
+        resumed = answer.status == 206
+        length = answer.headers.get("Content-Length")
+        done = have if resumed else 0
+        total = done + int(length) if length else None
+        with part.open("ab" if resumed else "wb") as file:
+            while block := answer.read(_CHUNK):
+                file.write(block)
+                done += len(block)
+                on_progress(done, total)
+    if total is not None and done < total:
+        raise ConnectionError(f"the connection ended after {done} of {total} bytes")
+
+
+def check(file: Path, sha256: str) -> None:
+    """UserError, and the file removed, when its SHA-256 does not start with `sha256`."""
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if not found.startswith(sha256.lower()):
+        file.unlink()
+        raise UserError(
+            f"The file is damaged: its SHA-256 starts {found[: len(sha256)]}, not {sha256}",
+            path=file,
+            remedy="Try again",
+        )
+
+
+def read_state(file: Path) -> dict[str, Tensor]:
+    """Tensors of a .safetensors or a .pt/.pth file; nothing in it is ever executed."""
+    import pickle
+
+    import safetensors
+    import safetensors.torch
+    import torch
+
+    try:
+        if file.suffix == ".safetensors":
+            return safetensors.torch.load_file(file)
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError("There is no such file", path=file) from error
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            "This file holds more than weights, and loading it could run foreign code",
+            path=file,
+            remedy="Save only the state_dict of the network, best as .safetensors",
+        ) from error
+    except (OSError, RuntimeError, EOFError, safetensors.SafetensorError) as error:
+        raise UserError(f"The weights cannot be read: {error}", path=file) from error
+    return _tensors(found, file)
+
+
+def _tensors(found: object, file: Path) -> dict[str, Tensor]:
+    """The state dict in what people save: itself, or under state_dict or model."""
+    import torch
+
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping) or not found:
+        raise UserError("This file holds no weights by name", path=file)
+    if not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise UserError("This file holds other things than tensors", path=file)
+    return {str(key).removeprefix("module."): value for key, value in found.items()}
+
+
+def load_into(network: nn.Module, chosen: Chosen) -> list[str]:
+    """Copy tensors whose names and shapes agree; returns the network's names that got none.
+
+    For encoders, the names are those below `encoder.`. UserError when hardly anything agrees.
+    """
+    state = read_state(chosen.file)
+    prefix = "encoder." if chosen.part == "encoder" else ""
+    own = network.state_dict()
+    wanted = [key for key in own if key.startswith(prefix)]
+    missing = []
+    for key in wanted:
+        source = state.get(key, state.get(key.removeprefix(prefix)))
+        if source is None or source.shape != own[key].shape:
+            missing.append(key)
+        else:
+            own[key].copy_(source)
+    if len(missing) > len(wanted) // 2:
+        raise UserError(
+            f"These weights are of another network: {len(missing)} of {len(wanted)} tensors "
+            "have no counterpart",
+            path=chosen.file,
+        )
+    network.load_state_dict(own)
+    return missing
