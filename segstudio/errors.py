@@ -25,3 +25,7 @@ class UserError(Exception):
 
 def _rebuild(message: str, path: Path | None, remedy: str) -> UserError:
     return UserError(message, path=path, remedy=remedy)
+
+
+class Cancelled(Exception):
+    """Raised inside a job that was asked to stop; what it was making is gone."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from segstudio.errors import Cancelled as Cancelled
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -75,10 +77,6 @@ class Log:
 
 Event = Progress | Loss | Validation | ImageDone | ImageFailed | ModelSaved | Log
 OnEvent = Callable[[Event], None]
-
-
-class Cancelled(Exception):
-    """Raised inside a job when it was asked to stop."""
 
 
 def ignore(_: Event) -> None:

@@ -57,7 +57,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
 def folder(path: Path) -> Iterator[Path]:
     """A staging folder that becomes the folder `path` when the block ends well.
 
-    FileExistsError when something is at `path` already; it is never replaced.
+    FileExistsError when something is at `path` already; only an empty folder is replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = _temporary_name(path)
@@ -67,6 +67,8 @@ def folder(path: Path) -> Iterator[Path]:
         for file in staging.rglob("*"):
             if file.is_file():
                 _flush(file)
+        if path.is_dir() and not os.listdir(path):
+            path.rmdir()
         if path.exists():
             raise FileExistsError(f"{path} exists already")
         os.rename(staging, path)

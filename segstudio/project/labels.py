@@ -125,14 +125,15 @@ class LabelFiles:
         self._remember(path, found)
         return found
 
-    def write(self, key: ImageKey, annotation: Annotation) -> Path:
+    def write(self, key: ImageKey, annotation: Annotation, source: LabelFile | None = None) -> Path:
         """Write the label file of a picture over the one it has, losing nothing of that.
 
-        UserError when the old file cannot be understood: it is never overwritten.
+        `source` is the file a new one was read from elsewhere. UserError when the old file
+        cannot be understood: it is never overwritten.
         """
         with self._lock:
             path = self.place(key)
-            old = self._original(path)
+            old = self._original(path) or source
             merged = {**old.annotation.extra, **annotation.extra} if old else annotation.extra
             annotation = replace(annotation, extra=merged)
             labelme.write(

@@ -234,6 +234,11 @@ class Project:
         self.ensure_written()
         self._labels.write(key, annotation)
 
+    def save_imported(self, key: ImageKey, found: LabelFile) -> None:
+        """Write a label file that was read elsewhere, with its numbers and unknown keys."""
+        self.ensure_written()
+        self._labels.write(key, found.annotation, source=found)
+
     def state(self, key: ImageKey) -> State:
         path = self._labels.find(key)
         status = self._labels.facts(path).status if path else "none"

@@ -53,9 +53,11 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
 
 def test_a_folder_never_replaces_another(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
+    with atomic.folder(tmp_path / "a") as staging:
+        (staging / "x").touch()
     with pytest.raises(FileExistsError), atomic.folder(tmp_path / "a"):
         pass
-    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert [p.name for p in tmp_path.rglob("*")] == ["a", "x"]
 
 
 def test_long_names_can_be_written(tmp_path: Path) -> None:

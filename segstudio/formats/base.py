@@ -1,0 +1,147 @@
+"""What every format is made of: detect, read and write as plain functions, and what they pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segstudio.project.labelme import LabelFile
+from segstudio.project.project import Project
+from segstudio.project.scan import ImageKey
+from segstudio.project.splits import Side
+
+OnProgress = Callable[[int, int, str], None]
+"""(done, total, what is done now)"""
+ShouldStop = Callable[[], bool]
+
+
+def quiet(done: int, total: int, text: str) -> None:
+    """For callers that want no progress."""
+
+
+def never() -> bool:
+    """For callers that never stop."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class ImportItem:
+    """One picture of a foreign set: its file, its path in the set, and how to load its labels.
+
+    `load` gives the annotation for the picture as shown; it may raise UserError or OSError.
+    """
+
+    image: Path
+    place: str
+    load: Callable[[], LabelFile]
+    side: Side | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A foreign set: its folder, and what it does not say itself."""
+
+    folder: Path
+    images: Path | None = None
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportJob:
+    """What a writer gets: `folder` is a staging folder, `tick` is called once per image."""
+
+    project: Project
+    keys: Sequence[ImageKey]
+    folder: Path
+    tick: Callable[[ImageKey], None]
+    notes: list[str] = field(default_factory=list)
+
+    def values(self) -> dict[int, int]:
+        """Project class number -> 1..n without gaps, in the table's order."""
+        return {c.id: i for i, c in enumerate(self.project.classes, 1)}
+
+    def names(self) -> tuple[str, ...]:
+        return self.project.classes.names
+
+
+Written = Mapping[ImageKey, str]
+"""Where a writer put each image: the `place` that the reader of the format will give it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A row of the table of formats; `detect` scores a folder from 0 (no) to 1 (surely)."""
+
+    name: str
+    title: str
+    detect: Callable[[Path], float]
+    read: Callable[[Source], Iterator[ImportItem]]
+    write: Callable[[ExportJob], Written] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLoss:
+    """Pixels of one class: written, read back as the same class at the same place, and lost."""
+
+    name: str
+    written: int
+    back: int
+
+    @property
+    def lost(self) -> int:
+        return self.written - self.back
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an export wrote and what came back when it was read again."""
+
+    format: str
+    out: Path
+    images: int
+    classes: tuple[ClassLoss, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> int:
+        return sum(c.lost for c in self.classes)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": self.format,
+            "out": str(self.out),
+            "images": self.images,
+            "lost": self.lost,
+            "classes": {
+                c.name: {"written": c.written, "back": c.back, "lost": c.lost} for c in self.classes
+            },
+            "skipped": dict(self.skipped),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import brought in; `repairs` are (image, what was mended)."""
+
+    format: str
+    images: int
+    shapes: int
+    classes: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    repairs: tuple[tuple[str, str], ...] = ()
+    cancelled: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": self.format,
+            "images": self.images,
+            "shapes": self.shapes,
+            "classes": list(self.classes),
+            "skipped": dict(self.skipped),
+            "repairs": [list(pair) for pair in self.repairs],
+            "cancelled": self.cancelled,
+        }
