@@ -45,7 +45,7 @@ class Jobs(QObject):
 
     changed = Signal(object)
     """A Job, each time something about it is new."""
-    event = Signal(object)
+    told = Signal(object)
     """Every protocol event."""
     device_changed = Signal()
     trouble = Signal(str)
@@ -147,7 +147,7 @@ class Jobs(QObject):
             job = self.jobs.get(getattr(event, "job", ""))
             if job is not None and not job.is_over:
                 self._set(_advanced(job, event))
-        self.event.emit(event)
+        self.told.emit(event)
 
     def _after_exit(self, role: str, code: int, why: str) -> None:
         lost = [job for job in self.running() if job.role == role]

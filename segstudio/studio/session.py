@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from segstudio.project import recent
 from segstudio.project.autosave import Saver
 from segstudio.project.classes import ClassTable, Colour
 from segstudio.project.lock import ProjectLock
+from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project, State
 from segstudio.studio.canvas.picture import Picture
 from segstudio.studio.i18n import tr
@@ -139,12 +141,30 @@ class Session(QObject):
             tr("{came} new pictures, {gone} gone", came=len(came), gone=len(went)), "info"
         )
 
+    def project_files_changed(self) -> None:
+        """Another process has brought pictures, labels or classes: read the project again."""
+        if self.project is not None:
+            root, read_only = self.project.root, self.project.read_only
+            if self.close_project():
+                self.open_project(root, read_only)
+
     def exclude(self, key: str, excluded: bool) -> None:
         if self.project is not None:
             self.project.exclude(key, excluded)
             self.images_changed.emit()
 
+    def set_unlabelled(self, meaning: Unlabelled) -> None:
+        """What unlabelled pixels of a confirmed image mean from now on."""
+        if self.project is not None and meaning != self.project.manifest.unlabelled:
+            facts = replace(self.project.manifest, unlabelled=meaning)
+            self._try(lambda project: project.set_manifest(facts))
+
     # -- states
+
+    @property
+    def wanted(self) -> str:
+        """The image asked for last."""
+        return self._wanted
 
     def state(self, key: str) -> State:
         return self._states.get(key, "none")

@@ -49,6 +49,7 @@ class Canvas(QWidget):
     brush_resized = Signal(float)
     refused = Signal(str)
     key_unused = Signal(str)
+    painted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,6 +62,7 @@ class Canvas(QWidget):
         self.look = Look()
         self.view = View()
         self.overlay_hidden = False
+        self.notice = ""
         self.read_only = False
         self._desk: Desk | None = None
         self._picture: Picture | None = None
@@ -190,7 +192,17 @@ class Canvas(QWidget):
         painter.drawImage(QPoint(0, 0), self._backing.image)
         if self._desk is not None:
             self._draw_marks(painter, self._desk)
+        elif self.notice:
+            self._draw_notice(painter)
         painter.end()
+        self.painted.emit()
+
+    def _draw_notice(self, painter: QPainter) -> None:
+        """Why there is no picture."""
+        painter.setPen(self.palette().placeholderText().color())
+        room = self.rect().adjusted(40, 40, -40, -40)
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(room, flags, self.notice)
 
     def _draw_part(self, part: QRect) -> None:
         overlay = None
@@ -251,6 +263,13 @@ class Canvas(QWidget):
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton and self._may_edit():
             self._tell("double_click", event)
+
+    def pointer_pixel(self) -> tuple[int, int] | None:
+        """The image pixel under the pointer, None when it is elsewhere."""
+        if self._pointer is None:
+            return None
+        x, y = self.view.to_image(self._pointer.x(), self._pointer.y())
+        return int(x // 1), int(y // 1)
 
     def _may_edit(self) -> bool:
         """Whether the tool may work now; says why when it may not."""

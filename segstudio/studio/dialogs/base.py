@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from segstudio.studio.i18n import tr
+from segstudio.studio.widgets import named
 
 
 class Form(QDialog):
@@ -30,7 +31,7 @@ class Form(QDialog):
         self.rows = QFormLayout()
         self.rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         self.rows.setVerticalSpacing(10)
-        self.problem = QLabel(objectName="warn")
+        self.problem = named(QLabel(), "warn")
         self.problem.setWordWrap(True)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.ok = QPushButton(ok)

@@ -82,7 +82,9 @@ class ReportDialog(QDialog):
         classes: Mapping[str, Mapping[str, int]] = report.get("classes", {})
         lost = sum(int(facts.get("lost", 0)) for facts in classes.values())
         words = tr("{n} images written to {out} and read back.", n=report.get("images", 0), out=out)
-        verdict = tr("Nothing was lost.") if not lost else tr("{n} pixels were lost.", n=f"{lost:,}")
+        verdict = (
+            tr("Nothing was lost.") if not lost else tr("{n} pixels were lost.", n=f"{lost:,}")
+        )
         head = QLabel(f"{words}\n{verdict}")
         head.setWordWrap(True)
         close = QPushButton(tr("Close"))

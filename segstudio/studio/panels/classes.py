@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QPixmap
 from PySide6.QtWidgets import (
     QColorDialog,
@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QMenu,
     QScrollArea,
     QSlider,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -21,6 +20,7 @@ from segstudio.project.classes import ProjectClass
 from segstudio.studio import theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
+from segstudio.studio.widgets import faint, flat_button, heading, named
 
 
 def swatch(colour: tuple[int, int, int], side: int = 14) -> QPixmap:
@@ -28,17 +28,6 @@ def swatch(colour: tuple[int, int, int], side: int = 14) -> QPixmap:
     pixmap = QPixmap(side, side)
     pixmap.fill(QColor(*colour))
     return pixmap
-
-
-def flat_button(icon: str, tip: str, size: int = 16) -> QToolButton:
-    """A small button that is only its icon."""
-    button = QToolButton(objectName="flat")
-    button.setIcon(theme.icon(icon))
-    button.setIconSize(QSize(size, size))
-    button.setToolTip(tip)
-    button.setAccessibleName(tip)
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return button
 
 
 class ClassRow(QWidget):
@@ -54,20 +43,19 @@ class ClassRow(QWidget):
         self.lock = flat_button("lock" if locked else "unlock", tr("Protect this class"))
         self.eye.clicked.connect(lambda: session.hide_class(shown.name, not hidden))
         self.lock.clicked.connect(lambda: session.lock_class(shown.name, not locked))
-        key = QLabel(shown.key or "", objectName="faint")
+        key = faint(shown.key or "")
         key.setFixedWidth(12)
         square = QLabel(pixmap=swatch(shown.colour))
         name = QLabel(shown.name)
         name.setToolTip(shown.name)
-        number = QLabel(str(count) if count else "", objectName="faint")
+        number = faint(str(count) if count else "")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 2, 6, 2)
         layout.setSpacing(6)
-        for widget in (key, square):
-            layout.addWidget(widget)
-        layout.addWidget(name, 1)
-        for widget in (number, self.eye, self.lock):
-            layout.addWidget(widget)
+        for label in (key, square, name, number):
+            layout.addWidget(label, int(label is name))
+        layout.addWidget(self.eye)
+        layout.addWidget(self.lock)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
         self.mark(session.class_name == shown.name)
 
@@ -107,6 +95,7 @@ class ClassesPanel(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session = session
         self.rows: list[ClassRow] = []
         self.field = QLineEdit(placeholderText=tr("Add or find a class  (/)"))
@@ -128,8 +117,8 @@ class ClassesPanel(QWidget):
         session.states_changed.connect(lambda _: self._count())
 
     def _lay_out(self) -> None:
-        heading = QLabel(tr("CLASSES"), objectName="heading")
-        inner = QWidget(objectName="panel")
+        title = heading(tr("CLASSES"))
+        inner = named(QWidget(), "panel")
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(self._list)
@@ -140,12 +129,12 @@ class ClassesPanel(QWidget):
         area.setWidget(inner)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         below = QHBoxLayout()
-        below.addWidget(QLabel(tr("Overlay"), objectName="faint"))
+        below.addWidget(faint(tr("Overlay")))
         below.addWidget(self.opacity, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 10, 8, 8)
         layout.setSpacing(6)
-        layout.addWidget(heading)
+        layout.addWidget(title)
         layout.addWidget(area, 1)
         layout.addWidget(self.field)
         layout.addLayout(below)
@@ -163,9 +152,7 @@ class ClassesPanel(QWidget):
         for row in self.rows:
             self._list.addWidget(row)
         if not self.rows and self._session.project is not None:
-            hint = QLabel(
-                tr("No class yet. Type a name below and press Enter."), objectName="faint"
-            )
+            hint = faint(tr("No class yet. Type a name below and press Enter."))
             hint.setWordWrap(True)
             self._list.addWidget(hint)
 

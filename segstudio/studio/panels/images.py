@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import (
     QModelIndex,
+    QPoint,
     QPersistentModelIndex,
     QPointF,
     QRect,
@@ -17,7 +18,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListView,
     QMenu,
@@ -32,6 +32,7 @@ from segstudio.studio import theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.panels.image_list import EXCLUDED, KEY, PROBLEM, STATE, ImageList, state_word
 from segstudio.studio.session import Session
+from segstudio.studio.widgets import faint
 
 _ROW = 58
 _THUMB = 48
@@ -47,6 +48,7 @@ class ImagesPanel(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session = session
         self.model = ImageList(session, self)
         self.search = QLineEdit(placeholderText=tr("Filter by name"))
@@ -61,9 +63,10 @@ class ImagesPanel(QWidget):
             (tr("excluded"), "excluded"),
         ):
             self.states.addItem(word, state)
+        self.states.setMinimumContentsLength(6)
         self.states.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.list = _make_list(self.model)
-        self.empty = QLabel(tr("No picture matches the filter."), objectName="faint")
+        self.empty = faint(tr("No picture matches the filter."))
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
         self._lay_out()
@@ -75,6 +78,7 @@ class ImagesPanel(QWidget):
         session.image_opening.connect(self.show_current)
 
     def _lay_out(self) -> None:
+        self.setMinimumWidth(210)
         row = QHBoxLayout()
         row.addWidget(self.search, 3)
         row.addWidget(self.states, 2)
@@ -109,8 +113,8 @@ class ImagesPanel(QWidget):
             self.list.setCurrentIndex(index)
             self.list.scrollTo(index)
 
-    def _menu(self, place: object) -> None:
-        index = self.list.indexAt(place)  # type: ignore[arg-type]
+    def _menu(self, place: QPoint) -> None:
+        index = self.list.indexAt(place)
         if not index.isValid():
             return
         key, excluded = index.data(KEY), bool(index.data(EXCLUDED))
@@ -121,7 +125,7 @@ class ImagesPanel(QWidget):
         words = tr("Take back into the project") if excluded else tr("Exclude from the project")
         menu.addAction(words).triggered.connect(lambda: self.exclude_asked.emit(key, not excluded))
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.popup(self.list.viewport().mapToGlobal(place))  # type: ignore[call-overload]
+        menu.popup(self.list.viewport().mapToGlobal(place))
 
 
 def _make_list(model: ImageList) -> QListView:
@@ -145,8 +149,8 @@ class _Delegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         look = theme.current()
-        area: QRect = option.rect  # type: ignore[attr-defined]
-        flags: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
+        area: QRect = option.rect
+        flags: QStyle.StateFlag = option.state
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         chosen = bool(flags & QStyle.StateFlag.State_Selected)

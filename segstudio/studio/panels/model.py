@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -23,6 +22,7 @@ from segstudio.studio import theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.training import Curves, TrainingLog, stored_curves
+from segstudio.studio.widgets import faint, heading
 
 
 def score_of(model: ModelInfo) -> float | None:
@@ -49,9 +49,10 @@ class ModelPanel(QWidget):
     def __init__(self, session: Session, log: TrainingLog, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session, self._log = session, log
         self._plot: _Plot | None = None
-        self.caption = QLabel(objectName="faint")
+        self.caption = faint()
         self.caption.setWordWrap(True)
         self.place = QVBoxLayout()
         self.table = _make_table()
@@ -83,7 +84,7 @@ class ModelPanel(QWidget):
         layout.addWidget(self.caption)
         layout.addLayout(self.place, 3)
         layout.addWidget(self.table, 2)
-        layout.addWidget(QLabel(tr("MODELS"), objectName="heading"))
+        layout.addWidget(heading(tr("MODELS")))
         layout.addWidget(self.history, 2)
         layout.addLayout(buttons)
         layout.addWidget(self.adopt)

@@ -18,7 +18,6 @@ from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QLabel,
     QListView,
     QPushButton,
     QVBoxLayout,
@@ -30,6 +29,7 @@ from segstudio.studio import theme
 from segstudio.studio.canvas.colouring import UNKNOWN
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
+from segstudio.studio.widgets import faint
 
 _SETTLE: Final = 60
 Index = QModelIndex | QPersistentModelIndex
@@ -67,7 +67,7 @@ class ShapeList(QAbstractListModel):
             document = image.document
             for layer in ("shapes", "drafts"):
                 shapes = document.shapes if layer == "shapes" else document.drafts
-                pairs = zip(document.ids(layer), shapes, strict=True)  # type: ignore[arg-type]
+                pairs = zip(document.ids(layer), shapes, strict=True)
                 self._rows += [(n, s, layer == "drafts") for n, s in reversed(list(pairs))]
         self.endResetModel()
 
@@ -121,6 +121,7 @@ class ShapesPanel(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session = session
         self._following = False
         self.model = ShapeList(session, self)
@@ -130,9 +131,7 @@ class ShapesPanel(QWidget):
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setAccessibleName("shapes")
-        self.empty = QLabel(
-            tr("Nothing drawn here yet. Press P for polygon or B for brush."), objectName="faint"
-        )
+        self.empty = faint(tr("Nothing drawn here yet. Press P for polygon or B for brush."))
         self.empty.setWordWrap(True)
         self.accept = QPushButton(tr("Accept drafts"))
         self.reject = QPushButton(tr("Reject"))

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 from segstudio.project import recent
 from segstudio.studio import theme
 from segstudio.studio.i18n import tr
+from segstudio.studio.widgets import faint, heading, named
 
 
 class StartPage(QFrame):
@@ -23,11 +24,8 @@ class StartPage(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("start page")
-        title = QLabel("segstudio", objectName="title")
-        line = QLabel(
-            tr("Draw a few, let the model fill the rest, correct it, and it learns."),
-            objectName="faint",
-        )
+        title = named(QLabel("segstudio"), "title")
+        line = faint(tr("Draw a few, let the model fill the rest, correct it, and it learns."))
         self.sample = _card("sample", tr("Try the sample"), tr("24 pictures of cell nuclei"))
         self.open = _card("open", tr("Open folder"), tr("pictures, Labelme files, or a project"))
         self.new = _card("new", tr("New project"), tr("in a folder of its own"))
@@ -65,7 +63,7 @@ class StartPage(QFrame):
                 widget.deleteLater()
         roots = recent.load()[:6]
         if roots:
-            self._recent.addWidget(QLabel(tr("RECENT"), objectName="heading"))
+            self._recent.addWidget(heading(tr("RECENT")))
         for root in roots:
             self._recent.addWidget(self._recent_button(root))
 
@@ -80,7 +78,7 @@ class StartPage(QFrame):
 
 
 def _card(icon: str, words: str, more: str) -> QPushButton:
-    button = QPushButton(f"{words}\n{more}", objectName="card")
+    button = named(QPushButton(f"{words}\n{more}"), "card")
     button.setIcon(theme.icon(icon))
     button.setIconSize(QSize(26, 26))
     button.setCursor(Qt.CursorShape.PointingHandCursor)

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from segstudio.studio import theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, progress_line
-from segstudio.studio.panels.classes import flat_button
+from segstudio.studio.widgets import faint, flat_button
 
 
 class JobRow(QWidget):
@@ -45,13 +45,14 @@ class StatusBar(QFrame):
     details_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent, objectName="bottom")
+        super().__init__(parent)
+        self.setObjectName("bottom")
         self.setFixedHeight(34)
-        self.pointer = QLabel(objectName="faint")
+        self.pointer = faint()
         self.pointer.setMinimumWidth(230)
         self.message = QLabel()
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.saved = QLabel(objectName="faint")
+        self.saved = faint()
         self.retry = QPushButton(tr("Retry"))
         self.retry.hide()
         self.retry.clicked.connect(self.retry_asked)

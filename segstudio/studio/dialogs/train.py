@@ -1,0 +1,72 @@
+"""Ask how to train: what to start from, which network, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
+
+from segstudio.networks.registry import ARCHITECTURES
+from segstudio.project.models import ModelInfo
+from segstudio.studio.dialogs.base import Form
+from segstudio.studio.i18n import tr
+from segstudio.studio.panels.model import model_line
+from segstudio.studio.widgets import faint
+
+
+class TrainDialog(Form):
+    """Emits `chosen`: architecture ("" as the start), model to start from ("" none), minutes."""
+
+    chosen = Signal(str, str, float)
+
+    def __init__(
+        self,
+        models: Sequence[ModelInfo],
+        current: ModelInfo | None,
+        confirmed: int,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent, tr("Train"), tr("Train"))
+        self.start = QComboBox()
+        for model in reversed(models):
+            words = tr("go on from {model}", model=model_line(model))
+            self.start.addItem(words, model.id)
+            if current is not None and model.id == current.id:
+                self.start.setCurrentIndex(self.start.count() - 1)
+        self.start.addItem(tr("from scratch"), "")
+        self.network = QComboBox()
+        for card in ARCHITECTURES.values():
+            self.network.addItem(card.title, card.name)
+        self.good_for = faint()
+        self.good_for.setWordWrap(True)
+        self.minutes = QDoubleSpinBox(minimum=0.2, maximum=24 * 60, value=10, decimals=1)
+        self.minutes.setSuffix(tr(" minutes"))
+        self.rows.addRow(tr("Start"), self.start)
+        self.rows.addRow(tr("Network"), self.network)
+        self.rows.addRow("", self.good_for)
+        self.rows.addRow(tr("For at most"), self.minutes)
+        words = tr(
+            "Learns from {n} confirmed images and from strokes on others. You can go on drawing; "
+            "the new model is put in force only if it is better on the validation images.",
+            n=confirmed,
+        )
+        about = faint(words)
+        about.setWordWrap(True)
+        self.rows.addRow(about)
+        self.start.currentIndexChanged.connect(self._check)
+        self.network.currentIndexChanged.connect(self._check)
+        self.accepted.connect(self._tell)
+        self._check()
+
+    def _check(self) -> None:
+        """A model goes on as the network it is."""
+        scratch = not self.start.currentData()
+        self.network.setEnabled(scratch)
+        card = ARCHITECTURES[self.network.currentData()]
+        self.good_for.setText(card.good_for if scratch else "")
+
+    def _tell(self) -> None:
+        start = str(self.start.currentData())
+        network = "" if start else str(self.network.currentData())
+        self.chosen.emit(network, start, self.minutes.value())

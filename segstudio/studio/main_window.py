@@ -1,0 +1,433 @@
+"""The window: puts the parts together and connects them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QColor, QKeySequence, QPaintEvent, QShortcut
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QMainWindow,
+    QMessageBox,
+    QSplitter,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from segstudio.project import settings
+from segstudio.studio import theme
+from segstudio.studio.actions import TOOL_NAMES, Actions
+from segstudio.studio.canvas.canvas import Canvas
+from segstudio.studio.canvas.colouring import Look, colour_table
+from segstudio.studio.i18n import tr
+from segstudio.studio.jobs import Jobs
+from segstudio.studio.panels.classes import ClassesPanel
+from segstudio.studio.panels.images import ImagesPanel
+from segstudio.studio.panels.model import ModelPanel
+from segstudio.studio.panels.shapes import ShapesPanel
+from segstudio.studio.panels.start import StartPage
+from segstudio.studio.panels.status import StatusBar
+from segstudio.studio.panels.toolbox import Toolbox
+from segstudio.studio.panels.top import TopBar
+from segstudio.studio.session import Session
+from segstudio.studio.training import TrainingLog
+from segstudio.studio.wishes import Wishes
+from segstudio.studio.work import Work
+from segstudio.tools import TOOLS
+
+
+class MainWindow(QMainWindow):
+    """One window, one project."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("segstudio")
+        self.setWindowIcon(theme.app_icon())
+        self.resize(1440, 900)
+        now = settings.load()
+        self.session = Session(self, autosave=bool(now["autosave"]))
+        self.jobs = Jobs(self)
+        self.jobs.device = str(now["device"])
+        self.log = TrainingLog(self)
+        self.work = Work(self.session, self.jobs, self.log, self)
+        self.work.models_kept = int(now["models_kept"])
+        self.actions_ = Actions(self)
+        self._on_paint: Callable[[], None] | None = None
+        self._make_parts()
+        self._lay_out()
+        self.wishes = Wishes(self)
+        self._connect()
+        self.top.hide()
+        self._show_state()
+
+    def _make_parts(self) -> None:
+        self.canvas = Canvas()
+        self.start = StartPage()
+        self.images = ImagesPanel(self.session)
+        self.classes = ClassesPanel(self.session)
+        self.shapes = ShapesPanel(self.session)
+        self.model = ModelPanel(self.session, self.log)
+        self.status = StatusBar()
+        self.top = TopBar(self.session, self.jobs)
+        self.toolbox = Toolbox(self.session, self.actions_)
+
+    def _lay_out(self) -> None:
+        self.actions_.fill(self.menuBar())
+        self.top.add_button("train", self.actions_["train"], tr("Train"))
+        self.top.add_button("segment", self.actions_["segment"], tr("Segment folder"), True)
+        self.top.add_button("export", self.actions_["export"], tr("Export"))
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.shapes, tr("Shapes"))
+        self.tabs.addTab(self.model, tr("Model"))
+        self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.right = QSplitter(Qt.Orientation.Vertical)
+        self.right.addWidget(self.classes)
+        self.right.addWidget(self.tabs)
+        self.right.setSizes([320, 480])
+        self.across = QSplitter(Qt.Orientation.Horizontal)
+        for part in (self.images, self.canvas, self.right):
+            self.across.addWidget(part)
+        self.across.setSizes([270, 890, 280])
+        for index, stretch in enumerate((0, 1, 0)):
+            self.across.setStretchFactor(index, stretch)
+            self.across.setCollapsible(index, index != 1)
+        middle = QWidget()
+        row = QHBoxLayout(middle)
+        row.addWidget(self.toolbox)
+        row.addWidget(self.across, 1)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.start)
+        self.stack.addWidget(middle)
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.addWidget(self.top)
+        column.addWidget(self.stack, 1)
+        column.addWidget(self.status)
+        for layout in (row, column):
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(0)
+        self.setCentralWidget(whole)
+
+    # -- connections
+
+    def _connect(self) -> None:
+        session = self.session
+        session.project_changed.connect(self._after_project)
+        session.image_changed.connect(self._after_image)
+        session.classes_changed.connect(self._recolour)
+        session.selection_changed.connect(self.canvas.recolour)
+        session.document_changed.connect(lambda _: self._show_undo())
+        session.states_changed.connect(lambda _: self._show_allowed())
+        session.saving.connect(self.status.show_saving)
+        session.message.connect(self.status.say)
+        session.image_opening.connect(lambda _: self.canvas.setFocus())
+        self.canvas.pointer_moved.connect(self._show_pointer)
+        self.canvas.view_changed.connect(lambda: self._show_pointer(-1, -1))
+        self.canvas.brush_resized.connect(session.set_brush_radius)
+        self.canvas.refused.connect(lambda why: self.status.say(why, "warn"))
+        self.canvas.key_unused.connect(self._canvas_key)
+        self.classes.opacity_changed.connect(self._set_opacity)
+        session.desk_changed.connect(self.canvas.update)
+        self.jobs.changed.connect(self.status.show_job)
+        self.jobs.changed.connect(lambda _: self._show_allowed())
+        self.status.cancel_asked.connect(self.jobs.cancel)
+        self.status.retry_asked.connect(session.save_now)
+        self.work.models_changed.connect(self._after_models)
+        self.images.exclude_asked.connect(session.exclude)
+        self.images.segment_asked.connect(lambda key: self.work.segment([key]))
+        self.model.promote_asked.connect(self.work.promote)
+        self.model.roll_back_asked.connect(self.work.roll_back)
+        self.model.pin_asked.connect(self.work.pin)
+        self._connect_actions()
+
+    def _connect_actions(self) -> None:
+        on, canvas, session = self.actions_.on, self.canvas, self.session
+        for name in TOOL_NAMES:
+            on(name, partial(self.use_tool, name))
+        simple: dict[str, Callable[[], object]] = {
+            "save": session.save_now,
+            "rescan": session.rescan,
+            "quit": self.close,
+            "undo": self._undo,
+            "redo": self._redo,
+            "delete": lambda: self._canvas_key("Delete"),
+            "select_all": self._select_all,
+            "reclass": lambda: session.reclass_selection(session.class_name),
+            "find_class": self.classes.field.setFocus,
+            "smaller": lambda: session.set_brush_radius(session.brush_radius / 1.25),
+            "larger": lambda: session.set_brush_radius(session.brush_radius * 1.25),
+            "fit": canvas.fit,
+            "actual": canvas.actual_size,
+            "zoom_in": lambda: canvas.zoom(1.25),
+            "zoom_out": lambda: canvas.zoom(0.8),
+            "outlines": self._toggle_outlines,
+            "next": lambda: session.step(1),
+            "previous": lambda: session.step(-1),
+            "confirm": session.confirm_and_next,
+            "unconfirm": lambda: session.set_confirmed(False),
+            "accept": self._accept_here,
+            "accept_class": self._accept_class,
+            "accept_all": self._accept_all,
+            "reject_all": self._reject_all,
+            "newest": session.show_newest_drafts,
+            "segment_image": self._segment_image,
+            "segment": self.work.segment,
+            "evaluate": self.work.evaluate,
+            "roll_back": self.work.roll_back,
+            "prune": self.work.free_space,
+        }
+        for name, act in simple.items():
+            on(name, act)
+        self.actions_["outlines"].setChecked(True)
+        self.actions_["select"].setChecked(True)
+        for number in range(1, 10):
+            key = QShortcut(QKeySequence(str(number)), self)
+            key.activated.connect(lambda digit=str(number): self._pick_by_key(digit))
+
+    # -- project and image
+
+    def open_folder(self, folder: Path, read_only: bool = False) -> None:
+        """Open a project or a folder of pictures; trouble is said in the window."""
+        self.wishes.open(folder, read_only)
+
+    def _after_project(self) -> None:
+        project = self.session.project
+        self.stack.setCurrentIndex(0 if project is None else 1)
+        self.top.setVisible(project is not None)
+        self.setWindowTitle(f"{project.name} – segstudio" if project is not None else "segstudio")
+        self.canvas.read_only = project is not None and project.read_only
+        self.log.clear()
+        if project is None:
+            self.start.reload()
+        elif not project.read_only:
+            # the predictor takes seconds to start: have it ready before it is asked for
+            QTimer.singleShot(0, self, self._warm_up)
+        self.top.refresh()
+        self._show_state()
+
+    def _warm_up(self) -> None:
+        project = self.session.project
+        if project is not None and project.models.all():
+            self.jobs.start_child("predictor")
+
+    def _after_image(self) -> None:
+        image = self.session.image
+        self.canvas.notice = ""
+        if image is None:
+            project = self.session.project
+            wanted = self.session.wanted
+            self.canvas.notice = self.session.problems.get(wanted, "")
+            if project is not None and not project.images():
+                self.canvas.notice = tr("No pictures in this folder yet.")
+            self.canvas.show_image(None, None)
+        else:
+            self.canvas.show_image(image.picture, image.desk)
+        self._show_state()
+
+    def _after_models(self) -> None:
+        self.model.reload()
+        self.top.refresh()
+        self._show_allowed()
+
+    def _show_state(self) -> None:
+        self._show_undo()
+        self._show_allowed()
+        self._show_pointer(-1, -1)
+
+    def _show_undo(self) -> None:
+        image = self.session.image
+        document = image.document if image is not None else None
+        for name, words, step in (
+            ("undo", tr("Undo"), document.undo_name if document is not None else None),
+            ("redo", tr("Redo"), document.redo_name if document is not None else None),
+        ):
+            action = self.actions_[name]
+            action.setText(f"{words}: {tr(step)}" if step else words)
+            action.setEnabled(bool(step) or (name == "undo" and self._tool_busy()))
+
+    def _tool_busy(self) -> bool:
+        return self.canvas.tool is not None and self.canvas.tool.busy
+
+    def _show_allowed(self) -> None:
+        """Actions that cannot be done now say why."""
+        disable, project = self.actions_.disable, self.session.project
+        no_project = "" if project is not None else tr("Open a project first.")
+        no_image = no_project or ("" if self.session.image else tr("Open an image first."))
+        disable("segment", self.work.no_segment())
+        disable("segment_image", no_image or self.work.no_segment())
+        disable("train", self.work.no_train())
+        for name in ("export", "rescan", "save", "close", "adopt", "import", "prune", "find_class"):
+            disable(name, no_project)
+        for name in ("roll_back", "evaluate"):
+            disable(name, no_project or ("" if self.work.model() else tr("There is no model yet.")))
+        drafts = self.session.image.document.drafts if self.session.image is not None else ()
+        no_drafts = no_image or ("" if drafts else tr("No draft waits here."))
+        for name in ("accept", "accept_class", "accept_all", "reject_all"):
+            disable(name, no_drafts)
+        for name in ("confirm", "unconfirm", "newest", "select_all", "reclass", "delete"):
+            disable(name, no_image)
+
+    def _show_pointer(self, x: float, y: float) -> None:
+        image = self.session.image
+        zoom = f"{self.canvas.view.scale * self.canvas.devicePixelRatioF() * 100:.0f} %"
+        if image is None:
+            self.status.pointer.clear()
+        elif not (0 <= x < image.picture.width and 0 <= y < image.picture.height):
+            self.status.pointer.setText(zoom)
+        else:
+            number = image.desk.idmap.at(int(x), int(y))
+            shape = image.document.shape(number) if number else None
+            what = f" · {shape.class_name}" if shape is not None else ""
+            if shape is not None and shape.model:
+                score = f", {shape.score:.2f}" if shape.score is not None else ""
+                what += f" ({shape.model}{score})"
+            self.status.pointer.setText(f"{int(x)}, {int(y)}{what} · {zoom}")
+
+    # -- looks
+
+    def _recolour(self) -> None:
+        table = colour_table((c.name, c.colour) for c in self.session.classes)
+        self.canvas.set_colours(table)
+
+    def _set_opacity(self, opacity: float) -> None:
+        self.canvas.set_look(Look(opacity, self.canvas.look.outlines))
+
+    def _toggle_outlines(self) -> None:
+        look = self.canvas.look
+        self.canvas.set_look(Look(look.opacity, self.actions_["outlines"].isChecked()))
+
+    def restyle(self) -> None:
+        """The look of the program has changed."""
+        self.canvas.ground = QColor(theme.current().canvas)
+        self.actions_.restyle()
+        self.top.restyle()
+        self.model.restyle()
+        self.classes.rebuild()
+        self.canvas.redraw()
+
+    # -- edits
+
+    def use_tool(self, name: str) -> None:
+        """Take a tool in hand."""
+        self.canvas.use_tool(name)
+        self.actions_[name].setChecked(True)
+        self.canvas.setFocus()
+
+    def _undo(self) -> None:
+        """A tool at work takes back its last point or itself; else the last step goes."""
+        tool, image = self.canvas.tool, self.session.image
+        if tool is not None and tool.busy:
+            if not tool.key("Backspace"):
+                tool.cancel()
+            self.canvas.update()
+        elif image is not None and not self.canvas.read_only:
+            image.document.undo()
+
+    def _redo(self) -> None:
+        image = self.session.image
+        if image is not None and not self._tool_busy() and not self.canvas.read_only:
+            image.document.redo()
+
+    def _canvas_key(self, name: str) -> None:
+        """A key the tool had no use for."""
+        image = self.session.image
+        if image is None or name not in ("Delete", "Backspace") or self.canvas.read_only:
+            return
+        drafts = self.session.drafts_of(image.desk.selection)
+        if drafts:
+            self.session.reject(drafts, tr("Reject drafts"))
+        elif image.desk.selection:
+            TOOLS["select"](image.desk).key("Delete")
+
+    def _select_all(self) -> None:
+        image = self.session.image
+        if image is not None:
+            image.desk.select(list(image.document.ids()))
+
+    def _accept_here(self) -> None:
+        """The selected drafts, or the one under the pointer."""
+        image = self.session.image
+        if image is None:
+            return
+        drafts = self.session.drafts_of(image.desk.selection)
+        place = self.canvas.pointer_pixel()
+        if not drafts and place is not None:
+            drafts = self.session.drafts_of([image.desk.idmap.at(*place)])
+        if drafts:
+            self.session.accept(drafts, tr("Accept draft"))
+        else:
+            self.status.say(tr("Point at a draft or select one, then press Y."))
+
+    def _accept_class(self) -> None:
+        image = self.session.image
+        if image is not None:
+            selected = self.session.drafts_of(image.desk.selection)
+            name = selected[0].class_name if selected else self.session.class_name
+            chosen = [d for d in image.document.drafts if d.class_name == name]
+            self.session.accept(chosen, tr("Accept all of a class"))
+
+    def _accept_all(self) -> None:
+        image = self.session.image
+        if image is not None:
+            self.session.accept(list(image.document.drafts), tr("Accept all drafts"))
+
+    def _reject_all(self) -> None:
+        image = self.session.image
+        if image is not None:
+            self.session.reject(list(image.document.drafts), tr("Reject all drafts"))
+
+    def _segment_image(self) -> None:
+        if self.session.image is not None:
+            self.work.segment([self.session.image.key])
+
+    def _pick_by_key(self, digit: str) -> None:
+        chosen = next((c for c in self.session.classes if c.key == digit), None)
+        if chosen is not None:
+            self.session.choose_class(chosen.name)
+
+    # -- the end
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._on_paint is not None:
+            QTimer.singleShot(0, self, self._on_paint)
+            self._on_paint = None
+
+    def when_painted(self, act: Callable[[], None]) -> None:
+        """Call `act` once, right after the window's next paint."""
+        self._on_paint = act
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self.session.shut_down():
+            words = tr("Some work could not be saved. Close and lose it?")
+            answer = QMessageBox.question(self, "segstudio", words)
+            if answer != QMessageBox.StandardButton.Yes:
+                event.ignore()
+                return
+        self.images.model.close()
+        self.jobs.close()
+        self.wishes.keep_layout()
+        event.accept()
+
+    def layout_state(self) -> dict[str, Any]:
+        """Where the parts are, for the next start."""
+        return {
+            "geometry": bytes(self.saveGeometry().toBase64().data()).decode(),
+            "across": self.across.sizes(),
+            "right": self.right.sizes(),
+        }
+
+    def restore_layout(self, state: dict[str, Any]) -> None:
+        """Put the parts where they were; what does not fit is left as it is."""
+        if isinstance(state.get("geometry"), str):
+            self.restoreGeometry(QByteArray.fromBase64(state["geometry"].encode()))
+        for name, splitter in (("across", self.across), ("right", self.right)):
+            sizes = state.get(name)
+            if isinstance(sizes, list) and len(sizes) == splitter.count():
+                splitter.setSizes([int(size) for size in sizes])

@@ -1,0 +1,51 @@
+"""The tools on the left, and the brush's size."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
+
+from segstudio.studio.actions import TOOL_NAMES, Actions
+from segstudio.studio.i18n import tr
+from segstudio.studio.session import Session
+from segstudio.studio.widgets import faint, named
+
+
+class Toolbox(QFrame):
+    """One button per tool, then undo and redo, then the view."""
+
+    def __init__(self, session: Session, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("tools")
+        self.setFixedWidth(48)
+        self._session = session
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 8, 4, 8)
+        layout.setSpacing(4)
+        for name in TOOL_NAMES:
+            layout.addWidget(_button(actions, name))
+        self.brush = faint()
+        self.brush.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.brush.setToolTip(tr("Brush radius in image pixels: [ and ], or Ctrl + wheel"))
+        layout.addWidget(self.brush)
+        layout.addSpacing(10)
+        for name in ("undo", "redo"):
+            layout.addWidget(_button(actions, name))
+        layout.addStretch(1)
+        for name in ("zoom_in", "zoom_out", "fit"):
+            layout.addWidget(_button(actions, name))
+        session.desk_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        self.brush.setText(f"{self._session.brush_radius:.0f} px")
+
+
+def _button(actions: Actions, name: str) -> QToolButton:
+    button = named(QToolButton(), "tool")
+    button.setDefaultAction(actions[name])
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+    button.setIconSize(QSize(22, 22))
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    button.setFixedSize(38, 38)
+    return button

@@ -1,0 +1,231 @@
+"""What needs a question first: opening, new project, training, exporting, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+
+from segstudio import __version__
+from segstudio.errors import UserError
+from segstudio.project import recent, sample, settings
+from segstudio.project.manifest import Unlabelled
+from segstudio.project.project import Project
+from segstudio.studio import theme
+from segstudio.studio.dialogs.adopt import AdoptDialog
+from segstudio.studio.dialogs.export import ExportDialog, ReportDialog
+from segstudio.studio.dialogs.find import KeysDialog, Palette
+from segstudio.studio.dialogs.new_project import NewProject
+from segstudio.studio.dialogs.settings import SettingsDialog
+from segstudio.studio.dialogs.train import TrainDialog
+from segstudio.studio.i18n import tr
+from segstudio.studio.session import LockedError
+from segstudio.studio.work import folder_for_export
+
+if TYPE_CHECKING:
+    from segstudio.studio.main_window import MainWindow
+
+
+class Wishes:
+    """Dialogs of the main window; each asks, then tells the session or the work."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+        on = window.actions_.on
+        acts: dict[str, Callable[[], object]] = {
+            "new": self.new_project,
+            "open": self.open_any,
+            "sample": self.open_sample,
+            "import": self.import_labels,
+            "export": self.export,
+            "settings": self.settings,
+            "close": self.close_project,
+            "train": self.train,
+            "adopt": self.adopt,
+            "palette": self.find_action,
+            "keys": self.keys,
+            "about": self.about,
+        }
+        for name, act in acts.items():
+            on(name, act)
+        window.start.new_asked.connect(self.new_project)
+        window.start.open_asked.connect(self.open_any)
+        window.start.sample_asked.connect(self.open_sample)
+        window.start.recent_asked.connect(lambda root: self.open(Path(root)))
+        window.model.adopt_asked.connect(self.adopt)
+        window.work.exported.connect(self._show_report)
+        window.work.scored.connect(self._show_scores)
+
+    def _say(self, error: Exception) -> None:
+        self._window.status.say(str(error), "bad")
+
+    # -- projects
+
+    def open(self, folder: Path, read_only: bool = False) -> None:
+        """Open a project; one that another window has can be looked at."""
+        try:
+            self._window.session.open_project(folder, read_only)
+        except LockedError as error:
+            self._offer_read_only(folder, error)
+        except (UserError, OSError) as error:
+            recent.remove(folder)
+            self._window.start.reload()
+            self._say(error)
+
+    def _offer_read_only(self, folder: Path, error: UserError) -> None:
+        box = QMessageBox(self._window)
+        box.setWindowTitle("segstudio")
+        box.setText(error.message)
+        box.setInformativeText(f"{folder}\n{error.remedy}")
+        look = box.addButton(tr("Open read-only"), QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+        look.clicked.connect(lambda: self.open(folder, read_only=True))
+        box.open()
+
+    def open_any(self) -> None:
+        start = str(next(iter(recent.load()), Path.home()))
+        words = tr("Open a folder of pictures, Labelme files, or a project")
+        chosen = QFileDialog.getExistingDirectory(self._window, words, start)
+        if chosen:
+            self.open(Path(chosen))
+
+    def open_sample(self) -> None:
+        try:
+            self.open(sample.open_copy(sample.sample_place()))
+        except (UserError, OSError) as error:
+            self._say(error)
+
+    def new_project(self) -> None:
+        dialog = NewProject(self._window)
+        dialog.chosen.connect(self._create)
+        dialog.open()
+
+    def _create(self, folder: str, images: str, names: list[str]) -> None:
+        try:
+            pictures = Path(images) if images else None
+            Project.create(Path(folder), images=pictures, classes=names).close()
+        except (UserError, OSError) as error:
+            self._say(error)
+            return
+        self.open(Path(folder))
+
+    def close_project(self) -> None:
+        if not self._window.session.close_project():
+            words = tr("Some work could not be saved; the project stays open.")
+            self._window.status.say(words, "bad")
+
+    def import_labels(self) -> None:
+        words = tr("A folder with labels: Labelme, VOC, or PNG masks")
+        chosen = QFileDialog.getExistingDirectory(self._window, words)
+        if chosen:
+            self._window.work.import_labels(chosen)
+
+    # -- learning
+
+    def train(self) -> None:
+        project = self._window.session.project
+        if project is None:
+            return
+        confirmed = self._window.session.counts()[0]
+        models, current = project.models.all(), project.models.current()
+        dialog = TrainDialog(models, current, confirmed, self._window)
+        dialog.chosen.connect(self._train)
+        dialog.open()
+
+    def _train(self, architecture: str, start: str, minutes: float) -> None:
+        self._window.work.train(architecture, start, minutes)
+        self._window.tabs.setCurrentWidget(self._window.model)
+
+    def adopt(self) -> None:
+        project = self._window.session.project
+        if project is not None:
+            dialog = AdoptDialog(project.classes.names, self._window)
+            dialog.chosen.connect(self._window.work.adopt)
+            dialog.open()
+
+    # -- export
+
+    def export(self) -> None:
+        project = self._window.session.project
+        if project is not None:
+            done, everything = self._window.session.counts()
+            place = folder_for_export(project)
+            dialog = ExportDialog(place, done, everything, self._window)
+            dialog.chosen.connect(self._window.work.export)
+            dialog.open()
+
+    def _show_report(self, out: str, report: dict[str, object]) -> None:
+        ReportDialog(out, report, self._window).open()
+
+    def _show_scores(self, scores: dict[str, object]) -> None:
+        per_class = scores.get("per_class")
+        rows = per_class.items() if isinstance(per_class, dict) else ()
+        lines = [
+            f"{name}: {score:.3f}" if score is not None else f"{name}: –" for name, score in rows
+        ]
+        miou = scores.get("miou")
+        head = f"mIoU {miou:.3f}" if isinstance(miou, float) else "mIoU –"
+        box = QMessageBox(self._window)
+        box.setWindowTitle(tr("Score of the model in force"))
+        box.setText(head)
+        box.setInformativeText("\n".join(lines))
+        box.open()
+
+    # -- program
+
+    def settings(self) -> None:
+        window, project = self._window, self._window.session.project
+        dialog = SettingsDialog(
+            settings.load(),
+            window.jobs.ready,
+            project.manifest.unlabelled if project is not None else "",
+            project.disk_use() if project is not None else {},
+            window,
+        )
+        dialog.chosen.connect(self._apply)
+        dialog.open()
+
+    def _apply(self, chosen: dict[str, object], unlabelled: Unlabelled | str) -> None:
+        window = self._window
+        before = settings.load()
+        settings.save(chosen)
+        window.session.autosave = bool(chosen["autosave"])
+        window.work.models_kept = int(str(chosen["models_kept"]))
+        if chosen["device"] != before["device"]:
+            window.jobs.use_device(str(chosen["device"]))
+        app = QApplication.instance()
+        if isinstance(app, QApplication) and chosen["theme"] != before["theme"]:
+            theme.apply(app, str(chosen["theme"]))
+            window.restyle()
+        if chosen["language"] != (before["language"] or "system"):
+            window.status.say(tr("The language changes at the next start."))
+        if unlabelled in ("background", "ignore"):
+            window.session.set_unlabelled(unlabelled)
+
+    def find_action(self) -> None:
+        palette = Palette(self._window.actions_.all(), self._window)
+        middle = self._window.rect().center()
+        place = self._window.mapToGlobal(middle)
+        palette.move(place.x() - palette.width() // 2, place.y() - palette.height())
+        palette.show()
+        palette.field.setFocus()
+
+    def keys(self) -> None:
+        KeysDialog(self._window.actions_.all(), self._window).show()
+
+    def about(self) -> None:
+        words = tr(
+            "segstudio {version}\n\nDraw a few, let the model fill the rest, correct it, and it "
+            "learns. Apache-2.0; Qt is used under the LGPL.",
+            version=__version__,
+        )
+        QMessageBox.about(self._window, "segstudio", words)
+
+    def keep_layout(self) -> None:
+        """Remember where the parts are."""
+        try:
+            settings.save({"layout": self._window.layout_state()})
+        except OSError as error:
+            self._say(error)

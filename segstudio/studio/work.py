@@ -1,0 +1,284 @@
+"""Long work a person asks for: segment, train, export, import, adopt, score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from segstudio.engine import protocol as p
+from segstudio.errors import UserError
+from segstudio.project.models import ModelInfo
+from segstudio.project.project import Project
+from segstudio.studio.i18n import tr
+from segstudio.studio.jobs import Job, Jobs
+from segstudio.studio.session import Session
+from segstudio.studio.training import TrainingLog
+
+_GATHER = 250
+"""Milliseconds over which finished images are gathered before the list is refreshed."""
+
+
+class Work(QObject):
+    """Turns wishes into jobs, and what jobs bring into the session."""
+
+    models_changed = Signal()
+    exported = Signal(str, dict)
+    scored = Signal(dict)
+    finished = Signal(object)
+
+    def __init__(
+        self, session: Session, jobs: Jobs, log: TrainingLog, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session, self._jobs, self._log = session, jobs, log
+        self.models_kept = 5
+        self._fresh: set[str] = set()
+        self._gather = QTimer(self, singleShot=True, interval=_GATHER)
+        self._gather.timeout.connect(self._show_fresh)
+        self._over: set[str] = set()
+        jobs.told.connect(self._take)
+        jobs.changed.connect(self._after)
+        jobs.trouble.connect(lambda why: session.message.emit(why, "bad"))
+
+    # -- why not
+
+    def no_segment(self) -> str:
+        """Why nothing can be segmented now, or "" when it can."""
+        project = self._session.project
+        if project is None:
+            return tr("Open a project first.")
+        if project.read_only:
+            return tr("This project is open read-only.")
+        if self.model() is None:
+            return tr("There is no model yet: label an image or two, then press Train.")
+        if any(not job.quiet for job in self._jobs.running("predictor")):
+            return tr("The folder is being segmented.")
+        return ""
+
+    def no_train(self) -> str:
+        """Why nothing can be trained now, or ""."""
+        project = self._session.project
+        if project is None:
+            return tr("Open a project first.")
+        if project.read_only:
+            return tr("This project is open read-only.")
+        if self._jobs.running("trainer"):
+            return tr("A model is being trained.")
+        states = {self._session.state(key) for key in project.included()}
+        if not states & {"edited", "confirmed"} or not len(project.classes):
+            return tr("Label at least one image first.")
+        return ""
+
+    def model(self) -> ModelInfo | None:
+        """The model in force, else the only one there is."""
+        project = self._session.project
+        if project is None:
+            return None
+        models = project.models.all()
+        only = models[0] if len(models) == 1 else None
+        return project.models.current() or only
+
+    # -- jobs
+
+    def segment(self, keys: Sequence[str] | None = None) -> Job | None:
+        """Predict these images, by default all that are not confirmed."""
+        project, model = self._session.project, self.model()
+        if project is None or model is None or not self._write_project(project):
+            return None
+        if project.models.current() is None:
+            project.models.promote(model.id)
+            self.models_changed.emit()
+        single = keys is not None and len(keys) == 1
+        if keys is None:
+            keys = [k for k in project.included() if self._session.state(k) != "confirmed"]
+        wanted = tuple(key for key in keys if key not in self._session.problems)
+        title = tr("Segmenting this image") if single else tr("Segmenting")
+        request = p.Segment(
+            self._jobs.new_id(), str(project.root), model.id, wanted, self._jobs.device
+        )
+        return self._jobs.run("predictor", title, request, len(wanted), quiet=single)
+
+    def train(
+        self, architecture: str | None, start: str | None, minutes: float | None, **more: Any
+    ) -> Job | None:
+        """Train a candidate; `start` is a model's id, "" for scratch, None for the one in force."""
+        project = self._session.project
+        if project is None or not self._write_project(project):
+            return None
+        self._session.save_now()
+        self._log.clear()
+        request = p.Train(
+            self._jobs.new_id(),
+            str(project.root),
+            architecture or None,
+            minutes,
+            start,
+            more,
+            self._jobs.device,
+        )
+        return self._jobs.run("trainer", tr("Training"), request)
+
+    def export(self, form: str, out: str, only_confirmed: bool) -> Job | None:
+        project = self._session.project
+        if project is None:
+            return None
+        self._session.save_now()
+        keys = project.included()
+        if only_confirmed:
+            keys = [key for key in keys if self._session.state(key) == "confirmed"]
+        request = p.Export(self._jobs.new_id(), str(project.root), out, form, tuple(keys))
+        return self._jobs.run("files", tr("Exporting"), request, len(keys))
+
+    def import_labels(self, source: str) -> Job | None:
+        project = self._session.project
+        if project is None or not self._write_project(project):
+            return None
+        self._session.save_now()
+        request = p.Import(self._jobs.new_id(), str(project.root), source)
+        return self._jobs.run("files", tr("Importing"), request)
+
+    def adopt(self, file: str, architecture: str, mapping: dict[str, str]) -> Job | None:
+        project = self._session.project
+        if project is None or not self._write_project(project):
+            return None
+        table = self._session.classes
+        for name in (name for name in mapping.values() if name):
+            table = table.with_class(name)
+        if table != self._session.classes:
+            self._session.set_classes(table)
+        request = p.Adopt(
+            self._jobs.new_id(), str(project.root), file, mapping, architecture or None
+        )
+        return self._jobs.run("predictor", tr("Adding the model"), request)
+
+    def evaluate(self) -> Job | None:
+        project, model = self._session.project, self.model()
+        if project is None or model is None:
+            return None
+        self._session.save_now()
+        request = p.Evaluate(self._jobs.new_id(), str(project.root), model.id, self._jobs.device)
+        return self._jobs.run("predictor", tr("Scoring"), request)
+
+    def promote(self, model_id: str) -> None:
+        project = self._session.project
+        if project is not None and not project.read_only:
+            project.models.promote(model_id)
+            self._after_model(tr("Model {name} is in force.", name=model_id))
+
+    def roll_back(self) -> None:
+        project = self._session.project
+        if project is None or project.read_only:
+            return
+        model = project.models.roll_back()
+        if model is None:
+            self._session.message.emit(tr("There is no model before this one."), "warn")
+        else:
+            self._after_model(tr("Model {name} is in force again.", name=model.id))
+
+    def pin(self, model_id: str, pinned: bool) -> None:
+        project = self._session.project
+        if project is not None and not project.read_only:
+            project.models.pin(model_id, pinned)
+            self.models_changed.emit()
+
+    def free_space(self) -> None:
+        """Remove old models that nothing holds, and predictions that nobody saw."""
+        project = self._session.project
+        if project is None or project.read_only:
+            return
+        gone, freed = self._prune(project)
+        words = tr("{n} models removed, {mb} MB of predictions freed")
+        self._session.message.emit(words.format(n=len(gone), mb=round(freed / 1e6, 1)), "info")
+        self.models_changed.emit()
+
+    def _prune(self, project: Project) -> tuple[list[str], int]:
+        gone = project.models.prune(self.models_kept)
+        model = project.models.current()
+        return gone, project.predictions.prune_unseen([model.id] if model is not None else [])
+
+    def _write_project(self, project: Project) -> bool:
+        try:
+            self._session.ensure_written()
+        except (UserError, OSError) as error:
+            self._session.message.emit(str(error), "bad")
+            return False
+        return not project.read_only
+
+    # -- what comes back
+
+    def _take(self, event: p.Message) -> None:
+        self._log.take(event)
+        match event:
+            case p.ImageDone():
+                self._fresh.add(event.image)
+                if not self._gather.isActive():
+                    self._gather.start()
+            case p.ImageFailed():
+                self._session.problems.setdefault(event.image, event.reason)
+                self._session.states_changed.emit([event.image])
+            case p.ModelSaved():
+                self._model_saved(event)
+            case p.Log():
+                self._session.message.emit(event.text, "info")
+
+    def _show_fresh(self) -> None:
+        """Finished predictions: their states, and drafts on the open image if it has none."""
+        fresh, self._fresh = self._fresh, set()
+        self._session.refresh_states(fresh)
+        image = self._session.image
+        if image is not None and image.key in fresh:
+            self._session.show_newest_drafts(only_if_untouched=True)
+
+    def _model_saved(self, event: p.ModelSaved) -> None:
+        project = self._session.project
+        if project is None:
+            return
+        if event.promoted:
+            self._prune(project)
+        tail = tr(" Worse now: {what}.", what=", ".join(event.worse[:4])) if event.worse else ""
+        self._after_model(f"{event.reason}{tail}")
+
+    def _after_model(self, words: str) -> None:
+        self.models_changed.emit()
+        self._session.refresh_all_states()
+        self._session.message.emit(words, "info")
+
+    def _after(self, job: Job) -> None:
+        if not job.is_over or job.id in self._over:
+            return
+        self._over.add(job.id)
+        if job.state == "failed":
+            self._session.message.emit(f"{job.title}: {job.text}", "bad")
+        elif job.state == "cancelled":
+            self._session.message.emit(tr("{what}: cancelled.", what=job.title), "info")
+        elif not job.quiet:
+            self._say_done(job)
+        self.finished.emit(job)
+
+    def _say_done(self, job: Job) -> None:
+        if job.failures:
+            words = tr("{what}: {n} images could not be done, the first because {why}")
+            first = job.failures[0][1]
+            text = words.format(what=job.title, n=len(job.failures), why=first)
+            self._session.message.emit(text, "warn")
+        request = job.result
+        if job.role == "files" and "out" in request:
+            self.exported.emit(str(request["out"]), dict(request))
+        elif job.role == "files":
+            self._session.project_files_changed()
+        elif "per_class" in request:
+            self.scored.emit(dict(request))
+        elif job.role == "predictor" and not job.failures:
+            self.models_changed.emit()
+            self._session.message.emit(tr("{what}: done.", what=job.title), "info")
+
+
+def folder_for_export(project: Project, form: str = "masks") -> Path:
+    """A folder under `exports/` that is not there yet."""
+    number = 1
+    while (place := project.root / "exports" / f"{form}-{number}").exists():
+        number += 1
+    return place
