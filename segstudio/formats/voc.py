@@ -38,12 +38,13 @@ def detect(folder: Path) -> float:
 def read(source: Source) -> Iterator[ImportItem]:
     """Every class map; with an object map, one mask shape per object."""
     root = _root(source.folder)
-    if root is None:
+    class_folder = _class_folder(root) if root else None
+    if root is None or class_folder is None:
         raise UserError("There is no SegmentationClass folder", path=source.folder)
     names = _names(root, source)
     pictures = maps.pictures_by_stem(source.images or root / "JPEGImages")
     sides = _sides(root)
-    for stem, class_map in sorted(maps.pictures_by_stem(_first(root, _CLASS_FOLDERS)).items()):
+    for stem, class_map in sorted(maps.pictures_by_stem(class_folder).items()):
         picture = pictures.get(stem)
         image = picture or root / "JPEGImages" / f"{stem}.jpg"
         load = _loader(class_map, _object_map(root, stem), image, names)
@@ -140,14 +141,16 @@ def _object_map(root: Path, stem: str) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def _first(root: Path, names: tuple[str, ...]) -> Path:
-    return next(root / name for name in names if (root / name).is_dir())
+def _class_folder(root: Path) -> Path | None:
+    """The folder of class maps; Labelme's older converter kept arrays in SegmentationClass."""
+    folders = (root / name for name in _CLASS_FOLDERS)
+    return next((f for f in folders if f.is_dir() and any(f.glob("*.png"))), None)
 
 
 def _root(folder: Path) -> Path | None:
     """The folder that holds SegmentationClass: this one, or the kit's below it."""
     candidates = [folder, *sorted(folder.glob("VOC2*")), *sorted(folder.glob("VOCdevkit/VOC2*"))]
     for candidate in candidates:
-        if any((candidate / name).is_dir() for name in _CLASS_FOLDERS):
+        if _class_folder(candidate) is not None:
             return candidate
     return None

@@ -1,0 +1,401 @@
+"""Every format: its own examples, other programs' readers, and the way there and back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import picture
+from PIL import Image
+
+from segstudio.annotation import rasterise
+from segstudio.annotation.bitmap import Bitmap
+from segstudio.annotation.document import Annotation
+from segstudio.annotation.shape import IGNORE_CLASS, Shape, as_points, mask_shape
+from segstudio.errors import Cancelled, UserError
+from segstudio.formats import TABLE, export, find_format, import_into, maps
+from segstudio.project.images import read_image
+from segstudio.project.project import Project
+
+RING = np.ones((9, 9), bool)
+RING[3:6, 3:6] = False
+
+
+def shapes() -> tuple[Shape, ...]:
+    return (
+        Shape("cat", "polygon", as_points([[1, 1], [30, 2], [20, 22.5]])),
+        mask_shape("dog", Bitmap.from_array(RING, 25, 15)),
+        mask_shape("dog", Bitmap.from_array(np.ones((1, 1)), 3, 25)),
+        Shape("cat", "circle", as_points([[8, 20], [8, 24]])),
+        Shape(IGNORE_CLASS, "rectangle", as_points([[34, 0], [38, 5]])),
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Three pictures in folders, two confirmed, one begun; a class that was removed."""
+    root = tmp_path / "project"
+    for name in ("a.jpg", "deep/1.png", "deep/11.png"):
+        picture(root / "images" / name, 40, 30)
+    made = Project.create(root, classes=["gone", "dog", "cat"])
+    made.set_classes(made.classes.without("gone"))
+    for key in ("images/a.jpg", "images/deep/1.png"):
+        made.save(key, Annotation(40, 30, shapes(), confirmed=True))
+    made.save("images/deep/11.png", Annotation(40, 30, shapes()[:1]))
+    return made
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# -- there and back
+
+
+@pytest.mark.parametrize("fmt", [name for name, row in TABLE.items() if row.write])
+def test_an_export_reads_itself_back_without_loss(
+    tmp_path: Path, project: Project, fmt: str
+) -> None:
+    steps: list[tuple[int, int]] = []
+    out = tmp_path / "out"
+    report = export(
+        project, out, fmt, project.images(), on_progress=lambda d, t, _: steps.append((d, t))
+    )
+    assert report.images == 3
+    assert report.lost == 0
+    assert [(c.name, c.written > 0) for c in report.classes] == [("dog", True), ("cat", True)]
+    assert report.skipped == ()
+    assert steps[-1] == (6, 6)
+    assert find_format(out).name == fmt
+    json.dumps(report.to_json())
+
+
+@pytest.mark.parametrize("fmt", [name for name, row in TABLE.items() if row.write])
+def test_an_export_imported_elsewhere_has_the_same_label_maps(
+    tmp_path: Path, project: Project, fmt: str
+) -> None:
+    export(project, tmp_path / "out", fmt)
+    with Project.create(tmp_path / "other") as other:
+        report = import_into(other, tmp_path / "out")
+        assert (report.images, report.skipped, report.repairs) == (2, (), ())
+        assert set(other.classes.names) == {"dog", "cat"}
+        values = {name: project.classes.values[name] for name in other.classes.names}
+        for mine, theirs in zip(project.confirmed_keys(), other.images(), strict=True):
+            found = other.load(theirs)
+            labels = rasterise.label_map(found.shapes, values, found.size)
+            assert np.array_equal(labels, project.training_map(mine))
+        assert other.splits.keys("train") or fmt != "voc"
+        again = import_into(other, tmp_path / "out")
+        assert again.images == 0
+        assert {reason for _, reason in again.skipped} == {"has labels already"}
+
+
+def test_nothing_is_left_of_a_stopped_or_failed_export(tmp_path: Path, project: Project) -> None:
+    with pytest.raises(Cancelled):
+        export(project, tmp_path / "out", "voc", should_stop=lambda: True)
+    with pytest.raises(UserError, match="no image"):
+        export(project, tmp_path / "out", "voc", [])
+    assert [p.name for p in tmp_path.iterdir()] == ["project"]
+
+
+def test_an_export_never_writes_into_a_full_folder(tmp_path: Path, project: Project) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").touch()
+    with pytest.raises(UserError, match="not empty"):
+        export(project, tmp_path / "out", "voc")
+    with pytest.raises(UserError, match="cannot be written"):
+        export(project, tmp_path / "new", "instance_png")
+
+
+def test_an_unreadable_picture_is_left_out_with_its_reason(
+    tmp_path: Path, project: Project
+) -> None:
+    (project.root / "images" / "a.jpg").write_bytes(b"broken")
+    report = export(project, tmp_path / "out", "index_png")
+    assert report.images == 1
+    assert [key for key, _ in report.skipped] == ["images/a.jpg"]
+
+
+def test_loss_is_counted_per_class(
+    tmp_path: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forget_dogs(labels: np.ndarray, path: Path) -> None:
+        maps_save(np.where(labels == 1, 0, labels).astype(np.uint8), path)
+
+    maps_save = maps.save_index
+    monkeypatch.setattr(maps, "save_index", forget_dogs)
+    report = export(project, tmp_path / "out", "index_png")
+    dog, cat = report.classes
+    assert (dog.back, dog.lost) == (0, dog.written)
+    assert cat.lost == 0
+
+
+# -- what others read
+
+
+def test_torchvision_loads_our_voc(tmp_path: Path, project: Project) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torchvision.datasets import VOCSegmentation
+    project.splits.put_all({"images/a.jpg": "val"})
+    export(project, tmp_path / "out", "voc")
+    values = {"dog": 1, "cat": 2}
+    for side, key in (("train", "images/deep/1.png"), ("val", "images/a.jpg")):
+        dataset = VOCSegmentation(tmp_path / "out", year="2012", image_set=side)
+        assert len(dataset) == 1
+        image, target = dataset[0]
+        found = project.load(key)
+        assert image.size == (40, 30)
+        assert np.array_equal(
+            np.array(target), rasterise.label_map(found.shapes, values, found.size)
+        )
+    assert len(VOCSegmentation(tmp_path / "out", year="2012", image_set="trainval")) == 2
+
+
+def test_voc_objects_are_the_instances(tmp_path: Path, project: Project) -> None:
+    export(project, tmp_path / "out", "voc")
+    folder = tmp_path / "out" / "VOCdevkit" / "VOC2012"
+    objects = np.array(Image.open(folder / "SegmentationObject" / "a.png"))
+    assert set(np.unique(objects)) == {0, 1, 2, 3, 4, 255}
+    palette = Image.open(folder / "SegmentationClass" / "a.png").getpalette()
+    assert palette is not None
+    assert palette[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
+    assert palette[-3:] == [224, 224, 192]
+
+
+def test_many_objects_do_not_wrap(tmp_path: Path) -> None:
+    picture(tmp_path / "p" / "images" / "a.png", 40, 30)
+    with Project.create(tmp_path / "p", classes=["cell"]) as project:
+        many = tuple(
+            mask_shape("cell", Bitmap.from_array(np.ones((1, 1)), i % 40, i // 40))
+            for i in range(300)
+        )
+        project.save("images/a.png", Annotation(40, 30, many, confirmed=True))
+        report = export(project, tmp_path / "out", "voc")
+        assert report.lost == 0
+        assert any("16 bits" in note for note in report.notes)
+        with Project.create(tmp_path / "q") as other:
+            import_into(other, tmp_path / "out")
+            assert len(other.load(other.images()[0]).shapes) == 300
+
+
+def test_index_maps_hold_the_class_and_palette_maps_show_it(
+    tmp_path: Path, project: Project
+) -> None:
+    export(project, tmp_path / "out", "index_png")
+    index = Image.open(tmp_path / "out" / "labels" / "deep" / "1.png")
+    shown = Image.open(tmp_path / "out" / "palette" / "deep" / "1.png")
+    assert (index.mode, shown.mode) == ("L", "P")
+    assert np.array_equal(np.array(index), np.array(shown))
+    assert set(np.unique(np.array(index))) == {0, 1, 2, 255}
+    dog = project.classes.get("dog")
+    assert dog is not None
+    assert tuple(np.array(shown.convert("RGB"))[25, 3]) == dog.colour
+    names = (tmp_path / "out" / "labels.txt").read_text().split("\n")
+    assert names[:4] == ["0 _background_", "1 dog", "2 cat", "255 __ignore__"]
+
+
+def test_a_turned_picture_is_turned_for_readers_that_ignore_exif(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(tmp_path / "p" / "images" / "a.jpg", 40, 30, exif=exif, quality=95)
+    with Project.create(tmp_path / "p", classes=["cat"]) as project:
+        assert project.image_size("images/a.jpg") == (30, 40)
+        whole = Shape("cat", "rectangle", as_points([[0, 0], [29, 10]]))
+        project.save("images/a.jpg", Annotation(30, 40, (whole,), confirmed=True))
+        report = export(project, tmp_path / "out", "index_png")
+        written = np.array(Image.open(tmp_path / "out" / "images" / "a.jpg"))
+        shown = read_image(project.image_file("images/a.jpg"))
+        assert np.abs(written.astype(int) - shown).mean() < 8
+        assert "EXIF" in report.notes[0]
+
+
+# -- reading what others wrote
+
+
+def test_numbers_in_names_are_not_substrings(tmp_path: Path) -> None:
+    for stem, value in (("1", 1), ("11", 2), ("111", 3)):
+        picture(tmp_path / "set" / "images" / f"{stem}.png", 6, 4)
+        maps.save_index(np.full((4, 6), value, np.uint8), tmp_path / "set/labels" / f"{stem}.png")
+    with Project.create(tmp_path / "p", classes=["class 1", "class 2", "class 3"]) as project:
+        import_into(project, tmp_path / "set")
+        found = {key: project.load(key).shapes[0].class_name for key in project.images()}
+    assert found == {
+        "images/1.png": "class 1",
+        "images/11.png": "class 2",
+        "images/111.png": "class 3",
+    }
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "I;16", "RGB", "RGBA"])
+def test_label_maps_of_every_mode(tmp_path: Path, mode: str) -> None:
+    picture(tmp_path / "set" / "images" / "a.png", 6, 4)
+    values = np.zeros((4, 6), np.uint8)
+    values[1:3, 2:5] = 1
+    image = Image.fromarray(values.astype(bool) if mode == "1" else values)
+    if mode == "P":
+        image.putpalette([0, 0, 0, 9, 9, 9])
+    elif mode == "I;16":
+        image = Image.fromarray(values.astype(np.uint16))
+    elif mode in ("RGB", "RGBA"):
+        image = Image.fromarray(values * 200).convert(mode)
+    (tmp_path / "set" / "masks").mkdir()
+    image.save(tmp_path / "set" / "masks" / "a_mask.png")
+    with Project.create(tmp_path / "p") as project:
+        import_into(project, tmp_path / "set")
+        (one,) = project.load("images/a.png").shapes
+        assert one.bitmap == Bitmap.from_array(values)
+
+
+def test_camvid_layout_with_void_11(tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(11)]
+    for split in ("train", "val"):
+        picture(tmp_path / "set" / split / f"{split}1.png", 12, 4)
+        maps.save_index(
+            np.tile(np.arange(12, dtype=np.uint8), (4, 1)),
+            tmp_path / "set" / f"{split}annot" / f"{split}1.png",
+        )
+    (tmp_path / "set" / "labels.txt").write_text("\n".join(names))
+    with Project.create(tmp_path / "p") as project:
+        import_into(project, tmp_path / "set")
+        assert set(project.classes.names) == set(names)
+        assert project.splits.keys("val") == ["images/val/val1.png"]
+        row = project.training_map("images/val/val1.png")[0]
+        values = project.classes.values
+        assert row.tolist() == [*(values[n] for n in names), 255]
+
+
+def test_instances_become_one_shape_each(tmp_path: Path) -> None:
+    picture(tmp_path / "set" / "images" / "a.png", 40, 30)
+    numbers = np.zeros((30, 40), np.uint16)
+    numbers[2:5, 3:9], numbers[2:5, 9:12], numbers[20, 20] = 7, 300, 9
+    maps.save_index(numbers, tmp_path / "set" / "instances" / "a.png")
+    with Project.create(tmp_path / "p") as project:
+        report = import_into(project, tmp_path / "set", classes=("nucleus",))
+        assert report.shapes == 3
+        found = project.load("images/a.png")
+        _, ids = rasterise.instance_map(found.shapes, {"nucleus": 1}, found.size)
+        assert len(np.unique(ids)) == 4
+        assert np.array_equal(ids > 0, numbers > 0)
+
+
+def test_a_map_of_another_size_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / "set" / "images" / f"{name}.png", 6, 4)
+    maps.save_index(np.ones((4, 6), np.uint8), tmp_path / "set/labels/a.png")
+    maps.save_index(np.ones((4, 5), np.uint8), tmp_path / "set/labels/b.png")
+    with Project.create(tmp_path / "p") as project:
+        report = import_into(project, tmp_path / "set")
+        assert report.images == 1
+        assert "5x4" in report.skipped[0][1]
+
+
+def test_pictures_from_another_folder(tmp_path: Path) -> None:
+    picture(tmp_path / "photos" / "a.png", 6, 4)
+    maps.save_index(np.ones((4, 6), np.uint8), tmp_path / "maps" / "a.png")
+    with Project.create(tmp_path / "p") as project:
+        report = import_into(
+            project, tmp_path / "maps", "index-png", images=tmp_path / "photos", classes=("x",)
+        )
+        assert (report.images, report.classes) == (1, ("x",))
+
+
+def test_a_labelme_file_keeps_its_numbers_when_imported(tmp_path: Path) -> None:
+    image = picture(tmp_path / "set" / "pics" / "a.png", 6, 4)
+    raw = {
+        "version": "4.1.0",
+        "flags": {},
+        "shapes": [{"label": "x", "points": [[0.123456789, 1], [5, 1], [2, 3]],
+                    "shape_type": "polygon", "mine": 1}],
+        "imagePath": "..\\pics\\a.png",
+        "imageData": base64.b64encode(image.read_bytes()).decode(),
+        "who": "me",
+    }  # fmt: skip
+    (tmp_path / "set" / "json").mkdir()
+    (tmp_path / "set" / "json" / "a.json").write_text(json.dumps(raw))
+    before = snapshot(tmp_path / "set")
+    with Project.create(tmp_path / "p") as project:
+        import_into(project, tmp_path / "set")
+        back = json.loads((tmp_path / "p" / "images" / "pics" / "a.json").read_bytes())
+    assert back["shapes"][0]["points"] == raw["shapes"][0]["points"]
+    assert (back["shapes"][0]["mine"], back["who"], back["version"]) == (1, "me", "4.1.0")
+    assert (back["imageData"], back["imagePath"]) == (raw["imageData"], "../pics/a.png")
+    assert snapshot(tmp_path / "set") == before
+
+
+def test_a_labelme_file_with_its_picture_inside(tmp_path: Path) -> None:
+    image = picture(tmp_path / "set" / "a.png", 6, 4)
+    data = base64.b64encode(image.read_bytes()).decode()
+    raw = {"shapes": [], "imagePath": "a.png", "imageData": data}
+    (tmp_path / "set" / "a.json").write_text(json.dumps(raw))
+    image.unlink()
+    with Project.create(tmp_path / "p") as project:
+        assert import_into(project, tmp_path / "set").images == 1
+        assert project.images() == ("images/a.png",)
+
+
+def test_unknown_folders_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "p") as project:
+        for call in (
+            lambda: import_into(project, tmp_path / "nowhere"),
+            lambda: import_into(project, tmp_path / "p"),
+            lambda: import_into(project, tmp_path / "p", "tiff"),
+        ):
+            with pytest.raises(UserError):
+                call()
+    assert not list((tmp_path / "p" / "images").iterdir())
+
+
+# -- Labelme's converters as the oracle
+
+
+@pytest.mark.parametrize(
+    ("example", "classes"),
+    [
+        ("semantic_segmentation", "SegmentationClass"),
+        ("instance_segmentation", "SegmentationClass"),
+        ("video_annotation", "SegmentationClassPNG"),
+    ],
+)
+def test_our_label_maps_are_those_of_labelmes_converters(
+    shared_data: Path, tmp_path: Path, example: str, classes: str
+) -> None:
+    folder = shared_data / "formats" / "labelme" / example
+    names = maps.find_names([folder]).by_value
+    values = {name: value for value, name in names.items() if value > 0}
+    with Project.create(tmp_path / "p") as project:
+        report = import_into(project, folder / "data_annotated")
+        assert (report.skipped, report.repairs) == ((), ())
+        expected = folder / "data_dataset_voc" / classes
+        assert len(project.images()) == len(list(expected.glob("*.png"))) == report.images
+        for key in project.images():
+            found = project.load(key)
+            ours = rasterise.label_map(found.shapes, values, found.size)
+            theirs = np.array(Image.open(expected / f"{Path(key).stem}.png"))
+            # older versions of Pillow drew one pixel of these sets otherwise
+            assert np.count_nonzero(ours != theirs) <= 1, key
+
+
+@pytest.mark.parametrize(
+    "example", ["semantic_segmentation", "instance_segmentation", "video_annotation"]
+)
+def test_labelmes_voc_folders_are_read(shared_data: Path, tmp_path: Path, example: str) -> None:
+    folder = shared_data / "formats" / "labelme" / example / "data_dataset_voc"
+    with Project.create(tmp_path / "p") as project:
+        report = import_into(project, folder)
+        assert report.format == "voc"
+        assert report.images >= 3
+        assert report.skipped == ()
+        assert not any(name.startswith("class ") for name in project.classes.names)
+        assert export(project, tmp_path / "out", "voc").lost == 0
+
+
+def test_datumaros_tiny_voc_is_read_by_its_colours(shared_data: Path, tmp_path: Path) -> None:
+    with Project.create(tmp_path / "p") as project:
+        report = import_into(project, shared_data / "formats" / "voc" / "voc_dataset1")
+        assert report.images == 1
+        assert report.classes == ("bicycle",)
