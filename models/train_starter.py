@@ -26,6 +26,7 @@ from segstudio.learning.device import keep_memory
 from segstudio.learning.events import Event, Log, Loss, Validation
 from segstudio.learning.inference import Inference
 from segstudio.learning.loop import Control, Run, pooled, score, seed_everything
+from segstudio.learning.normalise import Normalisation
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Item, Labelled, Library
 from segstudio.networks import registry
@@ -81,13 +82,14 @@ def items(data: Path, part: int | None, gaps: bool = True) -> list[Item]:
 def recipe(minutes: float, seed: int) -> Recipe:
     return Recipe(
         name="polish",
-        crop=256,
-        batch=4,
+        crop=192,
+        batch=8,
         learning_rate=2e-3,
         schedule="cosine",
         ema=0.995,
         seed=seed,
-        augmentation=Augmentation(scale=(0.5, 2.0), invert=0.4, elastic=0.1, colour=0.15),
+        normalisation=Normalisation(background="dark"),
+        augmentation=Augmentation(scale=(0.5, 2.0), invert=0.1, elastic=0.1, colour=0.15),
     )
 
 

@@ -27,6 +27,13 @@ class Average:
         self._theirs = [theirs[key] for key in floats]
 
     @torch.no_grad()
+    def give_statistics(self, network: nn.Module) -> None:
+        """Copy the averaged statistics of normalisations into the network."""
+        own = dict(self.network.named_buffers())
+        for name, buffer in network.named_buffers():
+            buffer.copy_(own[name])
+
+    @torch.no_grad()
     def update(self) -> None:
         """Take in the network's weights of now."""
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps))

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segstudio.errors import UserError
+from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
 from segstudio.learning.average import Average
 from segstudio.learning.device import autocast, is_out_of_memory, needs_scaler
-from segstudio.learning.events import Cancelled, Log, Loss, OnEvent, Progress, Validation
+from segstudio.learning.events import Log, Loss, OnEvent, Progress, Validation
 from segstudio.learning.inference import Inference
 from segstudio.learning.losses import masked_ce_dice
 from segstudio.learning.metrics import Confusion, by_name, or_zero
@@ -31,6 +31,8 @@ _REPORT_EVERY: Final = 0.5
 _FIRST_VALIDATION: Final = 15.0
 _VALIDATION_SHARE: Final = 0.1
 _TOO_MANY_BAD: Final = 20
+_SETTLED: Final = 1000
+"""Steps that stand for the whole of a run without an end, where shares of it are meant."""
 
 Refresh = Callable[[], tuple[Sequence[Item], Sequence[Item]] | None]
 """New (training, validation) items when labels have changed since the last call, else None."""
@@ -136,6 +138,7 @@ class Run:
         self._bad = self._step = self._stale = 0
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self._stretches = 0
+        self._frozen = False
         self.result = Fit(self.network, {}, recipe=recipe)
 
     def fit(self) -> Fit:
@@ -177,7 +180,7 @@ class Run:
 
     def _train_step(self, batch: Batch) -> None:
         self._set_learning_rate()
-        self.network.train()
+        self._set_mode()
         inputs = torch.from_numpy(batch.inputs).to(
             self.device, non_blocking=True, memory_format=torch.channels_last
         )
@@ -235,6 +238,19 @@ class Run:
             )
         self._control.on_event(Log(text))
 
+    def _set_mode(self) -> None:
+        """Training mode; late in the run, normalisations keep the average's statistics."""
+        self.network.train()
+        share = self.recipe.freeze_statistics
+        if self._progress() < share and (not self._is_endless or self._step < _SETTLED * share):
+            return
+        if not self._frozen:
+            self._frozen = True
+            self.average.give_statistics(self.network)
+        for module in self.network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
     def _set_learning_rate(self) -> None:
         factor = rate_factor(self.recipe, self._step, self._progress())
         for group in self._optimiser.param_groups:
@@ -255,14 +271,17 @@ class Run:
             done.append(self._step / self.recipe.max_steps)
         return min(1.0, max(done))
 
+    @property
+    def _is_endless(self) -> bool:
+        return self._seconds is None and self.recipe.max_steps is None
+
     def _reserve(self) -> float:
         return 1.3 * self._validation_seconds
 
     def _finished(self) -> bool:
         if self._control.should_stop():
             raise Cancelled
-        endless = self._seconds is None and self.recipe.max_steps is None
-        patience = self.recipe.patience if endless else None
+        patience = self.recipe.patience if self._is_endless else None
         return self._progress() >= 1 or (patience is not None and self._stale >= patience)
 
     def _pause_point(self) -> None:

@@ -28,18 +28,22 @@ _SAMPLE: Final = 500
 class Normalisation:
     """Either the picture's own percentiles to 0..1 (all channels together), or 0..255 to 0..1;
     then (value - mean) / std per channel.
+
+    With `background` "dark", a picture whose median is above the middle of its range is turned
+    into its negative first: microscopes give stained nuclei on white and glowing ones on black.
     """
 
     kind: Literal["percentile", "fixed"] = "percentile"
     low: float = 1.0
     high: float = 99.0
+    background: Literal["any", "dark"] = "any"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
 
     @classmethod
     def imagenet(cls) -> Normalisation:
         """What networks with ImageNet encoders were trained with."""
-        return cls("fixed", 0.0, 100.0, IMAGENET_MEAN, IMAGENET_STD)
+        return cls("fixed", 0.0, 100.0, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Normalisation:
@@ -57,21 +61,24 @@ class Normalisation:
             "kind": self.kind,
             "low": self.low,
             "high": self.high,
+            "background": self.background,
             "mean": list(self.mean),
             "std": list(self.std),
         }
 
     def unit_range(self, picture: Picture) -> tuple[float, float]:
-        """The grey values that become 0 and 1."""
+        """The grey values that become 0 and 1; the first is the larger for a negative."""
         if self.kind == "fixed":
             return 0.0, 255.0
         rows, columns = (max(1, side // _SAMPLE) for side in picture.shape[:2])
         sample = picture[::rows, ::columns]
         histogram = np.bincount(sample.ravel(), minlength=256).cumsum()
-        low, high = np.searchsorted(
-            histogram, histogram[-1] * np.array([self.low, self.high]) / 100
-        )
-        return float(low), float(max(high, low + _SMALLEST_RANGE))
+        shares = histogram[-1] * np.array([self.low, 50, self.high]) / 100
+        low, median, high = (float(v) for v in np.searchsorted(histogram, shares))
+        high = max(high, low + _SMALLEST_RANGE)
+        if self.background == "dark" and median > (low + high) / 2:
+            return high, low
+        return low, high
 
     def apply(self, picture: Picture) -> Floats:
         """(h, w, 3) uint8 to (3, h, w) float32."""

@@ -22,6 +22,8 @@ from segstudio.learning.samples import Labelled
 Schedule = Literal["constant", "cosine"]
 DeviceKind = Literal["cuda", "mps", "cpu"]
 
+CPU_CROP: Final = 256
+GPU_CROP: Final = 512
 _DIVISOR: Final = 32
 _UPRIGHT: Final = 0.25
 """Total variation between the classes above and below the middle that tells up from down."""
@@ -32,7 +34,9 @@ class Recipe:
     """Everything that decides how a network is trained.
 
     `options` go to the architecture; `weights` names published weights to start from, a file of
-    them, "none", or nothing for the architecture's own default.
+    them, "none", or nothing for the architecture's own default. From the share
+    `freeze_statistics` of the run on, batch normalisation uses its running statistics: a small
+    batch of unlike pictures has others than the whole set, and prediction uses the latter.
     """
 
     name: str = "default"
@@ -47,6 +51,7 @@ class Recipe:
     dice_share: float = 0.5
     class_weights: tuple[float, ...] = ()
     ema: float = 0.995
+    freeze_statistics: float = 0.5
     clip_norm: float = 5.0
     focused: float = 0.4
     corrected: float = 0.1
@@ -190,16 +195,16 @@ def configure(
     overrides: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """The recipe for these data on this device; `memory` is in bytes, `pretrained` an encoder."""
-    crop = _crop_for(facts.side, 256 if device == "cpu" else 512)
+    crop = _crop_for(facts.side, CPU_CROP if device == "cpu" else GPU_CROP)
     recipe = Recipe(
         crop=crop,
-        batch=4 if device == "cpu" else _gpu_batch(memory, crop),
+        batch=_cpu_batch(crop) if device == "cpu" else _gpu_batch(memory, crop),
         learning_rate=3e-4 if pretrained else 1e-3,
         encoder_factor=0.1 if pretrained else 1.0,
         class_weights=_class_weights(facts.pixels),
-        normalisation=Normalisation.imagenet() if pretrained else Normalisation(),
+        normalisation=_normalisation(facts, pretrained),
         augmentation=Augmentation(
-            upright=facts.upright, invert=0.5 if facts.mixed_polarity else 0.0
+            upright=facts.upright, invert=0.1 if facts.mixed_polarity else 0.0
         ),
     )
     overrides = dict(overrides or {})
@@ -207,8 +212,20 @@ def configure(
     return recipe.overridden({**named, **overrides})
 
 
+def _normalisation(facts: Facts, pretrained: bool) -> Normalisation:
+    if pretrained:
+        return Normalisation.imagenet()
+    return Normalisation(background="dark" if facts.mixed_polarity else "any")
+
+
 def _crop_for(side: int, most: int) -> int:
-    return max(64, min(most, math.ceil(side / _DIVISOR) * _DIVISOR))
+    """Three quarters of the shorter side, so that one batch can show more pictures."""
+    return max(64, min(most, math.ceil(0.75 * side / _DIVISOR) * _DIVISOR))
+
+
+def _cpu_batch(crop: int) -> int:
+    """As many crops as cost what four of 256 pixels do."""
+    return int(np.clip(round(4 * CPU_CROP**2 / crop**2), 4, 16))
 
 
 def _gpu_batch(memory: int | None, crop: int) -> int:

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from torch import nn
 
-from segstudio.errors import UserError
+from segstudio.errors import Cancelled, UserError
 from segstudio.learning import device as devices
 from segstudio.learning import events, promotion, recipe, store
 from segstudio.learning.device import DeviceReport
-from segstudio.learning.events import Cancelled, Log, ModelSaved
+from segstudio.learning.events import Log, ModelSaved
 from segstudio.learning.inference import Inference
 from segstudio.learning.loop import (
     Control,
@@ -188,7 +188,11 @@ def _from_parent(
         )
     options = dict(parent.card.get("options", {}))
     how = recipe.configure(
-        facts, report.kind, pretrained=True, memory=report.memory, overrides=overrides
+        facts,
+        report.kind,
+        pretrained=True,
+        memory=report.memory,
+        overrides={"freeze_statistics": 0.0, **overrides},
     )
     how = replace(
         how,

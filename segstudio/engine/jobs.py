@@ -1,0 +1,237 @@
+"""What each child can do. torch is imported when a request needs it, never by this module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from filelock import FileLock
+
+from segstudio.engine import protocol
+from segstudio.engine.protocol import Message
+from segstudio.engine.worker import Control, Handler, Worker
+from segstudio.learning import events
+from segstudio.project.project import Project
+
+if TYPE_CHECKING:
+    from segstudio.learning.device import DeviceReport
+    from segstudio.learning.predictor import Predictor
+
+_PREDICTING: Final = Path(".segstudio", "predicting.lock")
+
+
+def is_urgent(request: Message) -> bool:
+    """A person waits for one image; a folder can wait."""
+    return isinstance(request, protocol.Segment) and len(request.images) == 1
+
+
+def teller(worker: Worker, job: str) -> events.OnEvent:
+    """Sends learning's events as messages of the same names."""
+
+    def tell(event: events.Event) -> None:
+        kind = getattr(protocol, type(event).__name__)
+        facts = {f.name: getattr(event, f.name) for f in fields(event)}
+        if isinstance(event, events.Progress):
+            facts |= {"done": round(event.done), "total": round(event.total)}
+        worker.send(kind(job=job, **facts))
+
+    return tell
+
+
+# the device ------------------------------------------------------------------------------------
+
+
+def _probe(role: str) -> Handler:
+    def probe(worker: Worker, request: protocol.Probe, control: Control) -> None:
+        from segstudio.learning import device
+
+        worker.send(_ready(role, device.probe(request.device)))
+
+    return probe
+
+
+def _ready(role: str, report: DeviceReport) -> protocol.Ready:
+    return protocol.Ready(role, report.kind, report.name, report.reason_not_gpu)
+
+
+# the predictor ---------------------------------------------------------------------------------
+
+
+@dataclass
+class _Kept:
+    """The network that stays loaded between requests, and what it was loaded for."""
+
+    key: tuple[object, ...] = ()
+    predictor: Predictor | None = None
+
+    def get(self, project: Project, model_id: str, device: str, tell: events.OnEvent) -> Predictor:
+        from segstudio.learning.predictor import open_predictor
+
+        model = project.models.get(model_id)
+        key = (project.root, model.id, device, *sorted(project.classes.values.items()))
+        if self.predictor is None or key != self.key:
+            # the old one is dropped only when the new one is there
+            self.predictor, self.key = open_predictor(project, model, device, tell), key
+        return self.predictor
+
+
+def predictor_role() -> Mapping[type[Message], Handler]:
+    kept = _Kept()
+
+    def segment(worker: Worker, request: protocol.Segment, control: Control) -> Mapping[str, Any]:
+        from segstudio.learning import predictor
+
+        tell = teller(worker, request.job)
+        with Project.open(Path(request.project)) as project, _first(project, request):
+            ready = kept.get(project, request.model, request.device, tell)
+            result = predictor.segment(
+                project,
+                ready.model,
+                request.images,
+                request.device,
+                tell,
+                control.should_stop,
+                between_images=lambda: _let_urgent_pass(worker, request),
+                predictor=ready,
+            )
+        return asdict(result)
+
+    def evaluate(worker: Worker, request: protocol.Evaluate, control: Control) -> Mapping[str, Any]:
+        from segstudio.learning.evaluate import evaluate
+
+        with Project.open(Path(request.project)) as project:
+            return evaluate(
+                project,
+                project.models.get(request.model),
+                device=request.device,
+                on_event=teller(worker, request.job),
+                should_stop=control.should_stop,
+            )
+
+    return {
+        protocol.Probe: _probe("predictor"),
+        protocol.Segment: segment,
+        protocol.Evaluate: evaluate,
+        protocol.Adopt: _adopt,
+    }
+
+
+def _let_urgent_pass(worker: Worker, request: protocol.Segment) -> None:
+    if not is_urgent(request):  # an urgent request does not make way for another
+        worker.take_urgent()
+
+
+@contextmanager
+def _first(project: Project, request: protocol.Segment) -> Iterator[None]:
+    """Hold the lock for which training waits, while a person waits for one image."""
+    if not is_urgent(request):
+        yield
+        return
+    lock = project.root / _PREDICTING
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        yield
+
+
+# the trainer -----------------------------------------------------------------------------------
+
+
+def trainer_role() -> Mapping[type[Message], Handler]:
+    return {protocol.Probe: _probe("trainer"), protocol.Train: _train, protocol.Adopt: _adopt}
+
+
+def _train(worker: Worker, request: protocol.Train, control: Control) -> Mapping[str, Any]:
+    from segstudio.learning.trainer import TrainRequest, train
+
+    with Project.open(Path(request.project)) as project:
+        result = train(
+            project,
+            TrainRequest(
+                request.architecture,
+                request.minutes,
+                request.start_from,
+                dict(request.overrides),
+                request.device,
+            ),
+            teller(worker, request.job),
+            control.should_stop,
+            _waiting(project, control),
+        )
+    return asdict(result)
+
+
+def _waiting(project: Project, control: Control) -> Callable[[], None]:
+    """Waits while the job is paused, and while the predictor serves a person's request.
+
+    The lock is the operating system's: a predictor that dies does not stop training for good.
+    """
+    path = project.root / _PREDICTING
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+
+    def wait() -> None:
+        control.wait_while_paused()
+        if os.path.exists(path):
+            with lock:
+                pass
+
+    return wait
+
+
+def _adopt(worker: Worker, request: protocol.Adopt, control: Control) -> Mapping[str, Any]:
+    from segstudio.learning.adopt import adopt_model
+
+    with Project.open(Path(request.project)) as project:
+        info = adopt_model(project, Path(request.file), request.mapping, request.architecture)
+    return {"model": info.id, "architecture": info.architecture, "classes": list(info.classes)}
+
+
+# long file work --------------------------------------------------------------------------------
+
+
+def files_role() -> Mapping[type[Message], Handler]:
+    return {protocol.Export: _export, protocol.Import: _import}
+
+
+def _export(worker: Worker, request: protocol.Export, control: Control) -> Mapping[str, Any]:
+    from segstudio import formats
+
+    with Project.open(Path(request.project)) as project:
+        report = formats.export(
+            project,
+            Path(request.out),
+            request.format,
+            request.images,
+            on_progress=_counter(worker, request.job),
+            should_stop=control.should_stop,
+        )
+    return report.to_json()
+
+
+def _import(worker: Worker, request: protocol.Import, control: Control) -> Mapping[str, Any]:
+    from segstudio import formats
+
+    with Project.open(Path(request.project)) as project:
+        report = formats.import_into(
+            project,
+            Path(request.source),
+            request.format,
+            on_progress=_counter(worker, request.job),
+            should_stop=control.should_stop,
+        )
+    return report.to_json()
+
+
+def _counter(worker: Worker, job: str) -> Callable[[int, int, str], None]:
+    return lambda done, total, text: worker.send(protocol.Progress(job, done, total, text=text))
+
+
+ROLES: Final[Mapping[str, Callable[[], Mapping[type[Message], Handler]]]] = {
+    "predictor": predictor_role,
+    "trainer": trainer_role,
+    "files": files_role,
+}
