@@ -21,6 +21,19 @@ def starter_folder() -> Path:
     return data_folder() / "models" / STARTER
 
 
+def shipped_starter() -> ModelInfo:
+    """The starter model; UserError when the program was installed without it."""
+    if not (starter_folder() / CARD).is_file():
+        remedy = "Install segstudio again."
+        raise UserError("The starter model is missing", path=starter_folder(), remedy=remedy)
+    return read_model(starter_folder())
+
+
+def is_copy(model: ModelInfo, original: ModelInfo) -> bool:
+    """Whether a project's model is this one, copied."""
+    return model.card == original.card
+
+
 def sample_place() -> Path:
     """Where the window keeps the user's copy of the sample."""
     return Path(platformdirs.user_data_dir("segstudio", False)) / "sample"

@@ -1,0 +1,1 @@
+"""`segstudio` on the command line: the functions of the window, without one."""

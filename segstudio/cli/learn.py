@@ -1,0 +1,199 @@
+"""`train`, `segment` and `evaluate`: the functions of `segstudio.learning`, in this process."""
+
+from __future__ import annotations
+
+import json as jsons
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from segstudio.cli import console
+from segstudio.cli.console import FAILED, INTERRUPTED, OK, Progress, Result, note, say
+from segstudio.errors import UserError
+from segstudio.project import sample
+from segstudio.project.models import ModelInfo
+from segstudio.project.project import Project
+
+STARTER: Final = "starter"
+SCRATCH: Final = "scratch"
+
+
+def train(
+    folder: Path,
+    arch: str | None,
+    minutes: float | None,
+    start_from: str | None,
+    overrides: list[str],
+    seed: int,
+    device: str,
+    json: bool,
+) -> Result:
+    with Project.open(folder) as project:
+        project.ensure_written()
+        return train_project(project, arch, minutes, start_from, overrides, seed, device)
+
+
+def train_project(
+    project: Project,
+    arch: str | None = None,
+    minutes: float | None = None,
+    start_from: str | None = None,
+    overrides: list[str] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Result:
+    from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, train
+
+    request = TrainRequest(
+        architecture=arch,
+        minutes=minutes,
+        start_from=FROM_SCRATCH if start_from == SCRATCH else start_from,
+        overrides=dict(_override(text) for text in overrides or []),
+        device=device,
+        seed=seed,
+    )
+    teller = Teller("training")
+    with console.stoppable() as stopper:
+        result = train(project, request, teller, stopper)
+    teller.close()
+    say(f"{result.model}: {'promoted' if result.promoted else 'kept as a candidate'}")
+    say(result.reason)
+    for text in result.worse:
+        say(f"worse: {text}")
+    return (INTERRUPTED if stopper.stopped else OK), asdict(result)
+
+
+def segment(folder: Path, model: str | None, only: str, device: str, json: bool) -> Result:
+    with Project.open(folder) as project:
+        project.ensure_written()
+        chosen = choose_model(project, model)
+        return segment_project(project, chosen, only, device)
+
+
+def segment_project(project: Project, model: ModelInfo, only: str, device: str) -> Result:
+    from segstudio.learning.predictor import segment
+
+    keys = project.included()
+    if only == "unlabelled":
+        labelled = set(project.labelled_keys())
+        keys = [key for key in keys if key not in labelled]
+    teller = Teller("segmenting")
+    with console.stoppable() as stopper:
+        result = segment(project, model, keys, device, teller, stopper)
+    teller.close()
+    say(
+        f"{result.done} images segmented with {result.model} in "
+        f"{console.duration(result.seconds)}; {result.skipped} had been before"
+    )
+    for key, reason in result.failed.items():
+        note(f"failed: {key}: {reason}")
+    return (FAILED if result.failed else OK), asdict(result)
+
+
+def evaluate(
+    folder: Path, model: str | None, against: Path | None, device: str, json: bool
+) -> Result:
+    with Project.open(folder) as project:
+        chosen = choose_model(project, model)
+        return evaluate_project(project, chosen, against, device)
+
+
+def evaluate_project(
+    project: Project, model: ModelInfo, against: Path | None = None, device: str = "auto"
+) -> Result:
+    from segstudio.learning.evaluate import evaluate
+
+    teller = Teller("evaluating")
+    with console.stoppable() as stopper:
+        result = evaluate(project, model, against, device, teller, stopper)
+    teller.close()
+    say(f"{result['model']} on {result['images']} images")
+    _say_scores(result)
+    if isinstance(result.get("validation"), dict):
+        say(f"of these, {result['validation']['images']} validation images it did not learn from:")
+        _say_scores(result["validation"])
+    return OK, result
+
+
+def choose_model(project: Project, wanted: str | None) -> ModelInfo:
+    """The wanted model, else the one in force, else the only one; UserError says what to do."""
+    if wanted == STARTER:
+        return _starter(project)
+    if wanted is not None:
+        return project.models.get(wanted)
+    known = project.models.all()
+    chosen = project.models.current() or (known[0] if len(known) == 1 else None)
+    if chosen is None:
+        if known:
+            remedy = f"Name one with --model: {', '.join(m.id for m in known)}."
+            raise UserError("No model is in force", path=project.root, remedy=remedy)
+        remedy = "Train one, or use the nuclei model that ships with --model starter."
+        raise UserError("There is no model yet", path=project.root, remedy=remedy)
+    return chosen
+
+
+def _starter(project: Project) -> ModelInfo:
+    """The starter model, copied into the project unless a copy is there; its classes are added."""
+    shipped = sample.shipped_starter()
+    have = [m for m in project.models.all() if sample.is_copy(m, shipped)]
+    table = project.classes
+    for name in shipped.classes:
+        table = table.with_class(name)
+    if table != project.classes:
+        project.set_classes(table)
+    if have:
+        return have[-1]
+    was = project.models.current()
+    added = sample.add_starter(project)
+    if was is not None:
+        project.models.promote(was.id)
+    return added or shipped
+
+
+class Teller:
+    """Tells the events of a job on stderr."""
+
+    def __init__(self, verb: str) -> None:
+        self._progress = Progress(verb)
+
+    def __call__(self, event: Any) -> None:
+        tell = getattr(self, f"_on_{type(event).__name__.lower()}", None)
+        if tell is not None:
+            tell(event)
+
+    def close(self) -> None:
+        self._progress.close()
+
+    def _on_progress(self, event: Any) -> None:
+        self._progress.step(event.done, event.total, event.text, event.rate, event.seconds_left)
+
+    def _on_validation(self, event: Any) -> None:
+        self._line(f"step {event.step}: validation mIoU {event.miou:.4f} ({event.images} images)")
+
+    def _on_log(self, event: Any) -> None:
+        self._line(event.text)
+
+    def _line(self, text: str) -> None:
+        self._progress.close()
+        note(text)
+
+
+def _say_scores(result: Mapping[str, Any]) -> None:
+    say(f"mIoU {_number(result['miou'])}   mAcc {_number(result['macc'])}")
+    rows = [(name, iou, result["accuracy"].get(name)) for name, iou in result["iou"].items()]
+    console.say_table(("class", "IoU", "accuracy"), rows)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"{text!r} is not KEY=VALUE")
+    try:
+        return key.strip(), jsons.loads(value)
+    except ValueError:
+        return key.strip(), value

@@ -1,0 +1,211 @@
+"""The `segstudio` command: arguments, exit codes, and which function does what.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from segstudio import __version__
+from segstudio.cli import console
+from segstudio.errors import Cancelled, UserError
+
+# Each command names its function as module:name and is loaded when it is called, so that
+# `segstudio export` does not wait for torch.
+_FOLDER: Final = "project folder, or any folder of pictures"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    options = parser.parse_args(_with_command(arguments, parser))
+    try:
+        code, result = _run(options)
+    except UserError as error:
+        return _failed(options, str(error), console.USAGE)
+    except (Cancelled, KeyboardInterrupt):
+        return _failed(options, "Interrupted; what was finished stays.", console.INTERRUPTED)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # nobody listens
+        return console.FAILED
+    except Exception as error:
+        if os.environ.get("SEGSTUDIO_DEBUG"):
+            traceback.print_exc()
+        what = f"Something went wrong: {type(error).__name__}: {error}"
+        return _failed(options, f"{what} (SEGSTUDIO_DEBUG=1 shows where)", console.FAILED)
+    if options.json and result is not None:
+        console.say_json(result)
+    return code
+
+
+def _run(options: argparse.Namespace) -> console.Result:
+    module, name = options.function.split(":")
+    function: console.Command = getattr(import_module(f"segstudio.cli.{module}"), name)
+    arguments = {k: v for k, v in vars(options).items() if k not in ("function", "command")}
+    return function(**arguments)
+
+
+def _failed(options: argparse.Namespace, message: str, code: int) -> int:
+    console.note(f"segstudio: {message}")
+    if options.json:
+        console.say_json({"error": message})
+    return code
+
+
+def _with_command(arguments: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """`segstudio FOLDER` means `segstudio open FOLDER`."""
+    if not arguments:
+        return ["open"]
+    first = arguments[0]
+    if first == "--self-test":
+        return ["self-test", *arguments[1:]]
+    return arguments if first in _COMMANDS or first.startswith("-") else ["open", *arguments]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="segstudio",
+        description="Label pictures pixel by pixel, with a model that learns along. "
+        "`segstudio FOLDER` opens the window.",
+    )
+    parser.add_argument("--version", action="version", version=f"segstudio {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (function, words, add) in _COMMANDS.items():
+        command = commands.add_parser(name, help=words, description=words)
+        command.add_argument("--json", action="store_true", help="end with one JSON object")
+        command.set_defaults(function=function)
+        add(command)
+    return parser
+
+
+def _open(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", nargs="?", type=Path, help=_FOLDER)
+
+
+def _init(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help="folder of the new project")
+    command.add_argument("--images", type=Path, help="folder of pictures, may lie elsewhere")
+    command.add_argument("--classes", type=_names, default=(), help="names: road,car,sky")
+    command.add_argument("--name", help="name of the project")
+
+
+def _import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", type=Path, help="folder of the foreign set")
+    command.add_argument("folder", type=Path, help="project folder, made when it is not there")
+    command.add_argument("--images", type=Path, help="where the set's pictures are")
+    command.add_argument("--classes", type=_names, default=(), help="names of values 1, 2, …")
+    command.add_argument("--format", default="auto", help="labelme, voc, index_png, instance_png")
+
+
+def _train(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help=_FOLDER)
+    command.add_argument("--arch", help="network, see `segstudio models --architectures`")
+    command.add_argument("--minutes", type=_positive, help="wall clock for the whole run")
+    command.add_argument(
+        "--from", dest="start_from", metavar="ID", help="model to go on from, or `scratch`"
+    )
+    command.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
+        help="a number of the recipe, such as batch=2",
+    )  # fmt: skip
+    command.add_argument("--seed", type=int, default=0)
+    _device(command)
+
+
+def _segment(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help=_FOLDER)
+    command.add_argument(
+        "--model", metavar="ID", help="id, number or `starter`; default: the model in force"
+    )
+    command.add_argument("--only", choices=["all", "unlabelled"], default="all")
+    _device(command)
+
+
+def _evaluate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help=_FOLDER)
+    command.add_argument("--model", metavar="ID", help="default: the model in force")
+    command.add_argument(
+        "--against", type=Path, metavar="DIR", help="label-map PNGs of the pictures' stems"
+    )
+    _device(command)
+
+
+def _export(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help=_FOLDER)
+    command.add_argument("out", type=Path, help="new folder")
+    command.add_argument("--format", required=True, help="labelme, voc or index_png")
+    command.add_argument("--all", action="store_true", help="every image, not only confirmed ones")
+
+
+def _models(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", nargs="?", type=Path, help="project folder (default: here)")
+    action = command.add_mutually_exclusive_group()
+    action.add_argument("--promote", metavar="ID", help="put a model in force")
+    action.add_argument("--roll-back", action="store_true", help="back to the one before")
+    action.add_argument("--pin", metavar="ID", help="keep a model for good")
+    action.add_argument("--unpin", metavar="ID")
+    action.add_argument("--prune", type=int, metavar="N", help="keep N models and pinned ones")
+    action.add_argument("--adopt", type=Path, metavar="FILE", help="load a model file or folder")
+    action.add_argument("--architectures", action="store_true", help="list the networks instead")
+    command.add_argument("--arch", help="with --adopt: what network the weights are for")
+    command.add_argument(
+        "--map", dest="mapping", action="append", default=[], metavar="THEIRS=OURS",
+        help="with --adopt: which of its classes is which of the project's",
+    )  # fmt: skip
+
+
+def _demo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", nargs="?", type=Path, help="where to put the sample")
+    command.add_argument("--minutes", type=_positive, default=1.0, help="of training")
+    command.add_argument("--headless", action="store_true", help="without a window")
+    _device(command)
+
+
+def _nothing(command: argparse.ArgumentParser) -> None:
+    """A command without arguments of its own."""
+
+
+def _device(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", choices=["auto", "cuda", "mps", "cpu"], default="auto")
+
+
+_COMMANDS: Final[dict[str, tuple[str, str, Any]]] = {
+    "open": ("window:open_window", "open the window", _open),
+    "init": ("folders:init", "make a project", _init),
+    "import": ("folders:import_set", "bring a foreign set into a project", _import),
+    "train": ("learn:train", "train a model on the labels", _train),
+    "segment": ("learn:segment", "let a model segment the pictures", _segment),
+    "evaluate": ("learn:evaluate", "score a model", _evaluate),
+    "export": ("folders:export_set", "write labels in another format", _export),
+    "models": ("models:models", "list and manage models", _models),
+    "doctor": ("doctor:doctor", "check this machine", _nothing),
+    "demo": ("demo:demo", "the main job on the sample project", _demo),
+    "self-test": ("window:self_test", "prove that the installation works", _nothing),
+}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError("a name occurs twice")
+    return names
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
