@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
@@ -15,7 +16,6 @@ from segstudio.learning.metrics import Confusion
 from segstudio.learning.predictor import LabelMap, Predictor, open_predictor
 from segstudio.learning.trainingset import row_table
 from segstudio.project.models import ModelInfo
-from segstudio.project.predictions import read_png
 from segstudio.project.project import Project
 
 Truth = Mapping[str, Callable[[], LabelMap]]
@@ -97,8 +97,13 @@ def _label_maps(project: Project, folder: Path) -> Truth:
 
 
 def _read(file: Path) -> LabelMap:
-    labels = read_png(file)
-    if labels is None:
+    """Values of a grey (8 or 16 bit) or palette PNG; a palette's numbers, not its colours."""
+    try:
+        with Image.open(file) as image:
+            labels = np.asarray(image)
+    except OSError as error:
+        raise UserError(f"The label map cannot be read: {error}", path=file) from error
+    if labels.ndim != 2 or labels.dtype.kind not in "ui":
         raise UserError("This is no grey or index PNG", path=file)
     return labels
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from segstudio.engine import protocol
@@ -159,19 +161,11 @@ def test_a_child_ends_when_the_window_dies() -> None:
         "print(c.pid, flush=True); os._exit(1)\n"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=False
     )
-    import psutil
-
     pid = int(answer.stdout.split()[-1])
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(pid).wait(timeout=PATIENCE)
-    except psutil.NoSuchProcess:
-        pass
     assert not psutil.pid_exists(pid)
 
 
