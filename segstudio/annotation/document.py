@@ -150,8 +150,8 @@ class Document:
     def apply(self, edit: Edit) -> None:
         """Do `edit` and make it the step that undo takes back; what was undone is forgotten."""
         self.commit()
-        self._do(edit, edit.bounds())
         self._push(edit)
+        self._do(edit, edit.bounds())
 
     def live(self, edit: Edit, dirty: Box | None) -> None:
         """Show `edit` while it is being made, in place of the live edit shown before.

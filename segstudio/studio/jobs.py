@@ -28,6 +28,7 @@ class Job:
     seconds_left: float | None = None
     text: str = ""
     quiet: bool = False
+    stopping: bool = False
     result: Mapping[str, Any] = field(default_factory=dict)
     failures: tuple[tuple[str, str], ...] = ()
 
@@ -119,7 +120,7 @@ class Jobs(QObject):
     def cancel(self, job_id: str) -> None:
         job = self.jobs.get(job_id)
         if job is not None and not job.is_over:
-            self._set(replace(job, text=tr("stopping …")))
+            self._set(replace(job, stopping=True, text=tr("stopping …")))
             self._children[job.role].cancel(job_id)
 
     def pause(self, job_id: str, paused: bool) -> None:
@@ -152,8 +153,10 @@ class Jobs(QObject):
     def _after_exit(self, role: str, code: int, why: str) -> None:
         lost = [job for job in self.running() if job.role == role]
         for job in lost:
-            self._set(replace(job, state="failed", text=why))
-        if code != 0:
+            # a child that did not stop in time was killed, as the person wished
+            state = "cancelled" if job.stopping else "failed"
+            self._set(replace(job, state=state, text=why))
+        if code != 0 and not any(job.stopping for job in lost):
             self.trouble.emit(why)
 
 

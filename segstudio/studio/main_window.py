@@ -132,6 +132,7 @@ class MainWindow(QMainWindow):
         self.canvas.brush_resized.connect(session.set_brush_radius)
         self.canvas.refused.connect(lambda why: self.status.say(why, "warn"))
         self.canvas.key_unused.connect(self._canvas_key)
+        self.canvas.tool_busy.connect(self._show_undo)
         self.classes.opacity_changed.connect(self._set_opacity)
         session.desk_changed.connect(self.canvas.update)
         self.jobs.changed.connect(self.status.show_job)

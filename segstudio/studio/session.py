@@ -316,6 +316,8 @@ class Session(QObject):
             self._flush_unsaved()
 
     def _flush_unsaved(self) -> None:
+        if not self._unsaved:
+            return
         try:
             self.ensure_written()
         except UserError as error:

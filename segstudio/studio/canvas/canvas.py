@@ -50,6 +50,8 @@ class Canvas(QWidget):
     refused = Signal(str)
     key_unused = Signal(str)
     painted = Signal()
+    tool_busy = Signal()
+    """The tool has begun something, or ended it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -293,7 +295,10 @@ class Canvas(QWidget):
             ctrl=bool(keys & Qt.KeyboardModifier.ControlModifier),
             alt=bool(keys & Qt.KeyboardModifier.AltModifier),
         )
+        was_busy = self._tool.busy
         getattr(self._tool, what)(pointer)
+        if self._tool.busy != was_busy:
+            self.tool_busy.emit()
         self._follow_cursor()
         self.update()
 

@@ -1,0 +1,362 @@
+"""The window with real events on real files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from segstudio.project.lock import ProjectLock
+from segstudio.project.project import Project
+from segstudio.studio.main_window import MainWindow
+from tests.studio.conftest import at, click, make_project, press, sweep
+
+CTRL = Qt.KeyboardModifier.ControlModifier
+
+
+def add_prediction(root: Path, key: str, labels: np.ndarray, margin: int = 200) -> None:
+    """A model in force, and what it predicts for one image."""
+    with Project.open(root) as project:
+        if project.models.current() is None:
+            card = 'architecture = "unet"\nclasses = ["cell", "dirt"]\n'
+            model = project.models.add(
+                "unet", lambda folder: (folder / "model.toml").write_text(card) and None
+            )
+            project.models.promote(model.id)
+        current = project.models.current()
+        assert current is not None
+        certain = np.full(labels.shape, margin, dtype=np.uint8)
+        project.predictions.write(current.id, key, labels.astype(np.uint8), certain)
+
+
+def two_drafts() -> np.ndarray:
+    labels = np.zeros((90, 120), dtype=np.uint8)
+    labels[10:30, 10:30] = 1
+    labels[50:80, 60:100] = 2
+    return labels
+
+
+def open_image(window: MainWindow, root: Path, qtbot: QtBot) -> None:
+    window.open_folder(root)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20000)
+
+
+def saved(window: MainWindow, qtbot: QtBot) -> None:
+    assert window.session.save_now()
+    qtbot.waitUntil(lambda: window.status.saved.text() == "saved ✓", timeout=10000)
+
+
+def test_the_window_starts_without_torch() -> None:
+    code = (
+        "import sys, segstudio.studio.app; "
+        "sys.exit(any(m.split('.')[0] in ('torch', 'torchvision', 'pyqtgraph') "
+        "for m in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_start_page_then_project_and_back(studio: MainWindow, root: Path) -> None:
+    assert studio.stack.currentIndex() == 1
+    assert studio.top.project.text() == "cells"
+    assert studio.images.model.rowCount() == 3
+    studio.actions_["close"].trigger()
+    assert studio.stack.currentIndex() == 0
+    assert not studio.actions_["train"].isEnabled()
+    assert "Open a project" in studio.actions_["train"].toolTip()
+
+
+def test_draw_a_polygon_undo_redo_and_find_it_on_the_disk(
+    studio: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    press(studio, Qt.Key.Key_P)
+    assert studio.canvas.tool_name == "polygon"
+    for x, y in [(20, 20), (60, 20), (60, 60)]:
+        click(studio, x, y)
+    press(studio, Qt.Key.Key_Return)
+    image = studio.session.image
+    assert image is not None
+    assert [s.kind for s in image.document.shapes] == ["polygon"]
+    assert "Draw polygon" in studio.actions_["undo"].text()
+    press(studio, Qt.Key.Key_Z, CTRL)
+    assert not image.document.shapes
+    press(studio, Qt.Key.Key_Y, CTRL)
+    saved(studio, qtbot)
+    facts = json.loads((root / "images" / "0.json").read_text())
+    assert facts["shapes"][0]["label"] == "cell"
+    assert facts["shapes"][0]["shape_type"] == "polygon"
+    assert studio.session.state("images/0.png") == "edited"
+
+
+def test_ctrl_z_takes_back_points_of_a_polygon_first(studio: MainWindow) -> None:
+    press(studio, Qt.Key.Key_P)
+    click(studio, 20, 20)
+    click(studio, 60, 20)
+    press(studio, Qt.Key.Key_Z, CTRL)
+    tool = studio.canvas.tool
+    assert tool is not None
+    assert tool.busy
+    press(studio, Qt.Key.Key_Z, CTRL)
+    assert not tool.busy
+
+
+def test_autosave_writes_by_itself(studio: MainWindow, root: Path, qtbot: QtBot) -> None:
+    press(studio, Qt.Key.Key_R)
+    sweep(studio, (10, 10), (40, 40), (70, 50))
+    file = root / "images" / "0.json"
+    qtbot.waitUntil(file.exists, timeout=5000)
+    assert json.loads(file.read_text())["shapes"][0]["shape_type"] == "rectangle"
+
+
+def test_brush_eraser_and_sizes(studio: MainWindow) -> None:
+    press(studio, Qt.Key.Key_B)
+    before = studio.session.brush_radius
+    press(studio, Qt.Key.Key_BracketRight)
+    assert studio.session.brush_radius > before
+    sweep(studio, (30, 40), (50, 40), (70, 40))
+    image = studio.session.image
+    assert image is not None
+    painted = image.document.shapes[0].bitmap
+    assert painted is not None
+    assert painted.contains(50, 40)
+    press(studio, Qt.Key.Key_E)
+    sweep(studio, (50, 20), (50, 60))
+    erased = image.document.shapes[0].bitmap
+    assert erased is not None
+    assert not erased.contains(50, 40)
+    assert erased.contains(30, 40)
+
+
+def test_class_keys_and_new_classes(studio: MainWindow, root: Path) -> None:
+    press(studio, Qt.Key.Key_2)
+    assert studio.session.class_name == "dirt"
+    press(studio, Qt.Key.Key_Slash)
+    studio.classes.field.setFocus()
+    QTest.keyClicks(studio.classes.field, "fibre")
+    QTest.keyClick(studio.classes.field, Qt.Key.Key_Return)
+    assert studio.session.class_name == "fibre"
+    assert len(studio.classes.rows) == 3
+    assert "fibre" in (root / "segstudio.toml").read_text()
+
+
+def test_hiding_and_locking_a_class(studio: MainWindow) -> None:
+    press(studio, Qt.Key.Key_R)
+    sweep(studio, (10, 10), (40, 40), (70, 50))
+    image = studio.session.image
+    assert image is not None
+    assert image.desk.idmap.at(30, 30) != 0
+    QTest.mouseClick(studio.classes.rows[0].eye, Qt.MouseButton.LeftButton)
+    assert image.desk.idmap.at(30, 30) == 0
+    QTest.mouseClick(studio.classes.rows[0].eye, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(studio.classes.rows[0].lock, Qt.MouseButton.LeftButton)
+    press(studio, Qt.Key.Key_E)
+    sweep(studio, (10, 30), (70, 30))
+    assert image.document.shapes[0].kind == "rectangle"
+
+
+def test_drafts_accept_reject_and_come_back(window: MainWindow, root: Path, qtbot: QtBot) -> None:
+    add_prediction(root, "images/0.png", two_drafts())
+    open_image(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    assert [s.class_name for s in image.document.drafts] == ["cell", "dirt"]
+    assert window.session.project is not None
+    paths = window.session.project.predictions.paths("000001-unet", "images/0.png")
+    assert paths.shown.exists()
+    click(window, 20, 20)
+    press(window, Qt.Key.Key_Y)
+    assert [(s.class_name, s.source) for s in image.document.shapes] == [("cell", "model")]
+    click(window, 80, 60)
+    press(window, Qt.Key.Key_Delete)
+    assert not image.document.drafts
+    press(window, Qt.Key.Key_Z, CTRL)
+    assert len(image.document.drafts) == 1
+    press(window, Qt.Key.Key_D)
+    qtbot.waitUntil(lambda: window.session.image is not image, timeout=10000)
+    press(window, Qt.Key.Key_A)
+    qtbot.waitUntil(
+        lambda: window.session.image is not None and window.session.image.key == "images/0.png",
+        timeout=10000,
+    )
+    again = window.session.image
+    assert again is not None
+    assert [s.class_name for s in again.document.drafts] == ["dirt"]
+    assert [s.class_name for s in again.document.shapes] == ["cell"]
+    assert [s.source for s in again.document.shapes] == ["model"]
+
+
+def test_a_draft_never_covers_human_work(window: MainWindow, root: Path, qtbot: QtBot) -> None:
+    labels = np.zeros((90, 120), dtype=np.uint8)
+    labels[:, :] = 2
+    add_prediction(root, "images/0.png", labels)
+    open_image(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    press(window, Qt.Key.Key_R)
+    sweep(window, (10, 10), (40, 40), (70, 50))
+    press(window, Qt.Key.Key_Y, CTRL | Qt.KeyboardModifier.ShiftModifier)
+    assert [s.class_name for s in image.document.shapes] == ["dirt", "cell"]
+    draft = image.document.shapes[0].bitmap
+    assert draft is not None
+    assert not draft.contains(40, 30)
+
+
+def test_confirm_accepts_what_waits_in_one_step_and_moves_on(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    add_prediction(root, "images/0.png", two_drafts())
+    open_image(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    press(window, Qt.Key.Key_Return, CTRL)
+    assert len(image.document.shapes) == 2
+    qtbot.waitUntil(
+        lambda: window.session.image is not None and window.session.image.key == "images/1.png",
+        timeout=10000,
+    )
+    saved(window, qtbot)
+    facts = json.loads((root / "images" / "0.json").read_text())
+    assert facts["segstudio"]["status"] == "confirmed"
+    assert window.session.state("images/0.png") == "confirmed"
+    review = json.loads((root / "reviews" / "images" / "0.json").read_text())
+    assert review["accepted_unchanged"] is True
+    assert window.top.progress.text() == "1/3 confirmed"
+
+
+def test_an_unreadable_picture_is_listed_with_its_reason(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    (root / "images" / "0.png").write_bytes(b"not a picture")
+    window.open_folder(root)
+    qtbot.waitUntil(lambda: bool(window.session.problems), timeout=10000)
+    assert "0.png" in window.session.problems["images/0.png"]
+    press(window, Qt.Key.Key_D)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=10000)
+    assert window.session.image is not None
+    assert window.session.image.key == "images/1.png"
+
+
+def test_a_second_window_may_only_look(studio: MainWindow, root: Path, qtbot: QtBot) -> None:
+    second = MainWindow()
+    try:
+        second.session.open_project(root, read_only=True)
+        qtbot.waitUntil(lambda: second.session.image is not None, timeout=10000)
+        second.show()
+        press(second, Qt.Key.Key_R)
+        sweep(second, (10, 10), (40, 40), (70, 50))
+        image = second.session.image
+        assert image is not None
+        assert not image.document.shapes
+        assert not ProjectLock(root).acquire()
+    finally:
+        second.close()
+        second.deleteLater()
+
+
+def test_rescan_exclude_and_filter(studio: MainWindow, root: Path) -> None:
+    shutil.copy(root / "images" / "0.png", root / "images" / "new.png")
+    press(studio, Qt.Key.Key_F5)
+    assert studio.images.model.rowCount() == 4
+    studio.images.search.setText("new")
+    assert studio.images.model.rowCount() == 1
+    studio.images.search.setText("")
+    studio.session.exclude("images/new.png", True)
+    assert studio.session.counts() == (0, 3)
+
+
+def test_opening_a_labelme_folder_changes_nothing(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    source = make_project(tmp_path / "p")
+    folder = tmp_path / "labelme"
+    shutil.copytree(source / "images", folder)
+    facts = {
+        "version": "4.0.0",
+        "flags": {},
+        "shapes": [
+            {
+                "label": "crack",
+                "points": [[1, 1], [50, 1], [50, 50]],
+                "group_id": None,
+                "shape_type": "polygon",
+                "flags": {},
+            }
+        ],
+        "imagePath": "0.png",
+        "imageData": None,
+        "imageHeight": 90,
+        "imageWidth": 120,
+    }
+    (folder / "0.json").write_text(json.dumps(facts))
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    window.open_folder(folder)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=10000)
+    assert window.session.classes.names == ("crack",)
+    assert window.session.counts() == (1, 3)
+    window.actions_["close"].trigger()
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_a_tool_without_a_class_says_why(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    open_image(window, make_project(tmp_path / "p", classes=()), qtbot)
+    press(window, Qt.Key.Key_B)
+    sweep(window, (30, 40), (50, 40))
+    assert "class" in window.status.message.text()
+    press(window, Qt.Key.Key_P)
+    click(window, 30, 30)
+    assert "class" in window.status.message.text()
+
+
+@pytest.mark.parametrize("zoomed", [False, True])
+def test_a_part_drawn_anew_is_the_whole_drawn_anew(studio: MainWindow, zoomed: bool) -> None:
+    """After a stroke the mended viewport equals one drawn from nothing."""
+    if zoomed:
+        studio.canvas.zoom(3.3)
+    press(studio, Qt.Key.Key_B)
+    sweep(studio, (40, 40), (50, 45), (60, 42))
+    studio.canvas.grab()
+    mended = studio.canvas._backing.image.copy()
+    studio.canvas.redraw()
+    studio.canvas.grab()
+    assert mended == studio.canvas._backing.image
+
+
+def test_wheel_zooms_about_the_pointer_and_space_pans(studio: MainWindow) -> None:
+    canvas = studio.canvas
+    place = at(studio, 50, 40)
+    x, y = canvas.view.to_image(place.x(), place.y())
+    canvas.zoom(2.0, place.toPointF())
+    assert canvas.view.to_image(place.x(), place.y()) == pytest.approx((x, y))
+    before = canvas.view
+    QTest.keyPress(canvas, Qt.Key.Key_Space)
+    sweep(studio, (50, 40), (60, 50))
+    QTest.keyRelease(canvas, Qt.Key.Key_Space)
+    assert canvas.view.x > before.x
+    assert not studio.session.image.document.shapes  # type: ignore[union-attr]
+
+
+def test_pictures_of_every_kind_open(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    folder = tmp_path / "kinds"
+    folder.mkdir()
+    grey = np.arange(60 * 80, dtype=np.uint16).reshape(60, 80) * 13
+    Image.fromarray(grey).save(folder / "a16.png")
+    Image.fromarray((grey // 256).astype(np.uint8)).save(folder / "b.tif")
+    Image.new("CMYK", (80, 60), (10, 20, 30, 40)).save(folder / "c.jpg")
+    Image.new("RGBA", (80, 60), (10, 20, 30, 40)).save(folder / "d.webp")
+    Image.new("P", (80, 60), 3).save(folder / "e.bmp")
+    window.open_folder(folder)
+    for name in ("a16.png", "b.tif", "c.jpg", "d.webp", "e.bmp"):
+        window.session.go(name)
+        qtbot.waitUntil(
+            lambda name=name: window.session.image is not None and window.session.image.key == name,
+            timeout=10000,
+        )
+    assert not window.session.problems
