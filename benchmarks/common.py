@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SHARED = Path(os.environ.get("SEGSTUDIO_SHARED", Path(__file__).parents[1] / ".." / "shared"))
-DATA = SHARED / "data"
+_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("SEGSTUDIO_SHARED", _BESIDE))
+"""Development data; the same variable as in the tests."""
 
 
 @dataclass(frozen=True)
@@ -86,5 +87,5 @@ def peer(package: str) -> Path:
 def need(folder: Path) -> Path:
     """A folder of data, or a clear end."""
     if not folder.is_dir():
-        sys.exit(f"This benchmark needs {folder}; set SEGSTUDIO_SHARED to the shared folder.")
+        sys.exit(f"This benchmark needs {folder}; SEGSTUDIO_SHARED names the data folder.")
     return folder

@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from benchmarks.common import Measure, interleaved, parser, peer, report
 from PIL import Image
+
+from benchmarks.common import Measure, interleaved, parser, peer, report
 
 # The first paint event of a main window, reported the same way for both programs.
 _WATCH = """
@@ -79,7 +80,10 @@ def main() -> None:
     arguments = options.parse_args()
     labelme = peer("labelme==6.3.1")
     binding = subprocess.run(
-        [labelme, "-c", "import qtpy; print(qtpy.API_NAME)"], capture_output=True, text=True
+        [labelme, "-c", "import qtpy; print(qtpy.API_NAME)"],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
     with tempfile.TemporaryDirectory() as folder:
         for number in range(3):

@@ -55,7 +55,7 @@ def _probe(role: str) -> Handler:
 
 
 def _ready(role: str, report: DeviceReport) -> protocol.Ready:
-    return protocol.Ready(role, report.kind, report.name, report.reason_not_gpu)
+    return protocol.Ready(role, report.kind, report.name, report.reason_not_gpu, report.gpu_unused)
 
 
 # the predictor ---------------------------------------------------------------------------------

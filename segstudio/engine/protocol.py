@@ -131,12 +131,13 @@ class Close(Message):
 
 @dataclass(frozen=True, slots=True)
 class Ready(Message):
-    """The child can work. `reason` says why a GPU that exists is not used, or is empty."""
+    """The child can work. `reason` says why it uses no GPU; `gpu_unused` that there is one."""
 
     role: str
     device: str = ""
     device_name: str = ""
     reason: str = ""
+    gpu_unused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,16 @@ KINDS: Final[tuple[Kind, ...]] = ("cuda", "mps", "cpu")
 
 @dataclass(frozen=True)
 class DeviceReport:
-    """The device in use; `reason_not_gpu` says why no GPU is, empty when one is."""
+    """The device in use; `reason_not_gpu` says why no GPU is, empty when one is.
+
+    `gpu_unused` is true when this machine has a GPU that was wanted but cannot be used.
+    """
 
     kind: Kind
     name: str
     reason_not_gpu: str = ""
     memory: int | None = None  # free bytes on the GPU
+    gpu_unused: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -55,7 +59,8 @@ def probe(wanted: str = "auto") -> DeviceReport:
             return _gpu_report("cuda" if kind == "cuda" else "mps")
         if not (kind == "mps" and sys.platform != "darwin" and wanted == "auto"):
             reasons.append(reason)
-    return DeviceReport("cpu", cpu_name(), " ".join(reasons))
+    unused = bool(nvidia_gpu()) or sys.platform == "darwin"
+    return DeviceReport("cpu", cpu_name(), " ".join(reasons), gpu_unused=unused)
 
 
 def _gpu_report(kind: Literal["cuda", "mps"]) -> DeviceReport:

@@ -60,6 +60,13 @@ def main(folder: Path | None = None) -> int:
     return app.exec()
 
 
+def self_test() -> int:
+    """Open the sample in the real window, segment one picture, export it; 0 when all of it works."""
+    from segstudio.studio.selftest import run
+
+    return run(make_app())
+
+
 def _tell_first_paint(window: MainWindow) -> None:
     """For benchmarks/startup: a line on stdout once the window has been painted."""
 

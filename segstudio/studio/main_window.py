@@ -89,7 +89,7 @@ class MainWindow(QMainWindow):
         self.right = QSplitter(Qt.Orientation.Vertical)
         self.right.addWidget(self.classes)
         self.right.addWidget(self.tabs)
-        self.right.setSizes([320, 480])
+        self.right.setSizes([250, 550])
         self.across = QSplitter(Qt.Orientation.Horizontal)
         for part in (self.images, self.canvas, self.right):
             self.across.addWidget(part)
@@ -138,6 +138,7 @@ class MainWindow(QMainWindow):
         self.jobs.changed.connect(self.status.show_job)
         self.jobs.changed.connect(lambda _: self._show_allowed())
         self.status.cancel_asked.connect(self.jobs.cancel)
+        self.status.pause_asked.connect(self.jobs.pause)
         self.status.retry_asked.connect(session.save_now)
         self.work.models_changed.connect(self._after_models)
         self.images.exclude_asked.connect(session.exclude)

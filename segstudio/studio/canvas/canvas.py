@@ -35,6 +35,9 @@ _KEYS: Final = {
     Qt.Key.Key_Escape: "Escape",
 }
 _WHEEL_STEP: Final = 1.2
+_MARKED: Final = 64
+"""Of more selected shapes than this, the rest is marked in the overlay only."""
+_WITH_HANDLES: Final = 4
 
 
 class Canvas(QWidget):
@@ -215,9 +218,10 @@ class Canvas(QWidget):
     def _draw_marks(self, painter: QPainter, desk: Desk) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         if not self.overlay_hidden:
-            for _, shape in desk.selected()[:64]:
+            selected = desk.selected()[:_MARKED]
+            for _, shape in selected:
                 draw_outline(painter, self.view, self._outlines.of(shape), QColor(255, 255, 255))
-                if self._tool_name == "select":
+                if self._tool_name == "select" and len(selected) <= _WITH_HANDLES:
                     draw_handles(painter, self.view, shape, self._colour(shape.class_name))
         if self._tool is not None:
             colour = self._colour(desk.class_name)

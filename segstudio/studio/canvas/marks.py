@@ -83,14 +83,21 @@ def draw_outline(painter: QPainter, view: View, path: QPainterPath, colour: QCol
 def draw_handles(painter: QPainter, view: View, shape: Shape, colour: QColor) -> None:
     """Squares on the points a person can drag."""
     points = handles(shape)
-    if len(points) > 400 and view.scale < 2:
+    size = _HANDLE * min(1.0, _spacing(points) * view.scale / (1.6 * _HANDLE))
+    if size < 2.5:
         return
-    painter.setPen(pen(QColor(20, 20, 20), 1.0))
+    painter.setPen(pen(QColor(20, 20, 20), 1.0) if size > 4 else Qt.PenStyle.NoPen)
     painter.setBrush(colour)
-    half = _HANDLE / 2
     for x, y in points.tolist():
         sx, sy = view.to_screen(x, y)
-        painter.drawRect(QRectF(sx - half, sy - half, _HANDLE, _HANDLE))
+        painter.drawRect(QRectF(sx - size / 2, sy - size / 2, size, size))
+
+
+def _spacing(points: NDArray[np.float64]) -> float:
+    """The usual distance between neighbouring points in image pixels."""
+    if len(points) < 3:
+        return 1e9
+    return float(np.median(np.hypot(*np.diff(points, axis=0).T)))
 
 
 def draw_preview(painter: QPainter, view: View, preview: Preview, colour: QColor) -> None:

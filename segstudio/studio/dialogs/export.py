@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QLabel,
+    QPlainTextEdit,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -93,6 +94,13 @@ class ReportDialog(QDialog):
         layout.setContentsMargins(20, 18, 20, 16)
         layout.addWidget(head)
         layout.addWidget(_table(classes), 1)
+        remarks = [*map(str, report.get("notes", ()))]
+        remarks += [f"{key}: {why}" for key, why in dict(report.get("skipped", {})).items()]
+        if remarks:
+            notes = QPlainTextEdit("\n".join(remarks))
+            notes.setReadOnly(True)
+            notes.setMaximumHeight(110)
+            layout.addWidget(notes)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
 
 

@@ -84,7 +84,7 @@ class SettingsDialog(Form):
             words = tr("The device is shown once the first model runs.")
         else:
             words = tr("Now: {name}", name=ready.device_name or ready.device)
-            words += f". {ready.reason}" if ready.reason else ""
+            words += f". {ready.reason}" if ready.reason else "."
         label = faint(words)
         label.setWordWrap(True)
         return label

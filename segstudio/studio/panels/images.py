@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import (
     QModelIndex,
-    QPoint,
     QPersistentModelIndex,
+    QPoint,
     QPointF,
     QRect,
     QRectF,

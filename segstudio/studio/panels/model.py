@@ -82,8 +82,8 @@ class ModelPanel(QWidget):
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
         layout.addWidget(self.caption)
-        layout.addLayout(self.place, 3)
-        layout.addWidget(self.table, 2)
+        layout.addLayout(self.place, 4)
+        layout.addWidget(self.table, 3)
         layout.addWidget(heading(tr("MODELS")))
         layout.addWidget(self.history, 2)
         layout.addLayout(buttons)
@@ -196,6 +196,7 @@ def _make_table() -> QTableWidget:
     table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
     table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     table.setShowGrid(False)
+    table.setMinimumHeight(80)
     table.hide()
     return table
 
@@ -211,7 +212,9 @@ class _Plot:
 
         self._pg: Any = pg
         self.widget: Any = pg.PlotWidget()
-        self.widget.setMinimumHeight(130)
+        self.widget.setMinimumHeight(150)
+        self.widget.setLimits(yMin=0)
+        self.widget.setToolTip(tr("Loss (left) and validation mIoU (right) over seconds"))
         self.widget.setMouseEnabled(x=False, y=False)
         self.widget.hideButtons()
         self.widget.setMenuEnabled(False)
@@ -240,12 +243,14 @@ class _Plot:
         for side, words, colour in (
             ("left", tr("loss"), look.warn),
             ("right", "mIoU", look.accent),
-            ("bottom", tr("seconds"), look.faint),
+            ("bottom", "", look.faint),
         ):
             axis = item.getAxis(side)
+            axis.enableAutoSIPrefix(False)
             axis.setPen(self._pg.mkPen(look.line))
             axis.setTextPen(self._pg.mkPen(colour))
-            axis.setLabel(words, color=colour)
+            if words:
+                axis.setLabel(words, color=colour)
         self._loss.setPen(self._pg.mkPen(look.warn, width=1.5))
         self._miou.setPen(self._pg.mkPen(look.accent, width=2))
         self._dots.setBrush(self._pg.mkBrush(look.accent))

@@ -15,6 +15,7 @@ class JobRow(QWidget):
     """One running job: words, bar, cancel."""
 
     cancel_asked = Signal(str)
+    pause_asked = Signal(str, bool)
 
     def __init__(self, job: Job) -> None:
         super().__init__()
@@ -26,8 +27,15 @@ class JobRow(QWidget):
         stop.clicked.connect(lambda: self.cancel_asked.emit(self._id))
         row = QHBoxLayout(self)
         row.setContentsMargins(6, 0, 0, 0)
-        for widget in (self.words, self.bar, stop):
-            row.addWidget(widget)
+        row.setSpacing(6)
+        row.addWidget(self.words)
+        row.addWidget(self.bar)
+        if job.role == "trainer":
+            pause = flat_button("pause", tr("Pause and go on"))
+            pause.setCheckable(True)
+            pause.toggled.connect(lambda on: self.pause_asked.emit(self._id, on))
+            row.addWidget(pause)
+        row.addWidget(stop)
         self.show_job(job)
 
     def show_job(self, job: Job) -> None:
@@ -41,8 +49,8 @@ class StatusBar(QFrame):
     """Pointer read-out on the left, messages in the middle, saving and jobs on the right."""
 
     cancel_asked = Signal(str)
+    pause_asked = Signal(str, bool)
     retry_asked = Signal()
-    details_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -100,6 +108,7 @@ class StatusBar(QFrame):
         elif row is None:
             row = self._rows[job.id] = JobRow(job)
             row.cancel_asked.connect(self.cancel_asked)
+            row.pause_asked.connect(self.pause_asked)
             self._jobs.addWidget(row)
         else:
             row.show_job(job)

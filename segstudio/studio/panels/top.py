@@ -79,9 +79,13 @@ class TopBar(QFrame):
         if ready is None:
             self.device.clear()
             return
-        self.device.setText(f"· {ready.device_name or ready.device}")
-        self.device.setObjectName("warn" if ready.reason else "faint")
-        self.device.setToolTip(ready.reason or tr("The device that models run on"))
+        on_gpu = ready.device != "cpu"
+        self.device.setText(f"· {ready.device_name}" if on_gpu else "· CPU")
+        self.device.setObjectName("warn" if ready.gpu_unused else "faint")
+        facts = [tr("Models run on {name}.", name=ready.device_name or ready.device), ready.reason]
+        if ready.gpu_unused:
+            self.device.setText("· " + tr("CPU: the GPU cannot be used"))
+        self.device.setToolTip("\n".join(fact for fact in facts if fact))
         self.device.style().unpolish(self.device)
         self.device.style().polish(self.device)
 
