@@ -97,7 +97,7 @@ class Progress:
 def progress_line(
     verb: str, done: float, total: float, text: str, rate: float, left: float | None
 ) -> str:
-    parts = [f"{verb} {done:g}/{total:g}" if total else verb]
+    parts = [f"{verb} {round(done)}/{round(total)}" if total else verb]
     if rate:
         parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each")
     if left is not None and done < total:

@@ -74,9 +74,8 @@ def doctor(json: bool) -> Result:
     for function in _CHECKS:
         check = function()
         checks.append(check)
-        say(
-            f"{'ok  ' if check.ok else ('FAIL' if check.needed else 'note')} {check.name}: {check.text}"
-        )
+        mark = "ok  " if check.ok else "FAIL" if check.needed else "note"
+        say(f"{mark} {check.name}: {check.text}")
         if check.remedy:
             say(f"     -> {check.remedy}")
     good = all(check.ok for check in checks if check.needed)

@@ -53,7 +53,6 @@ def export(
         job = ExportJob(project, usable, staging, progress.step)
         written = _written(chosen, job)
         classes = _read_back(chosen, job, written, progress)
-    on_progress(progress.total, progress.total, "")
     return Report(chosen.name, out, len(usable), classes, tuple(skipped), tuple(job.notes))
 
 

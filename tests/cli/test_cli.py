@@ -1,0 +1,356 @@
+"""Commands: what they print, what they return, what they leave alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import picture
+
+from segstudio.annotation.document import Annotation
+from segstudio.annotation.shape import Shape, as_points
+from segstudio.cli import console, demo, doctor, main, window
+from segstudio.data import sample_folder
+from segstudio.errors import Cancelled, UserError
+from segstudio.project import sample
+from segstudio.project.lock import ProjectLock
+from segstudio.project.models import ModelInfo
+from segstudio.project.project import Project
+
+BOX = Shape("cat", "rectangle", as_points([[2, 2], [5, 5]]))
+
+
+class Run:
+    """Runs commands in this process; `json` is the object they end with."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.json: Any = None
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: object) -> int:
+        self._capsys.readouterr()
+        code = main.main([str(argument) for argument in arguments])
+        self.out, self.err = self._capsys.readouterr()
+        if "--json" in arguments:
+            self.json = json.loads(self.out.splitlines()[-1])
+        return code
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(capsys)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with two pictures, one of them labelled."""
+    for name in "ab":
+        picture(tmp_path / "p" / "images" / f"{name}.png")
+    with Project.create(tmp_path / "p", classes=["cat", "dog"]) as project:
+        project.save("images/a.png", Annotation(20, 10, (BOX,), confirmed=True))
+    return tmp_path / "p"
+
+
+def write_model(folder: Path, classes: str = '["cat"]') -> None:
+    (folder / "weights.safetensors").write_bytes(b"")
+    (folder / "model.toml").write_text(
+        f'architecture = "unet"\nclasses = {classes}\nparameters = 9\n[scores]\nmiou = 0.5\n'
+    )
+
+
+# -- projects
+
+
+def test_init(run: Run, tmp_path: Path) -> None:
+    picture(tmp_path / "photos" / "a.jpg")
+    code = run(
+        "init", tmp_path / "p", "--images", tmp_path / "photos", "--classes", "a, b", "--json"
+    )
+    assert code == console.OK
+    assert run.json == {"project": str(tmp_path / "p"), "images": 1, "classes": ["a", "b"]}
+    assert run("init", tmp_path / "p") == console.USAGE
+    assert "already" in run.err
+
+
+def test_import_and_export(run: Run, root: Path, tmp_path: Path) -> None:
+    assert run("export", root, tmp_path / "out", "--format", "voc", "--json") == console.OK
+    assert (run.json["images"], run.json["lost"]) == (1, 0)
+    assert run.json["classes"]["cat"]["written"] == 16
+    assert run("import", tmp_path / "out", tmp_path / "q", "--json") == console.OK
+    assert (run.json["format"], run.json["images"], run.json["classes"]) == ("voc", 1, ["cat"])
+    assert run("export", root, tmp_path / "all", "--format", "index-png", "--all") == console.OK
+    assert "came back" in run.out
+    assert len(list((tmp_path / "all" / "images").iterdir())) == 2
+
+
+def test_import_refuses_a_project_that_is_open(run: Run, root: Path, tmp_path: Path) -> None:
+    run("export", root, tmp_path / "out", "--format", "voc")
+    with ProjectLock(root) as lock:
+        assert lock.acquire()
+        assert run("import", tmp_path / "out", root, "--json") == console.USAGE
+    assert str(os.getpid()) in run.json["error"]
+
+
+def test_nothing_imported_is_a_failure(run: Run, tmp_path: Path) -> None:
+    picture(tmp_path / "set" / "images" / "a.png")
+    (tmp_path / "set" / "labels").mkdir()
+    (tmp_path / "set" / "labels" / "a.png").write_bytes(b"broken")
+    assert run("import", tmp_path / "set", tmp_path / "p", "--json") == console.FAILED
+    assert "cannot be read" in run.json["skipped"]["a.png"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "nowhere", "out", "--format", "voc"],
+        ["import", "nowhere", "p"],
+        ["segment", "nowhere"],
+        ["train", "nowhere"],
+        ["models", "nowhere"],
+        ["open", "nowhere"],
+        ["nowhere"],
+    ],
+)
+def test_bad_input_is_2_and_names_the_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments, "--json") == console.USAGE
+    assert "nowhere" in run.json["error"]
+    assert "Traceback" not in run.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--what"], ["export", "x"], ["train", "p", "--minutes", "0"]]
+)
+def test_bad_usage_is_2(run: Run, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(*arguments)
+    assert end.value.code == console.USAGE
+
+
+def test_a_bug_is_1_and_says_how_to_see_it(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Project, "open", lambda *a, **k: 1 / 0)
+    assert run("models", root, "--json") == console.FAILED
+    assert "ZeroDivisionError" in run.json["error"]
+
+
+# -- models
+
+
+def test_models(run: Run, root: Path) -> None:
+    with Project.open(root) as project:
+        ids = [project.models.add("unet", write_model).id for _ in range(3)]
+    assert run("models", root, "--promote", "1", "--json") == console.OK
+    assert [m["id"] for m in run.json] == ids
+    assert [m["in_force"] for m in run.json] == [True, False, False]
+    first = run.json[0]
+    assert (first["architecture"], first["classes"], first["parameters"]) == ("unet", ["cat"], 9)
+    assert first["scores"] == {"miou": 0.5}
+    run("models", root, "--promote", ids[2])
+    run("models", root, "--pin", ids[1])
+    assert run("models", root, "--roll-back", "--json") == console.OK
+    assert [m["in_force"] for m in run.json] == [True, False, False]
+    assert run("models", root, "--roll-back") == console.USAGE
+    run("models", root, "--prune", "1", "--json")
+    assert [m["id"] for m in run.json] == ids
+    run("models", root, "--unpin", ids[1])
+    run("models", root, "--prune", "1", "--json")
+    assert [m["id"] for m in run.json] == [ids[0], ids[2]]
+
+
+def test_architectures(run: Run) -> None:
+    assert run("models", "--architectures", "--json") == console.OK
+    assert {"unet", "deeplabv3plus"} <= {card["name"] for card in run.json}
+    assert "torch" not in run.err
+
+
+def test_the_model_that_is_meant(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segstudio.cli import learn
+
+    with Project.open(root) as project:
+        with pytest.raises(UserError, match="starter"):
+            learn.choose_model(project, None)
+        first = project.models.add("unet", write_model)
+        assert learn.choose_model(project, None).id == first.id
+        second = project.models.add("unet", write_model)
+        with pytest.raises(UserError, match=second.id):
+            learn.choose_model(project, None)
+        project.models.promote(first.id)
+        assert learn.choose_model(project, None).id == first.id
+        assert learn.choose_model(project, "2").id == second.id
+        starter = tmp_path / "starter"
+        starter.mkdir()
+        write_model(starter, '["nucleus"]')
+        monkeypatch.setattr(sample, "starter_folder", lambda: starter)
+        used: ModelInfo = learn.choose_model(project, "starter")
+        assert used.classes == ("nucleus",)
+        assert "nucleus" in project.classes
+        assert learn.choose_model(project, "starter").id == used.id
+        assert learn.choose_model(project, None).id == first.id
+
+
+# -- doctor
+
+
+def test_doctor_names_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = "\tlibc.so.6 => /lib/libc.so.6 (0x1)\n"
+    ldd = f"\tlibEGL.so.1 => not found\n{found}\tlibodd.so.3 => not found\n"
+    assert doctor.parse_ldd(ldd) == ["libEGL.so.1", "libodd.so.3"]
+    command = doctor.apt_command(["libEGL.so.1", "libxkbcommon.so.0", "libodd.so.3"])
+    assert command.startswith("sudo apt-get install libegl1 libxkbcommon0")
+    assert "libodd.so.3" in command
+    monkeypatch.setattr(doctor, "_fails", lambda *a: "could not load")
+    monkeypatch.setattr(doctor, "missing_libraries", lambda: ["libEGL.so.1"])
+    checks = (doctor._program, doctor._qt)
+    monkeypatch.setattr(doctor, "_CHECKS", checks)
+    assert run("doctor", "--json") == console.FAILED
+    assert [c["ok"] for c in run.json["checks"]] == [True, False]
+    assert "apt-get install libegl1" in run.out
+
+
+def test_doctor_finds_qt_and_opencv_here(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = (doctor._packages, doctor._opencv, doctor._qt, doctor._disk, doctor._settings)
+    monkeypatch.setattr(doctor, "_CHECKS", checks)
+    run("doctor", "--json")
+    found = {c["name"]: c["ok"] for c in run.json["checks"]}
+    assert found["OpenCV"]
+    assert found["Qt"]
+
+
+# -- the window
+
+
+def test_no_display_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert not window.has_display()
+    assert run() == console.USAGE
+    assert "DISPLAY" in run.err
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert window.has_display()
+
+
+def test_a_bare_folder_opens_the_window(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path | None] = []
+
+    class App:
+        @staticmethod
+        def main(folder: Path | None) -> int:
+            opened.append(folder)
+            return 0
+
+    monkeypatch.setattr(window, "_app", lambda: App)
+    assert run(tmp_path) == run() == run("open", tmp_path) == console.OK
+    assert opened == [tmp_path, None, tmp_path]
+
+
+def test_the_demo_opens_the_window_where_there_is_a_display(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr(window, "has_display", lambda: True)
+    monkeypatch.setattr(demo, "_is_offscreen", lambda: False)
+    monkeypatch.setattr(
+        window, "open_window", lambda root, json: (opened.append(root), (0, None))[1]
+    )
+    monkeypatch.setattr(sample, "starter_folder", lambda: tmp_path / "none")
+    assert run("demo", tmp_path / "d") == console.OK
+    assert opened == [tmp_path / "d"]
+    assert len(list((tmp_path / "d" / "images").glob("*.json"))) == 6
+
+
+# -- console
+
+
+def test_progress_lines() -> None:
+    line = console.progress_line("segmenting", 214, 400, "", 3.1, 60)
+    assert line == "segmenting 214/400 · 3.1/s · 60 s left"
+    assert (
+        console.progress_line("x", 1, 4, "a.png", 0.25, 12)
+        == "x 1/4 · 4.0 s each · 12 s left · a.png"
+    )
+    assert [console.duration(s) for s in (8, 170, 7500)] == ["8 s", "3 min", "2 h 5 min"]
+    stream = io.StringIO()
+    progress = console.Progress("x", stream)
+    for done in range(1, 6):
+        progress.step(done, 5)
+    assert [text.split(" · ")[0] for text in stream.getvalue().splitlines()] == ["x 1/5", "x 5/5"]
+
+
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say_json({"a": float("nan"), "b": (1, np.inf), "c": Path("x")})
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1, None], "c": "x"}
+
+
+def test_ctrl_c_asks_first_and_insists_the_second_time() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with console.stoppable() as stopper:
+        signal.raise_signal(signal.SIGINT)
+        assert stopper()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_cancelled_is_130(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from segstudio.cli import folders
+
+    def stop(*_: object, **__: object) -> None:
+        raise Cancelled
+
+    monkeypatch.setattr(folders, "export", stop)
+    assert run("export", root, root / "x", "--format", "voc", "--json") == console.INTERRUPTED
+
+
+def test_an_import_interrupted_by_ctrl_c_can_be_gone_on_with(tmp_path: Path) -> None:
+    source = tmp_path / "set"
+    shutil.copytree(sample_folder() / "images", source)
+    for i in range(60):
+        shutil.copy(source / "nuclei_02.png", source / f"x{i}.png")
+        labels = (source / "nuclei_02.json").read_text().replace("nuclei_02.png", f"x{i}.png")
+        (source / f"x{i}.json").write_text(labels)
+    command = [sys.executable, "-m", "segstudio", "import", source, tmp_path / "p", "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stderr is not None
+        assert "importing" in next(child.stderr)
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate()
+    report = json.loads(out.splitlines()[-1])
+    assert child.returncode == console.INTERRUPTED
+    assert report["cancelled"]
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    rest = json.loads(again.stdout.splitlines()[-1])
+    assert report["images"] + rest["images"] == 66
+    with Project.open(tmp_path / "p") as project:
+        assert set(project.states().values()) == {"confirmed"}
+
+
+def test_commands_without_learning_load_no_torch_and_no_qt() -> None:
+    code = (
+        "import sys; import segstudio.cli.main, segstudio.cli.folders, segstudio.cli.models; "
+        "print([m for m in ('torch', 'PySide6') if m in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"
