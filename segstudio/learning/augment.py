@@ -114,7 +114,7 @@ class Cropper:
             for c, j, side in zip(centre, jitter, (shape[1], shape[0]), strict=True)
         ]
         offset = np.array(middle) - 0.5 - turn @ np.full(2, (self.size - 1) / 2)
-        return np.column_stack([turn, offset])
+        return np.column_stack([turn, np.round(offset)])  # whole pixels: no blur at scale 1
 
     def _bend(self) -> NDArray[np.float32]:
         """A smooth displacement of a few pixels, (s, s, 2) float32."""

@@ -31,6 +31,9 @@ _REPORT_EVERY: Final = 0.5
 _FIRST_VALIDATION: Final = 15.0
 _VALIDATION_SHARE: Final = 0.1
 _TOO_MANY_BAD: Final = 20
+_WARM_UP_SHARE: Final = 0.1
+_FEWEST_FOR_STATISTICS: Final = 100
+"""Steps before running statistics say enough to be kept."""
 _SETTLED: Final = 1000
 """Steps that stand for the whole of a run without an end, where shares of it are meant."""
 
@@ -241,8 +244,7 @@ class Run:
     def _set_mode(self) -> None:
         """Training mode; late in the run, normalisations keep the average's statistics."""
         self.network.train()
-        share = self.recipe.freeze_statistics
-        if self._progress() < share and (not self._is_endless or self._step < _SETTLED * share):
+        if not self._frozen and not self._time_to_freeze():
             return
         if not self._frozen:
             self._frozen = True
@@ -250,6 +252,14 @@ class Run:
         for module in self.network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
+
+    def _time_to_freeze(self) -> bool:
+        share = self.recipe.freeze_statistics
+        if share == 0:  # the network has learned before
+            return True
+        if self._is_endless:
+            return self._step >= _SETTLED * share
+        return self._progress() >= share and self._step >= _FEWEST_FOR_STATISTICS
 
     def _set_learning_rate(self) -> None:
         factor = rate_factor(self.recipe, self._step, self._progress())
@@ -378,8 +388,11 @@ def sampling_of(recipe: Recipe) -> Sampling:
 
 
 def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
-    """The share of the full learning rate: a linear warm-up, then constant or half a cosine."""
-    warm = min(1.0, (step + 1) / max(1, recipe.warm_up))
+    """The share of the full learning rate: a linear warm-up, then constant or half a cosine.
+
+    The warm-up takes a tenth of the run at most.
+    """
+    warm = min(1.0, max((step + 1) / max(1, recipe.warm_up), progress / _WARM_UP_SHARE))
     if recipe.schedule == "constant":
         return warm
     return warm * (0.5 + 0.5 * math.cos(math.pi * min(1.0, progress)))
