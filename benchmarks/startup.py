@@ -79,20 +79,12 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=7)
     arguments = options.parse_args()
     labelme = peer("labelme==6.3.1")
-    binding = subprocess.run(
-        [labelme, "-c", "import qtpy; print(qtpy.API_NAME)"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
     with tempfile.TemporaryDirectory() as folder:
         for number in range(3):
             noise = np.random.default_rng(number).integers(0, 255, (300, 400, 3), dtype=np.uint8)
             Image.fromarray(noise).save(Path(folder, f"{number}.png"))
         watch = _WATCH.format(binding="PySide6")
-        other = _WATCH.format(binding=binding or "PyQt5").replace(
-            "QtCore.QEvent.Type.", "QtCore.QEvent."
-        )
+        other = _WATCH.format(binding="PyQt5").replace("QEvent.Type.", "QEvent.")
         ours, theirs = (
             watch + _OURS.format(folder=folder),
             other + _THEIRS.format(folder=folder),

@@ -61,7 +61,7 @@ def main(folder: Path | None = None) -> int:
 
 
 def self_test() -> int:
-    """Open the sample in the real window, segment one picture, export it; 0 when all of it works."""
+    """Open the sample in the real window, segment one picture, export it; 0 when all works."""
     from segstudio.studio.selftest import run
 
     return run(make_app())

@@ -130,7 +130,7 @@ class MainWindow(QMainWindow):
         self.canvas.pointer_moved.connect(self._show_pointer)
         self.canvas.view_changed.connect(lambda: self._show_pointer(-1, -1))
         self.canvas.brush_resized.connect(session.set_brush_radius)
-        self.canvas.refused.connect(lambda why: self.status.say(why, "warn"))
+        self.canvas.refused.connect(lambda why: self.status.say(tr(why), "warn"))
         self.canvas.key_unused.connect(self._canvas_key)
         self.canvas.tool_busy.connect(self._show_undo)
         self.classes.opacity_changed.connect(self._set_opacity)

@@ -9,7 +9,7 @@ from segstudio.annotation.document import Edit, Layer, Splice
 from segstudio.annotation.geometry import stroke
 from segstudio.annotation.rasterise import coverage
 from segstudio.annotation.shape import Shape, mask_shape
-from segstudio.tools.desk import Desk, Pointer, Preview, Tool
+from segstudio.tools.desk import NO_CLASS, Desk, Pointer, Preview, Tool
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class BrushTool(_StrokeTool):
 
     @property
     def refusal(self) -> str:
-        return "" if self.desk.class_name else "Add a class first, then paint it."
+        return "" if self.desk.class_name else NO_CLASS
 
     def _begin(self) -> None:
         self._target = self._find_target()

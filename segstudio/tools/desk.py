@@ -13,6 +13,8 @@ from segstudio.annotation.shape import Points, Shape, as_points
 
 REACH = 8.0
 """How near a click must come to a vertex or an edge, in screen pixels."""
+NO_CLASS = "Add a class first: press / and type its name."
+"""Why a drawing tool refuses when no class is chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 
 from segstudio.annotation.document import add_shapes
 from segstudio.annotation.shape import Kind, Shape, as_points
-from segstudio.tools.desk import Desk, Pointer, Preview, Tool
+from segstudio.tools.desk import NO_CLASS, Desk, Pointer, Preview, Tool
 
 MIN_SIDE = 1.0
 """A rectangle thinner than this many image pixels is a slip of the hand."""
@@ -23,6 +23,10 @@ class _DrawTool(Tool):
     @property
     def busy(self) -> bool:
         return bool(self.points)
+
+    @property
+    def refusal(self) -> str:
+        return "" if self.desk.class_name else NO_CLASS
 
     def move(self, pointer: Pointer) -> None:
         self.hover = self.desk.clamp(pointer.x, pointer.y)
@@ -49,8 +53,6 @@ class PolygonTool(_DrawTool):
         self._closing = False
 
     def press(self, pointer: Pointer) -> None:
-        if not self.desk.class_name:
-            return
         if self._meets_first(pointer):
             self._close()
             return
@@ -98,8 +100,6 @@ class RectangleTool(_DrawTool):
     """Drag from corner to corner, or click the two corners."""
 
     def press(self, pointer: Pointer) -> None:
-        if not self.desk.class_name:
-            return
         if self.points:
             self._place(pointer)
         else:

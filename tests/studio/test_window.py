@@ -310,6 +310,7 @@ def test_a_tool_without_a_class_says_why(window: MainWindow, tmp_path: Path, qtb
     press(window, Qt.Key.Key_B)
     sweep(window, (30, 40), (50, 40))
     assert "class" in window.status.message.text()
+    window.status.message.clear()
     press(window, Qt.Key.Key_P)
     click(window, 30, 30)
     assert "class" in window.status.message.text()

@@ -129,6 +129,14 @@ def test_painting_a_polygon_makes_it_a_mask_in_one_step() -> None:
     assert desk.document.shapes[0] == polygon
 
 
+@pytest.mark.parametrize("name", ["polygon", "rectangle", "brush"])
+def test_drawing_tools_refuse_without_a_class(name: str) -> None:
+    desk = desk_with()
+    assert TOOLS[name](desk).refusal == ""
+    desk.class_name = ""
+    assert "class" in TOOLS[name](desk).refusal
+
+
 def test_brush_outside_the_picture_draws_nothing() -> None:
     desk = desk_with()
     tool = TOOLS["brush"](desk)

@@ -35,6 +35,7 @@ _KEYS: Final = {
     Qt.Key.Key_Escape: "Escape",
 }
 _WHEEL_STEP: Final = 1.2
+READ_ONLY: Final = "This project is open read-only."
 _MARKED: Final = 64
 """Of more selected shapes than this, the rest is marked in the overlay only."""
 _WITH_HANDLES: Final = 4
@@ -281,7 +282,7 @@ class Canvas(QWidget):
         """Whether the tool may work now; says why when it may not."""
         reason = self._tool.refusal if self._tool is not None else ""
         if self.read_only and self._tool_name != "select":
-            reason = "This project is open read-only."
+            reason = READ_ONLY
         if reason:
             self.refused.emit(reason)
         return not reason and not (self.read_only and self._tool_name != "select")

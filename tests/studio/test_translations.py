@@ -1,0 +1,81 @@
+"""Every sentence of the window is in the table, and the table holds no other."""
+
+from __future__ import annotations
+
+import ast
+import string
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from segstudio.data import data_folder
+from segstudio.studio import i18n
+from segstudio.studio.canvas.canvas import READ_ONLY
+from segstudio.tools.desk import NO_CLASS
+
+STUDIO = Path(i18n.__file__).parent
+TABLES = sorted((data_folder() / "resources" / "translations").glob("*.toml"))
+EDITS = Path(i18n.__file__).parents[1] / "tools"
+
+
+def sentences() -> set[str]:
+    """Literals given to tr(), and the names of edits, which the undo menu translates."""
+    found: set[str] = set()
+    for file in STUDIO.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "tr" and node.args:
+                first = node.args[0]
+                if isinstance(first, ast.Constant):
+                    found.add(str(first.value))
+                else:
+                    assert isinstance(first, ast.Name), f"{file}: tr() of something computed"
+    return found | edit_names() | {NO_CLASS, READ_ONLY}
+
+
+def edit_names() -> set[str]:
+    """First arguments of what makes edits in the tools."""
+    makers = {"Edit", "add_shapes", "replace_shapes", "_show", "_apply"}
+    found: set[str] = set()
+    for file in EDITS.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            if name in makers:
+                found.update(t for t in texts[:1] if isinstance(t, str) and t)
+            if name == "_finish":
+                found.update(t for t in texts[1:2] if isinstance(t, str))
+            if name == "_take_draft":
+                found.update(t for t in texts[-1:] if isinstance(t, str) and t)
+    return found
+
+
+def names_in(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
+def test_the_table_is_whole(table: Path) -> None:
+    words: dict[str, str] = tomllib.loads(table.read_text(encoding="utf-8"))
+    asked = sentences()
+    assert sorted(asked - words.keys()) == []
+    assert sorted(words.keys() - asked) == []
+    for english, other in words.items():
+        assert names_in(english) == names_in(other), english
+        assert other.strip()
+
+
+def test_chinese_is_there() -> None:
+    assert [table.stem for table in TABLES] == ["zh_CN"]
+
+
+def test_use_language() -> None:
+    i18n.use_language("zh_CN")
+    try:
+        assert i18n.tr("Undo") == "撤销"
+        assert i18n.tr("{n} min", n=3) == "3 分钟"
+        assert i18n.tr("not in the table") == "not in the table"
+    finally:
+        i18n.use_language("en")
