@@ -19,11 +19,13 @@ from segstudio.project.classes import ClassTable, Colour
 from segstudio.project.lock import ProjectLock
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project, State
-from segstudio.studio.canvas.picture import Picture
+from segstudio.studio.canvas.picture import NO_PICTURE, Picture
 from segstudio.studio.i18n import tr
 from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
 
 MAX_BRUSH: Final = 500.0
+_LEFT_KEPT: Final = 30
+"""Images left lately keep their undo history; their pictures are let go."""
 
 
 class Session(QObject):
@@ -65,6 +67,7 @@ class Session(QObject):
         self._unsaved: dict[str, Any] = {}
         self._states: dict[str, State] = {}
         self._pictures: dict[str, Future[Picture]] = {}
+        self._left: dict[str, OpenImage] = {}
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="load")
         self._loaded.connect(self._install)
         self._load_failed.connect(self._cannot_show)
@@ -109,7 +112,7 @@ class Session(QObject):
             self._lock.release()
         self.project = self._saver = self._lock = self.image = None
         self._wanted, self.class_name = "", ""
-        self._states, self._pictures, self.problems = {}, {}, {}
+        self._states, self._pictures, self._left, self.problems = {}, {}, {}, {}
         self.locked_classes = self.hidden_classes = frozenset()
         self.image_changed.emit()
         self.project_changed.emit()
@@ -215,6 +218,10 @@ class Session(QObject):
             return
         self.image.document.commit()
         self._keep_review(self.image)
+        self._left.pop(self.image.key, None)
+        self._left[self.image.key] = self.image
+        while len(self._left) > _LEFT_KEPT:
+            self._left.pop(next(iter(self._left)))
         if not self.autosave:
             self._flush_unsaved()
 
@@ -272,20 +279,35 @@ class Session(QObject):
     def _install(self, loaded: Loaded) -> None:
         if self.project is None or loaded.key != self._wanted:
             return
-        past = self.project.reviews.load(loaded.key)
-        self.image = image = OpenImage.of(loaded, past)
+        for left in self._left.values():
+            left.picture = NO_PICTURE
+        self.image = image = self._reopen(loaded) or self._open_anew(loaded)
         desk = image.desk
         desk.class_name, desk.brush_radius = self.class_name, self.brush_radius
         desk.locked_classes = self.locked_classes
         desk.idmap.hide(self.hidden_classes)
-        desk.on_select = self.selection_changed.emit
-        image.document.listeners.append(self._on_change)
         self.problems.pop(loaded.key, None)
         self.image_changed.emit()
         if image.repairs:
             more = tr("Mended while reading: {what}", what="; ".join(image.repairs[:3]))
             self.message.emit(more, "warn")
         self._prefetch(loaded.key)
+
+    def _open_anew(self, loaded: Loaded) -> OpenImage:
+        past = self.project.reviews.load(loaded.key) if self.project is not None else None
+        image = OpenImage.of(loaded, past)
+        image.desk.on_select = self.selection_changed.emit
+        image.document.listeners.append(self._on_change)
+        return image
+
+    def _reopen(self, loaded: Loaded) -> OpenImage | None:
+        """The image as it was left, with its undo history; only the picture is new."""
+        image = self._left.pop(loaded.key, None)
+        if image is not None:
+            image.picture = loaded.picture
+            if not image.drafts.shapes and loaded.drafts.shapes:
+                image.show_drafts(loaded.drafts)
+        return image
 
     def _cannot_show(self, key: str, why: str) -> None:
         self._pictures.pop(key, None)

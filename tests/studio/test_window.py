@@ -231,6 +231,25 @@ def test_confirm_accepts_what_waits_in_one_step_and_moves_on(
     assert window.top.progress.text() == "1/3 confirmed"
 
 
+def test_undo_goes_on_where_it_was_after_a_look_at_another_image(
+    studio: MainWindow, qtbot: QtBot
+) -> None:
+    press(studio, Qt.Key.Key_R)
+    sweep(studio, (10, 10), (40, 40), (70, 50))
+    for key, name in ((Qt.Key.Key_D, "images/1.png"), (Qt.Key.Key_A, "images/0.png")):
+        press(studio, key)
+        qtbot.waitUntil(
+            lambda name=name: studio.session.image is not None and studio.session.image.key == name,
+            timeout=10000,
+        )
+    image = studio.session.image
+    assert image is not None
+    assert image.picture.width == 120
+    assert len(image.document.shapes) == 1
+    press(studio, Qt.Key.Key_Z, CTRL)
+    assert not image.document.shapes
+
+
 def test_an_unreadable_picture_is_listed_with_its_reason(
     window: MainWindow, root: Path, qtbot: QtBot
 ) -> None:

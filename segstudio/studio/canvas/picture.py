@@ -62,3 +62,7 @@ def _to_qimage(rgb: NDArray[np.uint8]) -> QImage:
     height, width = pixels.shape[:2]
     image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
     return image.convertToFormat(QImage.Format.Format_RGB32)
+
+
+NO_PICTURE: Final = Picture(np.zeros((1, 1, 3), dtype=np.uint8))
+"""Stands for the picture of an image that is not shown."""
