@@ -1,13 +1,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from discs import QUICK
+import numpy as np
+import pytest
+import torch
+from discs import QUICK, label
+from torch import Tensor, nn
 
-from segstudio.learning import store
-from segstudio.learning.events import Event, ModelSaved, Validation
-from segstudio.learning.trainer import TrainRequest, train
+from segstudio.errors import Cancelled, UserError
+from segstudio.learning import loop, store
+from segstudio.learning.average import Average
+from segstudio.learning.events import Event, Log, ModelSaved, Validation
+from segstudio.learning.loop import Control, Run, rate_factor
+from segstudio.learning.normalise import Normalisation
+from segstudio.learning.recipe import Recipe
+from segstudio.learning.samples import Item, Library
+from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, train
+from segstudio.networks import registry
 from segstudio.project.project import Project
+
+SMALL = Recipe(crop=32, batch=2, max_steps=6, warm_up=1)
+
+
+def quick(**overrides: Any) -> TrainRequest:
+    return TrainRequest(overrides={**QUICK, **overrides}, device="cpu")
+
+
+def make_run(items: list[Item], recipe: Recipe = SMALL, **facts: Any) -> Run:
+    torch.manual_seed(0)
+    network = facts.pop("network", None) or registry.build("unet", 1, width=4, depth=2)
+    library = Library(items[:4], Normalisation())
+    return Run(network, library, items[4:], ["disc"], recipe, torch.device("cpu"), **facts)
 
 
 def test_training_writes_a_numbered_model_and_puts_it_in_force(
@@ -15,7 +40,7 @@ def test_training_writes_a_numbered_model_and_puts_it_in_force(
 ) -> None:
     project = disc_project()
     told: list[Event] = []
-    result = train(project, TrainRequest(overrides=QUICK, device="cpu"), told.append)
+    result = train(project, quick(), told.append)
     current = project.models.current()
     assert current is not None
     assert current.id == result.model == "000001-unet"
@@ -23,4 +48,210 @@ def test_training_writes_a_numbered_model_and_puts_it_in_force(
     assert {type(event) for event in told} >= {Validation, ModelSaved}
     assert current.classes == ("disc",)
     assert current.card["recipe"]["crop"] == 64
+    assert len(current.card["data_hash"]) == 64
     assert any("miou" in line for line in store.read_curves(current.path))
+
+
+def test_a_network_learns(items: list[Item]) -> None:
+    recipe = Recipe(crop=64, batch=4, max_steps=60, warm_up=5, learning_rate=3e-3, ema=0.9)
+    fit = make_run(items, recipe).fit()
+    assert loop.pooled(fit.scores, 1).iou()[1] > 0.8
+
+
+def test_the_same_seed_gives_the_same_network(items: list[Item]) -> None:
+    first, second = (make_run(items).fit().network.state_dict() for _ in range(2))
+    for key, value in first.items():
+        torch.testing.assert_close(value, second[key])
+
+
+def test_training_goes_on_from_the_model_in_force_and_compares_with_it(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project()
+    first = train(project, quick())
+    told: list[Event] = []
+    second = train(project, quick(learning_rate=0.0, ema=0.0), told.append)
+    info = project.models.get(second.model)
+    assert info.parent == first.model
+    assert not second.promoted  # the same weights score the same, which is not better
+    assert second.reason.startswith("provisional: not better")
+    current = project.models.current()
+    assert current is not None
+    assert current.id == first.model
+    scratch = train(project, TrainRequest(overrides=QUICK, start_from=FROM_SCRATCH, device="cpu"))
+    assert project.models.get(scratch.model).parent is None
+
+
+def test_a_new_class_widens_the_head(disc_project: Callable[..., Project]) -> None:
+    project = disc_project()
+    train(project, quick())
+    project.set_classes(project.classes.with_class("square"))
+    label(project, project.images()[6], class_name="square")
+    told: list[Event] = []
+    result = train(project, quick(learning_rate=0.0, ema=0.0), told.append)
+    assert any(isinstance(e, Log) and "square" in e.text for e in told)
+    old, new = (
+        store.read_weights(project.models.get(name).weights)
+        for name in ("000001-unet", result.model)
+    )
+    assert new["head.weight"].shape[0] == 3
+    torch.testing.assert_close(new["head.weight"][:2], old["head.weight"])
+
+
+def test_strokes_in_an_unconfirmed_image_are_enough(disc_project: Callable[..., Project]) -> None:
+    project = disc_project(images=2, confirmed=0)
+    label(project, project.images()[0], confirmed=False)
+    told: list[Event] = []
+    result = train(project, quick(max_steps=2), told.append)
+    assert result.provisional
+    assert any(isinstance(e, Log) and "scores are on training images" in e.text for e in told)
+
+
+def test_nothing_to_learn_from_is_explained(disc_project: Callable[..., Project]) -> None:
+    with pytest.raises(UserError, match="no labels to learn from"):
+        train(disc_project(confirmed=0), quick())
+
+
+def test_stopped_before_the_first_score_nothing_is_written(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project()
+    with pytest.raises(Cancelled):
+        train(project, quick(), should_stop=lambda: True)
+    assert project.models.all() == []
+
+
+def test_stopped_after_a_score_the_model_is_kept(items: list[Item]) -> None:
+    stop = False
+
+    def listen(event: Event) -> None:
+        nonlocal stop
+        stop = stop or isinstance(event, Validation)
+
+    run = make_run(items, Recipe(crop=32, batch=2), control=Control(listen, lambda: stop))
+    run._last_validation -= 1000  # the first score is due
+    fit = run.fit()
+    assert fit.stopped
+    assert fit.steps == 1
+    assert set(fit.scores) == {"4.png", "5.png"}
+
+
+def test_new_labels_are_taken_in_while_training(items: list[Item]) -> None:
+    asked = 0
+
+    def refresh() -> tuple[list[Item], list[Item]] | None:
+        nonlocal asked
+        asked += 1
+        return (items[:5], items[5:]) if asked == 1 else None
+
+    told: list[Event] = []
+    run = make_run(items, refresh=refresh, control=Control(told.append))
+    run._last_validation -= 1000
+    run.fit()
+    assert asked == 1
+    assert len(run.library.items) == 5
+    assert any(isinstance(event, Log) and "New labels" in event.text for event in told)
+
+
+class Hungry(nn.Module):
+    """Says that memory ran out for more than 2 crops of 64 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.numel() > 2 * 3 * 64 * 64:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        logits: Tensor = self.layer(x)
+        return logits
+
+
+def test_out_of_memory_halves_the_batch_then_the_crop(items: list[Item]) -> None:
+    told: list[Event] = []
+    recipe = Recipe(crop=128, batch=4, max_steps=2)
+    run = make_run(items, recipe, network=Hungry(), control=Control(told.append))
+    fit = run.fit()
+    assert (fit.recipe.batch, fit.recipe.crop) == (2, 64)
+    assert [e.text for e in told if isinstance(e, Log)] == [
+        "Out of memory: the batch is now 2 crops",
+        "Out of memory: crops are now 64 pixels",
+    ]
+
+
+class Diverging(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layer(x) * float("nan")
+        return logits
+
+
+def test_a_loss_that_is_no_number_ends_training(items: list[Item]) -> None:
+    run = make_run(items, Recipe(crop=32, batch=2, max_steps=100), network=Diverging())
+    with pytest.raises(UserError, match="diverged"):
+        run.fit()
+
+
+def test_pausing_waits_between_steps(items: list[Item]) -> None:
+    waits = 0
+
+    def wait() -> None:
+        nonlocal waits
+        waits += 1
+
+    make_run(items, control=Control(wait_while_paused=wait)).fit()
+    assert waits == 6
+
+
+def test_statistics_are_kept_late_in_the_run(
+    items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_FEWEST_FOR_STATISTICS", 1)
+    run = make_run(items, Recipe(crop=32, batch=2, max_steps=4, freeze_statistics=0.5))
+    seen: list[float] = []
+    step = run._train_step
+    norm = next(m for m in run.network.modules() if isinstance(m, nn.BatchNorm2d))
+
+    def watched(batch: Any) -> None:
+        step(batch)
+        assert norm.running_mean is not None
+        seen.append(float(norm.running_mean.sum()))
+
+    monkeypatch.setattr(run, "_train_step", watched)
+    run.fit()
+    assert seen[0] != seen[1]
+    assert seen[2] == seen[3]
+
+
+def test_the_average_follows_with_a_rising_decay() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(network.weight)
+    average = Average(network, 0.999)
+    expected = 0.0
+    for step in range(5):
+        nn.init.constant_(network.weight, step + 1.0)
+        average.update()
+        decay = (1 + step) / (10 + step)
+        expected = decay * expected + (1 - decay) * (step + 1)
+    np.testing.assert_allclose(average.network.state_dict()["weight"].item(), expected, rtol=1e-5)
+
+
+def test_learning_rates() -> None:
+    live, polish = Recipe(warm_up=10), Recipe(warm_up=10, schedule="cosine")
+    assert rate_factor(live, 0, 0.0) == pytest.approx(0.1)
+    assert rate_factor(live, 500, 0.9) == 1
+    assert rate_factor(live, 1, 0.5) == 1  # a short run does not stay in its warm-up
+    assert rate_factor(polish, 500, 1.0) == pytest.approx(0)
+    assert rate_factor(polish, 500, 0.5) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["unet_mobilenet", "deeplabv3plus"])
+def test_other_networks_train_too(disc_project: Callable[..., Project], name: str) -> None:
+    overrides = {"crop": 64, "batch": 2, "max_steps": 1}
+    request = TrainRequest(architecture=name, overrides=overrides, device="cpu")
+    project = disc_project()
+    assert train(project, request).model == f"000001-{name}"
+    assert train(project, TrainRequest(overrides=overrides, device="cpu")).model == f"000002-{name}"

@@ -1,0 +1,122 @@
+"""The real children at work on a small project."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+from discs import QUICK, disc_picture, label
+
+from segstudio.engine.child import Child
+from segstudio.engine.protocol import (
+    Cancel,
+    Cancelled,
+    Done,
+    Evaluate,
+    Export,
+    Failed,
+    ImageDone,
+    Message,
+    ModelSaved,
+    Probe,
+    Progress,
+    Ready,
+    Role,
+    Segment,
+    Train,
+)
+from segstudio.project.project import Project
+
+PATIENCE = 240.0
+ENDS = (Done, Failed, Cancelled)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    root = tmp_path / "discs"
+    (root / "images").mkdir(parents=True)
+    for i in range(6):
+        cv2.imwrite(str(root / "images" / f"{i}.png"), disc_picture(i)[0])
+    made = Project.create(root, classes=["disc"])
+    for key in made.images()[:4]:
+        label(made, key)
+    return made
+
+
+class Engine:
+    """Children by role, and all they said."""
+
+    def __init__(self) -> None:
+        self.children: dict[Role, Child] = {}
+        self.events: queue.Queue[Message] = queue.Queue()
+
+    def ask(self, role: Role, request: Message) -> None:
+        if role not in self.children:
+            child = Child(role, self.events.put, lambda code, why: None)
+            child.start()
+            self.children[role] = child
+        self.children[role].send(request)
+
+    def until_end(self, job: str) -> list[Message]:
+        """Everything until that job ended."""
+        seen: list[Message] = []
+        while not (seen and isinstance(seen[-1], ENDS) and seen[-1].job == job):
+            seen.append(self.events.get(timeout=PATIENCE))
+        return seen
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    running = Engine()
+    yield running
+    for child in running.children.values():
+        child.close()
+
+
+def test_train_segment_evaluate_export(project: Project, engine: Engine, tmp_path: Path) -> None:
+    root = str(project.root)
+    engine.ask("trainer", Probe("cpu"))
+    engine.ask("trainer", Train("t", root, overrides=QUICK, device="cpu"))
+    told = engine.until_end("t")
+    assert isinstance(told[-1], Done), told[-1]
+    assert next(e for e in told if isinstance(e, Ready)).device == "cpu"
+    saved = next(e for e in told if isinstance(e, ModelSaved))
+    assert saved.promoted
+
+    engine.ask("predictor", Segment("s", root, saved.model, project.images(), "cpu"))
+    told = engine.until_end("s")
+    assert isinstance(told[-1], Done), told[-1]
+    assert {e.image for e in told if isinstance(e, ImageDone)} == set(project.images())
+    assert project.predictions.done(saved.model) == set(project.images())
+
+    engine.ask("predictor", Evaluate("e", root, saved.model, "cpu"))
+    done = engine.until_end("e")[-1]
+    assert isinstance(done, Done), done
+    assert done.result["images"] == 4
+
+    out = tmp_path / "out"
+    engine.ask("files", Export("x", root, str(out), "index_png", project.images()[:4]))
+    done = engine.until_end("x")[-1]
+    assert isinstance(done, Done), done
+    assert done.result["lost"] == 0
+    assert out.is_dir()
+
+
+def test_what_is_wrong_is_said_with_a_remedy(project: Project, engine: Engine) -> None:
+    engine.ask("predictor", Segment("s", str(project.root), "000009-unet", ("images/0.png",)))
+    failed = engine.until_end("s")[-1]
+    assert isinstance(failed, Failed)
+    assert "000009-unet" in failed.message
+
+
+def test_a_training_without_end_is_cancelled(project: Project, engine: Engine) -> None:
+    overrides = {**QUICK, "max_steps": None, "patience": None}
+    engine.ask("trainer", Train("t", str(project.root), overrides=overrides, device="cpu"))
+    while not isinstance(engine.events.get(timeout=PATIENCE), Progress):
+        pass
+    engine.children["trainer"].send(Cancel("t"))
+    assert isinstance(engine.until_end("t")[-1], Cancelled)
+    assert project.models.all() == []
