@@ -10,38 +10,50 @@ sample project's pictures are test pictures, so the model has seen none of them.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from segstudio.learning import store
 from segstudio.learning.augment import Augmentation
 from segstudio.learning.device import keep_memory
 from segstudio.learning.events import Event, Log, Loss, Validation
 from segstudio.learning.inference import Inference
-from segstudio.learning.loop import Control, Run, pooled, score, seed_everything
+from segstudio.learning.loop import Control, Fit, Run, pooled, score, seed_everything
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Item, Labelled, Library
 from segstudio.networks import registry
+from segstudio.project.images import read_image
+from segstudio.project.predictions import LabelMap, read_png
 
 CLASSES = ("nucleus",)
+VALIDATION, TEST = 8, 4
+DATA_CARD = {
+    "name": "Data Science Bowl 2018, stage 1 (BBBC038), corrected labels",
+    "licence": "CC0-1.0",
+    "source": "https://bbbc.broadinstitute.org/BBBC038",
+    "split": "by file name in order: i % 9 == 8 validation, i % 9 == 4 test, the rest training",
+}
 GAP_WEIGHT = 4.0
 NEAR = 7
 
 
 def read(image: Path, instances: Path, gaps: bool = True) -> Labelled:
     """A picture with its label map; with `gaps`, touching nuclei are cut apart (see below)."""
-    pixels = cv2.imread(str(image), cv2.IMREAD_COLOR_RGB)
-    nuclei = cv2.imread(str(instances), cv2.IMREAD_UNCHANGED)
-    if pixels is None or nuclei is None:
-        raise SystemExit(f"cannot read {image} or {instances}")
+    pixels, nuclei = read_image(image), read_png(instances)
+    if nuclei is None:
+        raise SystemExit(f"cannot read {instances}")
     labels = (nuclei > 0).astype(np.int16)
     if not gaps:
         return Labelled(pixels, labels)
@@ -50,7 +62,7 @@ def read(image: Path, instances: Path, gaps: bool = True) -> Labelled:
     return Labelled(pixels, labels, weights)
 
 
-def meets_another(instances: NDArray[np.uint16], size: int) -> NDArray[np.bool_]:
+def meets_another(instances: LabelMap, size: int) -> NDArray[np.bool_]:
     """Pixels whose size x size surroundings hold two nuclei.
 
     Drafts are connected pixels of one class, so a line of background between nuclei that touch
@@ -60,7 +72,7 @@ def meets_another(instances: NDArray[np.uint16], size: int) -> NDArray[np.bool_]
     values = instances.astype(np.float32)
     high = cv2.dilate(values, kernel)
     low = cv2.erode(np.where(values > 0, values, np.float32(np.inf)), kernel)
-    return (high > 0) & (low != high) & np.isfinite(low)
+    return np.asarray((high > 0) & (low != high) & np.isfinite(low))
 
 
 def items(data: Path, part: int | None, gaps: bool = True) -> list[Item]:
@@ -71,7 +83,7 @@ def items(data: Path, part: int | None, gaps: bool = True) -> list[Item]:
     chosen = [
         image
         for i, image in enumerate(images)
-        if (i % 9 == part if part is not None else i % 9 not in (4, 8))
+        if (i % 9 == part if part is not None else i % 9 not in (VALIDATION, TEST))
     ]
     return [
         Item(image.stem, partial(read, image, data / "instances" / image.name, gaps))
@@ -79,7 +91,7 @@ def items(data: Path, part: int | None, gaps: bool = True) -> list[Item]:
     ]
 
 
-def recipe(minutes: float, seed: int) -> Recipe:
+def recipe(seed: int) -> Recipe:
     return Recipe(
         name="polish",
         crop=192,
@@ -102,14 +114,14 @@ def tell(event: Event) -> None:
         print(event.text, flush=True)
 
 
-def foreground_iou(network: torch.nn.Module, how: Recipe, data: Path, part: int) -> float:
-    """Pooled over all pixels of that part, against the labels as they are (no gaps cut)."""
+def nucleus_scores(network: nn.Module, how: Recipe, data: Path, part: int) -> dict[str, Any]:
+    """Over all pixels of that part, against the labels as they are (no gaps cut)."""
     held_out = items(data, part, gaps=False)
     library = Library(held_out, how.normalisation)
     scores = score(
         Inference(network, how.normalisation, torch.device("cpu")), held_out, library, Control(), 1
     )
-    return float(pooled(scores, 1).iou()[1])
+    return {"images": len(scores), **pooled(scores, 1).scores(CLASSES)}
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
@@ -117,33 +129,57 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, default=None)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "nuclei-unet")
     options = parser.parse_args(None if arguments is None else list(arguments))
-    how = recipe(options.minutes, options.seed)
+    how = recipe(options.seed)
     seed_everything(options.seed)
     keep_memory()
     cv2.setNumThreads(1)
     network = registry.build("unet", len(CLASSES))
-    library = Library(items(options.data, None)[: options.limit], how.normalisation)
+    library = Library(items(options.data, None), how.normalisation)
     fit = Run(
         network,
         library,
-        items(options.data, 8),
+        items(options.data, VALIDATION),
         CLASSES,
         how,
         torch.device("cpu"),
         seconds=options.minutes * 60,
         control=Control(on_event=tell),
     ).fit()
-    test = {
-        name: foreground_iou(fit.network, fit.recipe, options.data, part)
-        for name, part in (("validation", 8), ("test", 4))
-    }
-    print(json.dumps({"steps": fit.steps, "seconds": fit.seconds, "iou": test}))
-    options.out.mkdir(parents=True, exist_ok=True)
-    torch.save(fit.network.state_dict(), options.out / "tmp.pt")
+    write(options.out, fit, options.data)
     return 0
+
+
+def write(out: Path, fit: Fit, data: Path) -> None:
+    """The model folder, scored again as it is stored: in half precision."""
+    halved = copy.deepcopy(fit.network).half().float()
+    scores = {
+        "validation": nucleus_scores(halved, fit.recipe, data, VALIDATION),
+        "test": nucleus_scores(halved, fit.recipe, data, TEST),
+    }
+    print(json.dumps({"steps": fit.steps, "seconds": fit.seconds, **scores}))
+    out.mkdir(parents=True, exist_ok=True)
+    store.write_model(
+        out,
+        fit.network,
+        architecture="unet",
+        classes=CLASSES,
+        options=registry.card_of("unet").options,
+        normalisation=fit.recipe.normalisation,
+        facts={
+            "title": "Nuclei",
+            "description": "Cell nuclei in fluorescence and stained bright-field pictures.",
+            "licence": "Apache-2.0",
+            "data": DATA_CARD,
+            "steps": fit.steps,
+            "seconds": fit.seconds,
+            "scores": {**scores["test"], "validation": scores["validation"]},
+            "recipe": fit.recipe.to_dict(),
+        },
+        curves=fit.curves,
+        half=True,
+    )
 
 
 if __name__ == "__main__":
