@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import struct
 import warnings
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ Image.MAX_IMAGE_PIXELS = None
 
 def is_image(name: str) -> bool:
     """Whether a file of this name is a picture we read."""
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def read_image(path: Path) -> RGB:

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from segstudio.annotation.document import Annotation
@@ -44,11 +44,18 @@ class LabelFiles:
 
     def find(self, key: ImageKey) -> Path | None:
         """The label file of a picture, None when it has none."""
-        return self._choose(key, lambda label_key: self._path(label_key).is_file())
+        label_key = self._choose(key, self._exists)
+        return self._path(label_key) if label_key else None
 
-    def find_listed(self, key: ImageKey) -> Path | None:
-        """Like `find`, from the last scan and our own writes, without asking the disk."""
-        return self._choose(key, self._listed.__contains__)
+    def summary(self, key: ImageKey) -> LabelFacts | None:
+        """What a picture's label file says in short; None when it has none."""
+        label_key = self._choose(key, self._exists)
+        return self._facts(label_key) if label_key else None
+
+    def listed_summary(self, key: ImageKey) -> LabelFacts | None:
+        """Like `summary`, from the last scan and our own writes: no search on the disk."""
+        label_key = self._choose(key, self._listed.__contains__)
+        return self._facts(label_key) if label_key else None
 
     def place(self, key: ImageKey) -> Path:
         """The label file of a picture, or where a new one goes."""
@@ -62,23 +69,29 @@ class LabelFiles:
             return self._root / "labels" / f"{stem}.json"
         return self._pictures.file(f"{stem}.json")
 
-    def _choose(self, key: ImageKey, exists: Callable[[str], bool]) -> Path | None:
+    def _choose(self, key: ImageKey, exists: Callable[[str], bool]) -> str | None:
         for label_key in _label_keys(key):
             if exists(label_key) and self._belongs(label_key, key):
-                return self._path(label_key)
+                return label_key
         return None
+
+    def _exists(self, label_key: str) -> bool:
+        return os.path.isfile(self._locate(label_key))
 
     def _belongs(self, label_key: str, key: ImageKey) -> bool:
         """Of two pictures a.jpg and a.png, a.json belongs to the one that it names."""
         by_full_name = name_of(label_key) == name_of(key) + ".json"
         if by_full_name or not self._pictures.listing.is_ambiguous(key):
             return True
-        return PurePosixPath(self.facts(self._path(label_key)).image).name == name_of(key)
+        return name_of(self._facts(label_key).image) == name_of(key)
 
     def _path(self, label_key: str) -> Path:
+        return Path(self._locate(label_key))
+
+    def _locate(self, label_key: str) -> str:
         if label_key.startswith("labels/"):
-            return self._root / label_key
-        return self._pictures.file(label_key)
+            return f"{self._root}{os.sep}{label_key}"
+        return self._pictures.locate(label_key)
 
     def holds_picture(self, key: ImageKey) -> bool:
         """Whether the label file `key`, which no picture claims, has its own picture inside."""
@@ -90,24 +103,19 @@ class LabelFiles:
             return False
         if b'"shapes"' not in head and b'"imageData"' not in head:
             return False  # somebody's other JSON, perhaps a huge one
-        return self.facts(path).image == labelme.EMBEDDED
+        return self._facts(key).image == labelme.EMBEDDED
 
     # -- what a file says in short
 
-    def facts(self, path: Path) -> LabelFacts:
+    def _facts(self, label_key: str) -> LabelFacts:
         """Status, classes and picture of a label file, from the index unless it has changed."""
-        now = stamp(path) or (0, 0)
-        name = self._name(path)
-        known = self._pictures.index.label(name)
+        now = stamp(self._locate(label_key)) or (0, 0)
+        known = self._pictures.index.label(label_key)
         if known is not None and known.stamp == now:
             return known
-        facts = _read_facts(path, now)
-        self._pictures.index.set_label(name, facts)
+        facts = _read_facts(self._path(label_key), now)
+        self._pictures.index.set_label(label_key, facts)
         return facts
-
-    def _name(self, path: Path) -> str:
-        inside = path.is_relative_to(self._root)
-        return path.relative_to(self._root).as_posix() if inside else str(path)
 
     # -- reading and writing
 
@@ -181,9 +189,10 @@ class LabelFiles:
             tuple(class_names(annotation.shapes)),
             name_of(key),
         )
-        self._pictures.index.set_label(self._name(path), facts)
+        label_key = next(k for k in _label_keys(key) if self._path(k) == path)
+        self._pictures.index.set_label(label_key, facts)
         self._pictures.index.flush()
-        self._listed.update(k for k in _label_keys(key) if self._path(k) == path)
+        self._listed.add(label_key)
 
 
 def status_of(annotation: Annotation) -> str:

@@ -50,9 +50,13 @@ class Pictures:
 
     def file(self, key: ImageKey) -> Path:
         """The path of a key; also of a label file's."""
+        return Path(self.locate(key))
+
+    def locate(self, key: ImageKey) -> str:
+        """`file` as text, for those who ask for thousands."""
         head, slash, rest = key.partition("/")
-        linked = self._links.get(head + slash) if slash else None
-        return linked / rest if linked else self._root / key
+        linked = self._links.get(head + slash) if slash and self._links else None
+        return f"{linked}{os.sep}{rest}" if linked else f"{self._root}{os.sep}{key}"
 
     def facts(self, key: ImageKey) -> ImageFacts:
         """Size or problem of a picture, read from its header unless known."""

@@ -154,8 +154,8 @@ class Project:
         """
         table = self.classes
         for key in self.images():
-            path = self._labels.find_listed(key)
-            for name in self._labels.facts(path).classes if path else ():
+            facts = self._labels.listed_summary(key)
+            for name in facts.classes if facts else ():
                 table = table.with_class(name)
         self._pictures.index.flush()
         new = [name for name in table.names if name not in self.classes]
@@ -240,8 +240,8 @@ class Project:
         self._labels.write(key, found.annotation, source=found)
 
     def state(self, key: ImageKey) -> State:
-        path = self._labels.find(key)
-        status = self._labels.facts(path).status if path else "none"
+        facts = self._labels.summary(key)
+        status = facts.status if facts else "none"
         if status == "none" and self._has_draft(key):
             return "draft"
         return cast(State, status)
@@ -252,8 +252,8 @@ class Project:
         drafted = self.predictions.done(model.id) if model else set()
         states: dict[ImageKey, State] = {}
         for key in self.images() if keys is None else keys:
-            path = self._labels.find_listed(key)
-            status = self._labels.facts(path).status if path else "none"
+            facts = self._labels.listed_summary(key)
+            status = facts.status if facts else "none"
             states[key] = "draft" if status == "none" and key in drafted else cast(State, status)
         self._pictures.index.flush()
         return states
@@ -325,8 +325,8 @@ class Project:
             hashed = self._pictures.fingerprint(key)
             group = grouping.group_of(key, hashed, members)
             members.append(grouping.Member(key, group, hashed))
-            path = self._labels.find_listed(key)
-            items.append(SplitItem(key, group, self._labels.facts(path).classes if path else ()))
+            facts = self._labels.listed_summary(key)
+            items.append(SplitItem(key, group, facts.classes if facts else ()))
         return items
 
     def _has_draft(self, key: ImageKey) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from segstudio.project import atomic
@@ -118,4 +118,4 @@ def orphans(listing: Listing) -> list[ImageKey]:
 
 
 def name_of(key: ImageKey) -> str:
-    return PurePosixPath(key).name
+    return key.rpartition("/")[2]
