@@ -58,6 +58,7 @@ def start_once(python: Path | str, program: str) -> float:
     environment = {**os.environ, "SEGSTUDIO_CONFIG": config, "HOME": config}
     if not os.environ.get("DISPLAY"):
         environment["QT_QPA_PLATFORM"] = "offscreen"
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # both run from byte code, as installed
     start = time.perf_counter()
     child = subprocess.Popen(
         [python, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE

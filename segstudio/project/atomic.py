@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 SUFFIX: Final = ".segstudio-tmp"
 _counter = itertools.count()
 
@@ -94,6 +92,8 @@ def is_leftover(name: str) -> bool:
     """Whether `name` is a temporary name of a process that no longer runs."""
     if not (name.startswith(".") and name.endswith(SUFFIX)):
         return False
+    import psutil  # seldom needed, and the window's start does not wait for it
+
     pid = name.removesuffix(SUFFIX).rpartition(".")[2].partition("-")[0]
     return not (pid.isdigit() and psutil.pid_exists(int(pid)))
 

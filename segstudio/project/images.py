@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, Final
 
 import cv2
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
@@ -194,6 +193,8 @@ def _has_deep_channels(image: Image.Image) -> bool:
 
 def _first_page(path: Path) -> NDArray[Any]:
     """The first page as it is shown, (h, w) or (h, w, channels), any dtype."""
+    import tifffile  # seldom needed, and the window's start does not wait for it
+
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
         array = np.asarray(page.asarray())

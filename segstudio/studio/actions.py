@@ -123,7 +123,8 @@ class Actions:
         """Icons in the colours of the look."""
         for spec in self._specs:
             if spec.icon:
-                self._by_name[spec.name].setIcon(theme.icon(spec.icon))
+                make = theme.switch_icon if spec.checkable else theme.icon
+                self._by_name[spec.name].setIcon(make(spec.icon))
 
     def fill(self, bar: QMenuBar) -> None:
         """Make the menus."""

@@ -124,25 +124,23 @@ def _style(theme: Theme) -> str:
 def icon(name: str, on_accent: bool = False) -> QIcon:
     """The icon `resources/icons/<name>.svg` in the colours of the look."""
     theme = _current
-    normal = theme.on_accent if on_accent else theme.text
-    result = QIcon()
-    result.addPixmap(_pixmap(name, normal), QIcon.Mode.Normal, QIcon.State.Off)
-    result.addPixmap(_pixmap(name, theme.on_accent), QIcon.Mode.Normal, QIcon.State.On)
-    faded = QColor(theme.faint)
-    faded.setAlpha(130)
-    result.addPixmap(_pixmap(name, faded.name(QColor.NameFormat.HexArgb)), QIcon.Mode.Disabled)
+    return QIcon(_pixmap(name, theme.on_accent if on_accent else theme.text))
+
+
+def switch_icon(name: str) -> QIcon:
+    """An icon that is on the accent colour while its button is checked."""
+    result = QIcon(icon(name))
+    result.addPixmap(_pixmap(name, _current.on_accent), QIcon.Mode.Normal, QIcon.State.On)
     return result
 
 
 def _pixmap(name: str, colour: str) -> QPixmap:
     svg = (data_folder() / "resources" / "icons" / f"{name}.svg").read_text(encoding="utf-8")
-    shade = QColor(colour)
-    svg = svg.replace('stroke="#000000"', f'stroke="{shade.name()}"')
+    svg = svg.replace('stroke="#000000"', f'stroke="{colour}"')
     size = QSize(48, 48)
     pixmap = QPixmap(size)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
-    painter.setOpacity(shade.alphaF())
     QSvgRenderer(QByteArray(svg.encode())).render(painter, QRectF(0, 0, 48, 48))
     painter.end()
     pixmap.setDevicePixelRatio(2.0)
