@@ -148,7 +148,7 @@ def _own_key(project: Project, image: Path) -> ImageKey | None:
     if not image.is_relative_to(project.root):
         return None
     key = image.relative_to(project.root).as_posix()
-    return key if key in set(project.images()) else None
+    return key if key in project else None
 
 
 def _content(image: Path) -> bytes:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
@@ -14,13 +15,15 @@ from segstudio.formats.pictures import copy_picture, unique_places
 from segstudio.project import images, labelme
 from segstudio.project.labelme import LabelFile
 
-_LOOKED_AT = 20
+_LOOKED_AT: Final = 20
+_END: Final = 65536
 
 
 def detect(folder: Path) -> float:
     """Whether JSON files below the folder look like Labelme's."""
     for count, file in enumerate(_json_files(folder)):
-        if b'"shapes"' in file.read_bytes()[-65536:] or b'"imagePath"' in _head(file):
+        ends = _ends(file)
+        if b'"shapes"' in ends or b'"imagePath"' in ends:
             return 0.9
         if count >= _LOOKED_AT:
             break
@@ -33,7 +36,7 @@ def read(source: Source) -> Iterator[ImportItem]:
         try:
             raw = labelme.load_json(file)
         except UserError:
-            if b'"shapes"' in _head(file):
+            if b'"shapes"' in _ends(file):
                 yield _broken(file, source.folder)
             continue
         picture = _find_picture(file, labelme.parse(raw, file, (1, 1)).image_path, source)
@@ -101,6 +104,9 @@ def _json_files(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in sorted(names) if name.endswith(".json"))
 
 
-def _head(file: Path) -> bytes:
+def _ends(file: Path) -> bytes:
+    """The beginning and the end of a file: enough to know it, however large it is."""
     with file.open("rb") as stream:
-        return stream.read(65536)
+        head = stream.read(_END)
+        stream.seek(max(_END, file.stat().st_size - _END))
+        return head + stream.read(_END)

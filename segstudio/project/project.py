@@ -175,6 +175,9 @@ class Project:
         """All pictures as of the last scan, in natural order, excluded ones too."""
         return self._pictures.listing.images
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._pictures.listing.known
+
     def included(self) -> list[ImageKey]:
         """All pictures but the excluded ones."""
         out = set(self._manifest.excluded)
