@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -52,11 +51,10 @@ def main(folder: Path | None = None) -> int:
     heartbeat = QTimer(interval=300)  # lets Python see signals while Qt waits
     heartbeat.timeout.connect(lambda: None)
     heartbeat.start()
-    window.show()
     if folder is not None:
-        QTimer.singleShot(0, window, lambda: window.open_folder(folder))
-    if os.environ.get("SEGSTUDIO_TRACE_START"):
-        _tell_first_paint(window)
+        window.await_project(folder)
+        window.when_painted(lambda: window.open_folder(folder))
+    window.show()
     return app.exec()
 
 
@@ -65,16 +63,6 @@ def self_test() -> int:
     from segstudio.studio.selftest import run
 
     return run(make_app())
-
-
-def _tell_first_paint(window: MainWindow) -> None:
-    """For benchmarks/startup: a line on stdout once the window has been painted."""
-
-    def tell() -> None:
-        sys.stdout.write("painted\n")
-        sys.stdout.flush()
-
-    window.when_painted(tell)
 
 
 def _report_errors(window: MainWindow) -> None:

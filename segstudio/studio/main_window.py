@@ -118,6 +118,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         session = self.session
+        session.opening.connect(self.await_project)
         session.project_changed.connect(self._after_project)
         session.image_changed.connect(self._after_image)
         session.classes_changed.connect(self._recolour)
@@ -197,6 +198,22 @@ class MainWindow(QMainWindow):
     def open_folder(self, folder: Path, read_only: bool = False) -> None:
         """Open a project or a folder of pictures; trouble is said in the window."""
         self.wishes.open(folder, read_only)
+
+    def show_start(self) -> None:
+        """The start page, unless a project is open."""
+        self.start.reload()
+        if self.session.project is None:
+            self.top.hide()
+            self.stack.setCurrentIndex(0)
+
+    def await_project(self, folder: Path) -> None:
+        """Look like a window with a project while it is being opened."""
+        if self.session.project is not None:
+            return
+        self.canvas.notice = tr("Opening {name} …", name=folder.name)
+        self.top.project.setText(folder.name)
+        self.top.show()
+        self.stack.setCurrentIndex(1)
 
     def _after_project(self) -> None:
         project = self.session.project

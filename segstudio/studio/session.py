@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
@@ -23,6 +23,7 @@ from segstudio.studio.canvas.picture import NO_PICTURE, Picture
 from segstudio.studio.i18n import tr
 from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
 
+T = TypeVar("T")
 MAX_BRUSH: Final = 500.0
 _LEFT_KEPT: Final = 30
 """Images left lately keep their undo history; their pictures are let go."""
@@ -34,6 +35,10 @@ class Session(QObject):
     Signals tell what changed; whoever shows it asks the session for it.
     """
 
+    opening = Signal(object)
+    """The folder that is being opened."""
+    open_failed = Signal(object, object)
+    """A folder and the error."""
     project_changed = Signal()
     images_changed = Signal()
     states_changed = Signal(list)
@@ -76,18 +81,41 @@ class Session(QObject):
     # -- project
 
     def open_project(self, folder: Path, read_only: bool = False) -> None:
-        """Open a project, or a folder of pictures in place.
+        """Open a project, or a folder of pictures in place, in the background.
 
-        UserError when that is impossible; LockedError when another window has it.
+        `project_changed` tells the end; `open_failed` what went wrong, a LockedError when
+        another window has the project.
         """
         lock = None
-        project = Project.open(folder, read_only=read_only)
-        if not read_only and Project.is_project(folder):
-            lock = _locked(folder)
-        self.close_project()
-        self.project, self._lock = project, lock
+        try:
+            if not read_only and Project.is_project(folder):
+                lock = _locked(folder)
+        except UserError as error:
+            self.open_failed.emit(folder, error)
+            return
+        self.opening.emit(folder)
+
+        def read() -> tuple[Project, dict[str, State]]:
+            project = Project.open(folder, read_only=read_only)
+            return project, dict(project.states())
+
+        def install(answer: tuple[Project, dict[str, State]] | Exception) -> None:
+            if not isinstance(answer, Exception) and self.close_project():
+                self._begin(*answer, lock)
+                return
+            if lock is not None:
+                lock.release()
+            if isinstance(answer, Exception):
+                self.open_failed.emit(folder, answer)
+            else:
+                answer[0].close()
+
+        self._later(read, install)
+
+    def _begin(self, project: Project, states: dict[str, State], lock: ProjectLock | None) -> None:
+        """The project that was read is the one shown from now on."""
+        self.project, self._lock, self._states = project, lock, states
         self._saver = Saver(project, on_saved=self._on_saved, on_failed=self._on_failed)
-        self._states = dict(project.states())
         names = project.classes.names
         self.class_name = names[0] if names else ""
         recent.add(project.root)
@@ -98,16 +126,30 @@ class Session(QObject):
             undone = (key for key in images if self.state(key) != "confirmed")
             self.go(next(undone, images[0]))
 
+    def _later(self, work: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
+        """Do `work` on a loader thread, then call `then` with its answer in the window's."""
+
+        def report(done: Future[T]) -> None:
+            if not done.cancelled():
+                error = done.exception()
+                answer = done.result() if error is None else error
+                if isinstance(answer, BaseException) and not isinstance(answer, Exception):
+                    return
+                self._in_window.emit(lambda: then(answer))
+
+        self._pool.submit(work).add_done_callback(report)
+
     def close_project(self) -> bool:
         """Save and close; False when something could not be saved (it stays open then)."""
+        if self.project is None:
+            return True
         self.leave_image()
         if self._saver is not None:
             self._flush_unsaved()
             if not self._saver.flush(20.0):
                 return False
             self._saver.close()
-        if self.project is not None:
-            self.project.close()
+        self.project.close()
         if self._lock is not None:
             self._lock.release()
         self.project = self._saver = self._lock = self.image = None
@@ -134,15 +176,25 @@ class Session(QObject):
             self._lock = _locked(self.project.root)
 
     def rescan(self) -> None:
-        """Look for new pictures."""
-        if self.project is None:
+        """Look for new pictures, in the background."""
+        project = self.project
+        if project is None:
             return
-        came, went = self.project.rescan()
-        self._states = dict(self.project.states())
-        self.images_changed.emit()
-        self.message.emit(
-            tr("{came} new pictures, {gone} gone", came=len(came), gone=len(went)), "info"
-        )
+
+        def look() -> tuple[int, int, dict[str, State]]:
+            came, went = project.rescan()
+            return len(came), len(went), dict(project.states())
+
+        def show(answer: tuple[int, int, dict[str, State]] | Exception) -> None:
+            if isinstance(answer, Exception):
+                self.message.emit(str(answer), "bad")
+            elif project is self.project:
+                came, gone, self._states = answer
+                self.images_changed.emit()
+                words = tr("{came} new pictures, {gone} gone", came=came, gone=gone)
+                self.message.emit(words, "info")
+
+        self._later(look, show)
 
     def project_files_changed(self) -> None:
         """Another process has brought pictures, labels or classes: read the project again."""
@@ -186,9 +238,17 @@ class Session(QObject):
         self.states_changed.emit(list(fresh))
 
     def refresh_all_states(self) -> None:
-        if self.project is not None:
-            self._states.update(self.project.states())
-            self.states_changed.emit(list(self._states))
+        """Look at the disk again for all images, in the background."""
+        project = self.project
+        if project is None:
+            return
+
+        def show(states: dict[str, State] | Exception) -> None:
+            if project is self.project and not isinstance(states, Exception):
+                self._states.update(states)
+                self.states_changed.emit(list(states))
+
+        self._later(lambda: dict(project.states()), show)
 
     # -- images
 

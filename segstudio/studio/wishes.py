@@ -50,6 +50,7 @@ class Wishes:
         }
         for name, act in acts.items():
             on(name, act)
+        window.session.open_failed.connect(self._not_opened)
         window.start.new_asked.connect(self.new_project)
         window.start.open_asked.connect(self.open_any)
         window.start.sample_asked.connect(self.open_sample)
@@ -65,14 +66,15 @@ class Wishes:
 
     def open(self, folder: Path, read_only: bool = False) -> None:
         """Open a project; one that another window has can be looked at."""
-        try:
-            self._window.session.open_project(folder, read_only)
-        except LockedError as error:
+        self._window.session.open_project(folder, read_only)
+
+    def _not_opened(self, folder: Path, error: Exception) -> None:
+        if isinstance(error, LockedError):
             self._offer_read_only(folder, error)
-        except (UserError, OSError) as error:
-            recent.remove(folder)
-            self._window.start.reload()
-            self._say(error)
+            return
+        recent.remove(folder)
+        self._window.show_start()
+        self._say(error)
 
     def _offer_read_only(self, folder: Path, error: UserError) -> None:
         box = QMessageBox(self._window)
@@ -82,6 +84,7 @@ class Wishes:
         look = box.addButton(tr("Open read-only"), QMessageBox.ButtonRole.AcceptRole)
         box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
         look.clicked.connect(lambda: self.open(folder, read_only=True))
+        box.rejected.connect(self._window.show_start)
         box.open()
 
     def open_any(self) -> None:

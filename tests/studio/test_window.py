@@ -280,10 +280,10 @@ def test_a_second_window_may_only_look(studio: MainWindow, root: Path, qtbot: Qt
         second.deleteLater()
 
 
-def test_rescan_exclude_and_filter(studio: MainWindow, root: Path) -> None:
+def test_rescan_exclude_and_filter(studio: MainWindow, root: Path, qtbot: QtBot) -> None:
     shutil.copy(root / "images" / "0.png", root / "images" / "new.png")
     press(studio, Qt.Key.Key_F5)
-    assert studio.images.model.rowCount() == 4
+    qtbot.waitUntil(lambda: studio.images.model.rowCount() == 4, timeout=10000)
     studio.images.search.setText("new")
     assert studio.images.model.rowCount() == 1
     studio.images.search.setText("")
