@@ -152,6 +152,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+_ENOUGH_CORES: Final = 4
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_MAX: Final = -4
 
@@ -172,20 +173,32 @@ def keep_memory() -> bool:
 
 @contextlib.contextmanager
 def autocast(device: torch.device) -> Iterator[None]:
-    """Half precision on GPUs (bfloat16 where it is fast), plain float32 on the CPU."""
-    if device.type == "cpu":
+    """Half precision on CUDA (bfloat16 where the chip has it), plain float32 elsewhere."""
+    if device.type != "cuda":
         yield
         return
-    half = torch.float16
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        half = torch.bfloat16
-    with torch.autocast(device.type, dtype=half):
+    with torch.autocast("cuda", dtype=torch.bfloat16 if _has_bfloat16() else torch.float16):
         yield
+
+
+def _has_bfloat16() -> bool:
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def layout(device: torch.device) -> torch.memory_format:
+    """How pictures lie in memory: channels last is faster on CPUs and on CUDA."""
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+def share_cores() -> None:
+    """Leave one core to the person who draws, where there are enough."""
+    if "OMP_NUM_THREADS" not in os.environ and cores() >= _ENOUGH_CORES:
+        torch.set_num_threads(cores() - 1)
 
 
 def needs_scaler(device: torch.device) -> bool:
     """Whether gradients must be scaled against float16's small range."""
-    return device.type == "cuda" and not torch.cuda.is_bf16_supported()
+    return device.type == "cuda" and not _has_bfloat16()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segstudio.learning.device import autocast, is_out_of_memory
+from segstudio.learning.device import autocast, is_out_of_memory, layout
 from segstudio.learning.normalise import Normalisation, Picture
 
 PREVIEW_OVERLAP: Final = 0.25
@@ -79,7 +79,7 @@ class Inference:
                     raise
 
     def _forward(self, picture: Tensor) -> Tensor:
-        inputs = picture.unsqueeze(0).to(self.device, memory_format=torch.channels_last)
+        inputs = picture.unsqueeze(0).to(self.device, memory_format=layout(self.device))
         with autocast(self.device):
             logits: Tensor = self.network(inputs)
         return logits[0].float()

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
 from segstudio.learning.average import Average
-from segstudio.learning.device import autocast, is_out_of_memory, needs_scaler
+from segstudio.learning.device import autocast, is_out_of_memory, layout, needs_scaler
 from segstudio.learning.events import Log, Loss, OnEvent, Progress, Validation
 from segstudio.learning.inference import Inference
 from segstudio.learning.losses import masked_ce_dice
 from segstudio.learning.metrics import Confusion, by_name, or_zero
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Batch, Item, Library, Prefetch, Sampler, Sampling
+from segstudio.networks.fuse import fused
 
 SMALLEST_BATCH: Final = 2  # batch normalisation over a 1x1 map needs two
 SMALLEST_CROP: Final = 64
@@ -124,7 +125,7 @@ class Run:
         refresh: Refresh | None = None,
     ) -> None:
         """`seconds` of wall clock for all of it, `since` makes later labels count as new."""
-        self.network = network.to(device).to(memory_format=torch.channels_last)
+        self.network = network.to(device).to(memory_format=layout(device))
         self.library, self.validation, self.classes = library, validation, classes
         self.recipe, self.device = recipe, device
         self.average = Average(self.network, recipe.ema)
@@ -139,6 +140,7 @@ class Run:
         self._validation_seconds = 0.0
         self._losses: list[Tensor] = []
         self._bad = self._step = self._stale = 0
+        self._validated_step = -1
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self._stretches = 0
         self._frozen = False
@@ -149,7 +151,7 @@ class Run:
         try:
             while not self._finished():
                 self._stretch()
-            if self._last_validated_step != self._step or not self.result.scores:
+            if self._validated_step != self._step or not self.result.scores:
                 self._validate()
         except Cancelled:
             self.result.stopped = True
@@ -185,7 +187,7 @@ class Run:
         self._set_learning_rate()
         self._set_mode()
         inputs = torch.from_numpy(batch.inputs).to(
-            self.device, non_blocking=True, memory_format=torch.channels_last
+            self.device, non_blocking=True, memory_format=layout(self.device)
         )
         target = torch.from_numpy(batch.labels).to(self.device, non_blocking=True)
         weights = None if batch.weights is None else torch.from_numpy(batch.weights)
@@ -326,8 +328,6 @@ class Run:
 
     # validation --------------------------------------------------------------------------------
 
-    _last_validated_step = -1
-
     def _validation_due(self) -> bool:
         wait = max(_FIRST_VALIDATION, self._validation_seconds / _VALIDATION_SHARE)
         return time.monotonic() - self._last_validation >= wait
@@ -335,8 +335,8 @@ class Run:
     def _validate(self) -> None:
         """Score the average on the validation images; keep it when it is the best so far."""
         began = time.monotonic()
-        self._last_validated_step = self._step
-        inference = Inference(self.average.network, self.recipe.normalisation, self.device)
+        self._validated_step = self._step
+        inference = Inference(fused(self.average.network), self.recipe.normalisation, self.device)
         scores = score(inference, self.validation, self.library, self._control, len(self.classes))
         miou = self._tell(pooled(scores, len(self.classes)), len(scores))
         self._last_validation = time.monotonic()

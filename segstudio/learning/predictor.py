@@ -53,7 +53,7 @@ class Predictor:
         self.model = model
         self.numbers = number_table(values, loaded.classes)
         self.missing = tuple(name for name in loaded.classes if name not in values)
-        network = fused(loaded.network).to(place).to(memory_format=torch.channels_last)
+        network = fused(loaded.network).to(place).to(memory_format=devices.layout(place))
         self._inference = Inference(network, loaded.normalisation, place, notice=notice)
 
     def prepare(self, picture: Picture) -> NDArray[np.float32]:

@@ -73,7 +73,10 @@ class _Known(NamedTuple):
 
 @dataclass(eq=False)
 class Library:
-    """Items by key, decoded within a memory budget, least recently used dropped first."""
+    """Items by key, decoded within a memory budget, least recently used dropped first.
+
+    The sampling thread and the validation may ask at the same time.
+    """
 
     items: Sequence[Item]
     normalisation: Normalisation
@@ -81,17 +84,25 @@ class Library:
     _pixels: OrderedDict[tuple[str, float], Labelled] = field(default_factory=OrderedDict)
     _known: dict[tuple[str, float], _Known] = field(default_factory=dict)
     _held: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, item: Item) -> Labelled:
         name = (item.key, item.version)
-        found = self._pixels.pop(name, None)
+        with self._lock:
+            found = self._pixels.get(name)
         if found is None:
-            found = item.read()
-            self._held += _bytes(found)
-        self._pixels[name] = found
+            found = item.read()  # takes long: the other thread need not wait
+        with self._lock:
+            self._keep(name, found)
+        return found
+
+    def _keep(self, name: tuple[str, float], labelled: Labelled) -> None:
+        if name not in self._pixels:
+            self._held += _bytes(labelled)
+            self._pixels[name] = labelled
+        self._pixels.move_to_end(name)
         while self._held > self.budget and len(self._pixels) > 1:
             self._held -= _bytes(self._pixels.popitem(last=False)[1])
-        return found
 
     def known(self, item: Item) -> _Known:
         name = (item.key, item.version)

@@ -34,6 +34,7 @@ from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Library
 from segstudio.learning.trainingset import TrainingSet, row_table
 from segstudio.networks import registry, weights
+from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 
@@ -41,6 +42,7 @@ _STUDIED = 50
 """Images looked at for the recipe."""
 _SAVING = 2.0
 """Seconds kept back for writing the model."""
+_SCORING = 0.1
 FROM_SCRATCH = ""
 
 
@@ -109,6 +111,8 @@ def train(
             on_event(Log(note))
     library = Library(data.train, start.recipe.normalisation)
     incumbent = project.models.current()
+    if request.minutes is not None:
+        _afford(data, start, library, report, request.minutes * 60)
     judge = _Judge(project, incumbent, library, data, control, report)
     judge.score()
     left = None if request.minutes is None else request.minutes * 60 - _SAVING
@@ -133,7 +137,22 @@ def _settle(seed: int) -> None:
     """This process is for training: fixed seeds, and no threads of OpenCV beside torch's."""
     seed_everything(seed)
     devices.keep_memory()
+    devices.share_cores()
     cv2.setNumThreads(1)
+
+
+def _afford(
+    data: TrainingSet, start: _Start, library: Library, report: DeviceReport, seconds: float
+) -> None:
+    """Take no more validation images than a tenth of the time can score once."""
+    network = fused(start.network).to(report.device)
+    inference = Inference(network, start.recipe.normalisation, report.device)
+    picture = library.get(data.validation[0]).picture
+    began = time.monotonic()
+    inference.label_map(picture)
+    each = time.monotonic() - began
+    data.most_validation = int(max(promotion.FEWEST_IMAGES, _SCORING * seconds / each))
+    data.collect()
 
 
 def _made(parent: ModelInfo | None) -> float:
@@ -255,7 +274,7 @@ class _Judge:
             return
         loaded = store.load_model(self.incumbent)
         inference = Inference(
-            loaded.network.to(self.report.device), loaded.normalisation, self.report.device
+            fused(loaded.network).to(self.report.device), loaded.normalisation, self.report.device
         )
         self.scores |= score(
             inference,

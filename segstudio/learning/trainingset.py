@@ -28,6 +28,7 @@ class TrainingSet:
     train: Sequence[Item] = ()
     validation: Sequence[Item] = ()
     note: str = ""
+    most_validation: int = MOST_VALIDATION
     _corrected: dict[tuple[str, float], tuple[bool, tuple[tuple[float, float], ...]]] = field(
         default_factory=dict
     )
@@ -49,9 +50,9 @@ class TrainingSet:
         sides = {key: splits.side(key) or "train" for key in usable}
         self.train = [item for key, item in usable.items() if sides[key] == "train"]
         held = [item for key, item in usable.items() if sides[key] == "val"]
-        self.validation = held[:MOST_VALIDATION]
+        self.validation = spread(held, self.most_validation)
         self.note = ""
-        if not usable:
+        if not self.train and not held:
             raise UserError(
                 "There are no labels to learn from", remedy="Label at least one image first"
             )
@@ -63,7 +64,7 @@ class TrainingSet:
             self.train = self.validation
             self.note = "Only validation images are labelled: training on them too"
         elif not self.validation:
-            self.validation = self.train[:MOST_VALIDATION]
+            self.validation = spread(self.train, self.most_validation)
             self.note = "No validation image is confirmed: scores are on training images"
 
     def refresh(self) -> tuple[Sequence[Item], Sequence[Item]] | None:
@@ -119,6 +120,11 @@ class TrainingSet:
             digest.update(item.encode())
             digest.update(self.project.label_file(item).read_bytes())
         return digest.hexdigest()
+
+
+def spread(items: Sequence[Item], most: int) -> Sequence[Item]:
+    """At most that many of the items, evenly spaced."""
+    return items[:: -(-len(items) // max(1, most))] if len(items) > most else items
 
 
 def to_rows(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -105,6 +106,15 @@ def test_strokes_in_an_unconfirmed_image_are_enough(disc_project: Callable[..., 
     result = train(project, quick(max_steps=2), told.append)
     assert result.provisional
     assert any(isinstance(e, Log) and "scores are on training images" in e.text for e in told)
+
+
+def test_minutes_are_for_the_whole_job(disc_project: Callable[..., Project]) -> None:
+    project = disc_project()
+    request = TrainRequest(minutes=0.1, overrides={**QUICK, "max_steps": None}, device="cpu")
+    began = time.monotonic()
+    result = train(project, request)
+    assert result.steps > 3
+    assert time.monotonic() - began < 60  # six seconds, on a busy machine
 
 
 def test_nothing_to_learn_from_is_explained(disc_project: Callable[..., Project]) -> None:
