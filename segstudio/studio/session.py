@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from PySide6.QtCore import QObject, Signal
 
@@ -19,11 +18,11 @@ from segstudio.project.classes import ClassTable, Colour
 from segstudio.project.lock import ProjectLock
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project, State
-from segstudio.studio.canvas.picture import NO_PICTURE, Picture
+from segstudio.studio.canvas.picture import NO_PICTURE
 from segstudio.studio.i18n import tr
+from segstudio.studio.loading import Loader
 from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
 
-T = TypeVar("T")
 MAX_BRUSH: Final = 500.0
 _LEFT_KEPT: Final = 30
 """Images left lately keep their undo history; their pictures are let go."""
@@ -52,9 +51,6 @@ class Session(QObject):
     """"saving", "saved" or "failed", and why."""
     message = Signal(str, str)
     """A sentence and "info", "warn" or "bad"."""
-    _loaded = Signal(object)
-    _load_failed = Signal(str, str)
-    _in_window = Signal(object)
 
     def __init__(self, parent: QObject | None = None, autosave: bool = True) -> None:
         super().__init__(parent)
@@ -71,12 +67,10 @@ class Session(QObject):
         self._wanted = ""
         self._unsaved: dict[str, Any] = {}
         self._states: dict[str, State] = {}
-        self._pictures: dict[str, Future[Picture]] = {}
         self._left: dict[str, OpenImage] = {}
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="load")
-        self._loaded.connect(self._install)
-        self._load_failed.connect(self._cannot_show)
-        self._in_window.connect(lambda task: task())
+        self._loader = Loader(self)
+        self._loader.loaded.connect(self._install)
+        self._loader.failed.connect(self._cannot_show)
 
     # -- project
 
@@ -110,7 +104,7 @@ class Session(QObject):
             else:
                 answer[0].close()
 
-        self._later(read, install)
+        self._loader.later(read, install)
 
     def _begin(self, project: Project, states: dict[str, State], lock: ProjectLock | None) -> None:
         """The project that was read is the one shown from now on."""
@@ -125,19 +119,6 @@ class Session(QObject):
         if images:
             undone = (key for key in images if self.state(key) != "confirmed")
             self.go(next(undone, images[0]))
-
-    def _later(self, work: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
-        """Do `work` on a loader thread, then call `then` with its answer in the window's."""
-
-        def report(done: Future[T]) -> None:
-            if not done.cancelled():
-                error = done.exception()
-                answer = done.result() if error is None else error
-                if isinstance(answer, BaseException) and not isinstance(answer, Exception):
-                    return
-                self._in_window.emit(lambda: then(answer))
-
-        self._pool.submit(work).add_done_callback(report)
 
     def close_project(self) -> bool:
         """Save and close; False when something could not be saved (it stays open then)."""
@@ -154,7 +135,8 @@ class Session(QObject):
             self._lock.release()
         self.project = self._saver = self._lock = self.image = None
         self._wanted, self.class_name = "", ""
-        self._states, self._pictures, self._left, self.problems = {}, {}, {}, {}
+        self._states, self._left, self.problems = {}, {}, {}
+        self._loader.forget()
         self.locked_classes = self.hidden_classes = frozenset()
         self.image_changed.emit()
         self.project_changed.emit()
@@ -164,7 +146,7 @@ class Session(QObject):
         """Close everything for good; False when work could not be saved."""
         if self.project is not None and not self.close_project():
             return False
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._loader.close()
         return True
 
     def ensure_written(self) -> None:
@@ -194,7 +176,7 @@ class Session(QObject):
                 words = tr("{came} new pictures, {gone} gone", came=came, gone=gone)
                 self.message.emit(words, "info")
 
-        self._later(look, show)
+        self._loader.later(look, show)
 
     def project_files_changed(self) -> None:
         """Another process has brought pictures, labels or classes: read the project again."""
@@ -248,7 +230,7 @@ class Session(QObject):
                 self._states.update(states)
                 self.states_changed.emit(list(states))
 
-        self._later(lambda: dict(project.states()), show)
+        self._loader.later(lambda: dict(project.states()), show)
 
     # -- images
 
@@ -260,8 +242,7 @@ class Session(QObject):
         self.leave_image()
         self._wanted = key
         self.image_opening.emit(key)
-        future = self._pool.submit(self._load, project, key, self._picture_of(project, key))
-        future.add_done_callback(lambda done: self._report(key, done))
+        self._loader.load(project, key, before=lambda: self._on_disk(key))
 
     def step(self, by: int) -> None:
         """Open the next or previous image of the list."""
@@ -285,56 +266,17 @@ class Session(QObject):
         if not self.autosave:
             self._flush_unsaved()
 
-    def _picture_of(self, project: Project, key: str) -> Future[Picture]:
-        """The decoded picture, which may be on its way already; the newest four are kept."""
-        known = self._pictures.pop(key, None)
-        future = known or self._pool.submit(lambda: Picture(project.read_image(key)))
-        self._pictures[key] = future
-        while len(self._pictures) > 4:
-            self._pictures.pop(next(iter(self._pictures)))
-        return future
+    def _on_disk(self, key: str) -> None:
+        """On a loader thread: what was drawn is read again only after it was written."""
+        if self._saver is not None and key in self._saver.dirty:
+            self._saver.flush(20.0)
 
     def _prefetch(self, key: str) -> None:
         keys = self.project.included() if self.project is not None else []
         if self.project is not None and key in keys and keys.index(key) + 1 < len(keys):
             following = keys[keys.index(key) + 1]
             if following not in self.problems:
-                self._picture_of(self.project, following)
-
-    def _load(self, project: Project, key: str, picture: Future[Picture]) -> Loaded:
-        """On a loader thread."""
-        if self._saver is not None and key in self._saver.dirty:
-            self._saver.flush(20.0)
-        shown = picture.result()
-        file = project.load_label_file(key)
-        annotation = file.annotation if file is not None else project.load(key)
-        size = (annotation.width, annotation.height)
-        if size != (shown.width, shown.height):
-            text = f"The label file is for {size[0]}x{size[1]} pixels, the picture has "
-            raise UserError(f"{text}{shown.width}x{shown.height}", path=project.label_file(key))
-        drafts = load_drafts(project, key, annotation, self._model_to_show(project, key))
-        if drafts.shapes and not project.read_only:
-            project.predictions.mark_shown(drafts.model, key)
-        return Loaded(key, shown, annotation, drafts, file.repairs if file is not None else ())
-
-    @staticmethod
-    def _model_to_show(project: Project, key: str) -> str:
-        """What a person has begun to review stays; else the model in force."""
-        review = project.reviews.load(key)
-        if review is not None and review.shown and project.predictions.has(review.shown, key):
-            return review.shown
-        current = project.models.current()
-        return current.id if current is not None else ""
-
-    def _report(self, key: str, done: Future[Loaded]) -> None:
-        """On a loader thread: hand the result to the window's thread."""
-        if done.cancelled():
-            return
-        error = done.exception()
-        if error is None:
-            self._loaded.emit(done.result())
-        else:
-            self._load_failed.emit(key, str(error))
+                self._loader.picture_of(self.project, following)
 
     def _install(self, loaded: Loaded) -> None:
         if self.project is None or loaded.key != self._wanted:
@@ -370,7 +312,6 @@ class Session(QObject):
         return image
 
     def _cannot_show(self, key: str, why: str) -> None:
-        self._pictures.pop(key, None)
         self.problems[key] = why
         self.states_changed.emit([key])
         if key == self._wanted:
@@ -416,7 +357,7 @@ class Session(QObject):
 
     def _on_saved(self, key: str) -> None:
         """On the writer's thread."""
-        self._in_window.emit(lambda: self._after_save(key))
+        self._loader.in_window(lambda: self._after_save(key))
 
     def _after_save(self, key: str) -> None:
         self.saving.emit("saved", "")
@@ -424,7 +365,7 @@ class Session(QObject):
 
     def _on_failed(self, key: str, error: Exception) -> None:
         """On the writer's thread."""
-        self._in_window.emit(lambda: self.saving.emit("failed", f"{key}: {error}"))
+        self._loader.in_window(lambda: self.saving.emit("failed", f"{key}: {error}"))
 
     def _keep_review(self, image: OpenImage) -> None:
         if self.project is None or self.project.read_only or not image.drafts.model:

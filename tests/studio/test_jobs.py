@@ -1,0 +1,79 @@
+"""Child processes as the window lives with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from segstudio.engine import protocol as p
+from segstudio.studio.jobs import Job, progress_line, time_left
+from segstudio.studio.main_window import MainWindow
+from tests.studio.conftest import press, sweep
+
+
+def test_a_killed_child_costs_a_message_and_comes_back(
+    studio: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    press(studio, Qt.Key.Key_R)
+    sweep(studio, (10, 10), (40, 40), (70, 50))
+    studio.session.set_confirmed(True)
+    troubles: list[str] = []
+    studio.jobs.trouble.connect(troubles.append)
+    child = studio.jobs.start_child("files")
+    qtbot.waitUntil(lambda: child.alive, timeout=10000)
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: bool(troubles), timeout=20000)
+    assert "memory" in troubles[0]
+    assert "memory" in studio.status.message.toolTip()
+
+    job = studio.work.export("index_png", str(tmp_path / "out"), only_confirmed=True)
+    assert job is not None
+    qtbot.waitUntil(lambda: studio.jobs.jobs[job.id].is_over, timeout=60000)
+    assert studio.jobs.jobs[job.id].state == "done", studio.jobs.jobs[job.id].text
+    assert list((tmp_path / "out").rglob("0*.png"))
+    pid = studio.jobs.pid("files")
+    assert pid is not None
+    studio.close()
+    assert not psutil.pid_exists(pid)
+
+
+def test_an_export_into_a_full_folder_is_refused_and_nothing_is_lost(
+    studio: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    out = tmp_path / "full"
+    out.mkdir()
+    (out / "precious.txt").write_text("keep me")
+    press(studio, Qt.Key.Key_R)
+    sweep(studio, (10, 10), (40, 40), (70, 50))
+    studio.session.set_confirmed(True)
+    job = studio.work.export("voc", str(out), only_confirmed=True)
+    assert job is not None
+    qtbot.waitUntil(lambda: studio.jobs.jobs[job.id].is_over, timeout=60000)
+    assert studio.jobs.jobs[job.id].state == "failed"
+    assert "full" in studio.jobs.jobs[job.id].text
+    assert [f.name for f in out.iterdir()] == ["precious.txt"]
+
+
+def test_progress_in_words() -> None:
+    job = Job("1", "Segmenting", "predictor", done=214, total=400, rate=3.1, seconds_left=60)
+    assert progress_line(job) == "Segmenting 214/400 · 3.1/s · 60 s"
+    assert time_left(None) == ""
+    assert time_left(200) == "3 min"
+    assert time_left(8000) == "2 h 13 min"
+
+
+def test_a_training_event_reaches_the_model_panel(studio: MainWindow) -> None:
+    studio.tabs.setCurrentWidget(studio.model)
+    studio.log.take(p.Loss("1", 10, 3.0, 0.7))
+    studio.log.take(p.Loss("1", 20, 6.0, 0.5))
+    studio.log.take(p.Validation("1", 20, 6.5, 0.61, {"cell": 0.7, "dirt": None}, 4))
+    assert "0.610" in studio.model.caption.text()
+    assert "4" in studio.model.caption.text()
+    assert studio.model.table.item(0, 1).text() == "0.700"  # type: ignore[union-attr]
+    assert studio.model.table.item(1, 1).text() == "–"  # type: ignore[union-attr]
