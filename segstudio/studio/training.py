@@ -62,9 +62,9 @@ def stored_curves(model_folder: Path) -> Curves:
         try:
             fact = json.loads(line)
             seconds = float(fact["seconds"])
-            if fact["event"] == "loss":
-                curves.loss.append((seconds, float(fact["value"])))
-            elif fact["event"] == "validation":
+            if "loss" in fact:
+                curves.loss.append((seconds, float(fact["loss"])))
+            elif "miou" in fact:
                 curves.miou.append((seconds, float(fact["miou"])))
                 curves.per_class = dict(fact.get("per_class", {}))
                 curves.images = int(fact.get("images", 0))

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from segstudio.engine import protocol as p
 from segstudio.studio.jobs import Job, progress_line, time_left
 from segstudio.studio.main_window import MainWindow
+from segstudio.studio.training import stored_curves
 from tests.studio.conftest import press, sweep
 
 
@@ -66,6 +67,20 @@ def test_progress_in_words() -> None:
     assert time_left(None) == ""
     assert time_left(200) == "3 min"
     assert time_left(8000) == "2 h 13 min"
+
+
+def test_the_curves_of_a_stored_model_are_shown(tmp_path: Path) -> None:
+    lines = [
+        '{"step": 1, "seconds": 2.0, "loss": 0.7}',
+        '{"step": 2, "seconds": 3.0, "miou": 0.5, "per_class": {"cell": 0.4}, "images": 2}',
+        '{"step": 3, "sec',
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    curves = stored_curves(tmp_path)
+    assert curves.loss == [(2.0, 0.7)]
+    assert curves.miou == [(3.0, 0.5)]
+    assert curves.per_class == {"cell": 0.4}
+    assert stored_curves(tmp_path / "nowhere").loss == []
 
 
 def test_a_training_event_reaches_the_model_panel(studio: MainWindow) -> None:
