@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segstudio.learning.device import autocast, is_out_of_memory, layout
+from segstudio.learning.interrupt import Interruptible
 from segstudio.learning.normalise import Normalisation, Picture
 
 PREVIEW_OVERLAP: Final = 0.25
@@ -33,7 +34,7 @@ class Inference:
     """A network in evaluation mode on a device, with what it needs to read pictures.
 
     Memory running out halves the tile, down to 128 pixels, then moves the network to the CPU;
-    `notice` is told each time. `check` is called between tiles and may raise to give up.
+    `notice` is told each time. `check` is called between layers and may raise to give up.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Inference:
     ) -> None:
         self.network, self.normalisation, self.device = network, normalisation, device
         self._notice = notice
+        self._interruptible = Interruptible(network)
         self._whole = WHOLE_PIXELS[device.type]
         self._tile = TILE[device.type]
 
@@ -68,6 +70,7 @@ class Inference:
         self, picture: Tensor, overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
     ) -> Tensor:
         """(c, h, w) inputs to (k, h, w) float32 logits on the device."""
+        self._interruptible.check = check
         while True:
             try:
                 if picture.shape[1] * picture.shape[2] <= self._whole:

@@ -20,6 +20,7 @@ from segstudio.learning.average import Average
 from segstudio.learning.device import autocast, is_out_of_memory, layout, needs_scaler
 from segstudio.learning.events import Log, Loss, OnEvent, Progress, Validation
 from segstudio.learning.inference import Inference
+from segstudio.learning.interrupt import Interruptible
 from segstudio.learning.losses import masked_ce_dice
 from segstudio.learning.metrics import Confusion, by_name, or_zero
 from segstudio.learning.recipe import Recipe
@@ -131,6 +132,7 @@ class Run:
         self.average = Average(self.network, recipe.ema)
         self._seconds, self._since = seconds, since
         self._control = control or Control()
+        Interruptible(self.network, self._check_stop)
         self._refresh = refresh
         self._optimiser = make_optimiser(self.network, recipe)
         self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaler(device))
@@ -290,9 +292,12 @@ class Run:
     def _reserve(self) -> float:
         return 1.3 * self._validation_seconds
 
-    def _finished(self) -> bool:
+    def _check_stop(self) -> None:
         if self._control.should_stop():
             raise Cancelled
+
+    def _finished(self) -> bool:
+        self._check_stop()
         patience = self.recipe.patience if self._is_endless else None
         return self._progress() >= 1 or (patience is not None and self._stale >= patience)
 

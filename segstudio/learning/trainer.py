@@ -105,11 +105,12 @@ def train(
     report = devices.probe(request.device)
     _settle(request.seed)
     data = TrainingSet.of(project)
-    start = _prepare(project, data, request, report)
+    library = Library(data.train, Normalisation())
+    start = _prepare(project, data, library, request, report)
+    library.normalisation = start.recipe.normalisation
     for note in (data.note, start.note):
         if note:
             on_event(Log(note))
-    library = Library(data.train, start.recipe.normalisation)
     incumbent = project.models.current()
     if request.minutes is not None:
         _afford(data, start, library, report, request.minutes * 60)
@@ -164,10 +165,16 @@ def _made(parent: ModelInfo | None) -> float:
 
 
 def _prepare(
-    project: Project, data: TrainingSet, request: TrainRequest, report: DeviceReport
+    project: Project,
+    data: TrainingSet,
+    library: Library,
+    request: TrainRequest,
+    report: DeviceReport,
 ) -> _Start:
     parent = _parent(project, request)
-    facts = recipe.study((item.read() for item in list(data.train)[:_STUDIED]), len(data.classes))
+    facts = recipe.study(
+        (library.get(item) for item in list(data.train)[:_STUDIED]), len(data.classes)
+    )
     overrides = {**project.manifest.recipe, **request.overrides, "seed": request.seed}
     if parent is not None:
         return _from_parent(parent, data, facts, report, overrides)

@@ -163,6 +163,26 @@ def test_new_labels_are_taken_in_while_training(items: list[Item]) -> None:
     assert any(isinstance(event, Log) and "New labels" in event.text for event in told)
 
 
+@pytest.mark.parametrize("backward", [False, True])
+def test_stopping_does_not_wait_for_the_end_of_a_step(items: list[Item], backward: bool) -> None:
+    """The switch is thrown while a step runs, and the step is not finished."""
+    asked = 0
+    network = registry.build("unet", 1, width=4, depth=2)
+    layers = [m for m in network.modules() if not any(m.children())]
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > (1.5 if backward else 0.5) * len(layers)
+
+    before = [p.detach().clone() for p in network.parameters()]
+    fit = make_run(items, network=network, control=Control(should_stop=stop)).fit()
+    assert fit.stopped
+    assert fit.steps == 0
+    for old, new in zip(before, network.parameters(), strict=True):
+        torch.testing.assert_close(old, new.detach())
+
+
 class Hungry(nn.Module):
     """Says that memory ran out for more than 2 crops of 64 pixels."""
 
