@@ -7,23 +7,31 @@ from Labelme's sources; `tests/project/test_labelme.py` lists it case by case.
 from __future__ import annotations
 
 import base64
-import io
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
-from segstudio.annotation.shape import Kind, Shape, Source, as_points
+from segstudio.annotation.shape import (
+    BACKGROUND_CLASS,
+    IGNORE_CLASS,
+    Shape,
+    as_points,
+)
 from segstudio.errors import UserError
 from segstudio.project import atomic, images
+from segstudio.project.labelme_shapes import (
+    OUR_KEY,
+    UNNAMED,
+    ShapeReader,
+    Verbatim,
+    as_dict,
+    read_flags,
+    shape_json,
+)
 from segstudio.project.orientation import turn_array, turn_points
 
 VERSION: Final = "6.3.1"
@@ -32,7 +40,6 @@ VERSION: Final = "6.3.1"
 EMBEDDED: Final = "<embedded>"
 """Stands for the picture's name where the picture is inside the label file only."""
 
-OUR_KEY: Final = "segstudio"
 _TOP_KEYS: Final = (
     "version",
     "flags",
@@ -42,51 +49,6 @@ _TOP_KEYS: Final = (
     "imageHeight",
     "imageWidth",
 )
-_SHAPE_KEYS: Final = (
-    "label",
-    "points",
-    "group_id",
-    "description",
-    "shape_type",
-    "flags",
-    "mask",
-    "locked",
-)
-_KINDS: Final[Mapping[str, Kind]] = {
-    "polygon": "polygon",
-    "rectangle": "rectangle",
-    "oriented_rectangle": "oriented_rectangle",
-    "circle": "circle",
-    "line": "line",
-    "linestrip": "linestrip",
-    "point": "point",
-    "points": "points",
-    "mask": "mask",
-}
-_UNNAMED: Final = "unknown"
-_Point = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Verbatim:
-    """The very numbers of a file, so that what nobody changed is written as it was.
-
-    `points` gives [x, y] as the file has it by its value; `masks` are (pixels, points, PNG).
-    """
-
-    points: Mapping[_Point, Sequence[float]] = field(default_factory=dict)
-    masks: tuple[tuple[Bitmap, Any, str], ...] = ()
-
-    def point(self, x: float, y: float) -> list[float]:
-        return list(self.points.get((x, y), (round(x, 3), round(y, 3))))
-
-    def mask(self, bitmap: Bitmap) -> tuple[Any, str] | None:
-        found = (m for m in self.masks if m[0].bounds() == bitmap.bounds() and m[0] == bitmap)
-        return next(((points, png) for _, points, png in found), None)
-
-    def joined(self, older: Verbatim) -> Verbatim:
-        """What either knows; where both know a point, this one counts."""
-        return Verbatim({**older.points, **self.points}, (*self.masks, *older.masks[:1000]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +103,7 @@ def parse(
 ) -> LabelFile:
     """The label file `raw`, which lies at `path`; see `read`."""
     repairs: list[str] = []
-    reader = _ShapeReader(repairs)
+    reader = ShapeReader(repairs)
     shapes = [reader.read(entry, index) for index, entry in enumerate(raw["shapes"], 1)]
     declared = declared_size(raw)
     size = image_size or declared or _found_size(raw, path) or _extent(shapes)
@@ -160,7 +122,7 @@ def parse(
         confirmed=status == "confirmed",
         foreign=not isinstance(ours, dict),
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
-        flags=_flags(raw.get("flags"), "the picture's flags", repairs),
+        flags=read_flags(raw.get("flags"), "the picture's flags", repairs),
         extra=extra,
     )
     return LabelFile(
@@ -169,8 +131,37 @@ def parse(
         raw.get("imageData") if isinstance(raw.get("imageData"), str) else None,
         raw["version"] if isinstance(raw.get("version"), str) else VERSION,
         tuple(repairs),
-        Verbatim(reader.points, tuple(reader.masks)),
+        Verbatim(reader.points, reader.masks),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a label file says in short: `annotation` has its status, and no shape but one that
+    stands for all."""
+
+    annotation: Annotation
+    classes: tuple[str, ...]
+    image_path: str
+    embedded: bool
+
+
+def brief(raw: Mapping[str, Any]) -> Brief:
+    """The short form of a label file, without decoding its shapes."""
+    ours = raw.get(OUR_KEY)
+    labels = [entry.get("label") if isinstance(entry, dict) else None for entry in raw["shapes"]]
+    names = (str(label) if label not in (None, "") else UNNAMED for label in labels)
+    special = (IGNORE_CLASS, BACKGROUND_CLASS)
+    annotation = Annotation(
+        1,
+        1,
+        shapes=(Shape(UNNAMED, "opaque"),) if labels else (),
+        confirmed=isinstance(ours, dict) and ours.get("status") == "confirmed",
+        foreign=not isinstance(ours, dict),
+        flags=read_flags(raw.get("flags"), "", []),
+    )
+    classes = tuple(name for name in dict.fromkeys(names) if name not in special)
+    return Brief(annotation, classes, _image_path(raw), bool(raw.get("imageData")))
 
 
 def find_image(label_file: Path, image_path: str) -> Path | None:
@@ -200,169 +191,9 @@ def _decoded(data: bytes) -> str:
     return text if usual * 2 >= len(foreign) else data.decode("cp1252", "replace")
 
 
-class _ShapeReader:
-    """Reads the shapes of one file; `points` and `masks` collect the numbers as they stand."""
-
-    def __init__(self, repairs: list[str]) -> None:
-        self.repairs = repairs
-        self.points: dict[_Point, Sequence[float]] = {}
-        self.masks: list[tuple[Bitmap, Any, str]] = []
-        self._groups: dict[str, int] = {}
-
-    def read(self, raw: Any, number: int) -> Shape:
-        """The shape; one that cannot be understood stays as it is, opaque."""
-        if not isinstance(raw, dict):
-            self._mended(number, "is no object; kept as it is")
-            return Shape(_UNNAMED, "opaque", extra={"": raw})
-        kind = self._kind(raw, number)
-        points = _numbers(raw.get("points"))
-        if kind is None or points is None or not len(points):
-            if kind is not None:
-                self._mended(number, "has no points that can be read; kept as it is")
-            return Shape(self._label(raw, number), "opaque", extra=dict(raw))
-        if kind == "mask":
-            return self._mask(raw, points, number)
-        self._remember(raw["points"])
-        kind, points = self._corners(kind, points, number)
-        return Shape(kind=kind, points=points, **self._facts(raw, number))
-
-    def _kind(self, raw: Mapping[str, Any], number: int) -> Kind | None:
-        name = raw.get("shape_type")
-        if name is None:
-            self._mended(number, "had no shape_type; read as a polygon")
-            return "polygon"
-        if name == "rotation":
-            self._mended(number, "was a rotation of X-AnyLabeling; read as oriented_rectangle")
-            return "oriented_rectangle"
-        kind = _KINDS.get(name) if isinstance(name, str) else None
-        if kind is None:
-            self._mended(number, f"is of unknown type {name!r}; kept as it is")
-        return kind
-
-    def _corners(
-        self, kind: Kind, points: NDArray[np.float64], number: int
-    ) -> tuple[Kind, NDArray[np.float64]]:
-        """Rectangles of four points become those of two when they stand upright."""
-        if kind != "rectangle" or len(points) != 4:
-            return kind, as_points(points)
-        low, high = points.min(axis=0), points.max(axis=0)
-        upright = bool(np.all(np.isclose(points, low) | np.isclose(points, high)))
-        if not upright:
-            self._mended(number, "was a tilted rectangle of four points")
-            return "oriented_rectangle", as_points(points)
-        self._mended(number, "was a rectangle of four points")
-        return "rectangle", as_points([low, high])
-
-    def _mask(self, raw: Mapping[str, Any], points: NDArray[np.float64], number: int) -> Shape:
-        """A mask lies with its first pixel at its first corner, rounded half to even."""
-        pixels = _decoded_mask(raw.get("mask"))
-        if pixels is None:
-            self._mended(number, "is a mask without a readable PNG; kept as it is")
-            return Shape(self._label(raw, number), "opaque", extra=dict(raw))
-        x, y = (round(float(v)) for v in points.min(axis=0))
-        right, bottom = (round(float(v)) for v in points.max(axis=0))
-        if pixels.shape != (bottom - y + 1, right - x + 1):
-            self._mended(number, "is a mask whose PNG has another size than its box")
-        bitmap = Bitmap.from_array(pixels, x, y)
-        if pixels.shape == (bottom - y + 1, right - x + 1):
-            self.masks.append((bitmap, raw["points"], raw["mask"]))
-        return Shape(kind="mask", bitmap=bitmap, **self._facts(raw, number))
-
-    def _facts(self, raw: Mapping[str, Any], number: int) -> dict[str, Any]:
-        """Everything of a shape that is not its place."""
-        ours = raw.get(OUR_KEY)
-        facts = dict(ours) if isinstance(ours, dict) else {}
-        extra = {k: v for k, v in raw.items() if k not in (*_SHAPE_KEYS, OUR_KEY)}
-        source, model, score = (facts.pop(key, None) for key in ("source", "model", "score"))
-        if facts:
-            extra[OUR_KEY] = facts
-        description = raw.get("description")
-        return {
-            "class_name": self._label(raw, number),
-            "group_id": self._group(raw.get("group_id"), number),
-            "description": description if description is None else str(description),
-            "flags": _flags(raw.get("flags"), f"shape {number}: flags", self.repairs),
-            "locked": raw.get("locked") is True,
-            "source": _source(source),
-            "model": model if isinstance(model, str) else None,
-            "score": float(score) if isinstance(score, int | float) else None,
-            "extra": extra,
-        }
-
-    def _label(self, raw: Mapping[str, Any], number: int) -> str:
-        label = raw.get("label")
-        if isinstance(label, str) and label:
-            return label
-        if label is None or label == "":
-            self._mended(number, f"had no label; called {_UNNAMED!r}")
-            return _UNNAMED
-        self._mended(number, f"had the label {label!r}, which is no text")
-        return str(label)
-
-    def _group(self, value: Any, number: int) -> int | None:
-        if value is None or value == "" or (isinstance(value, int) and not isinstance(value, bool)):
-            return value if isinstance(value, int) else None
-        self._mended(number, f"had the group_id {value!r}")
-        try:
-            return int(float(value))
-        except (TypeError, ValueError, OverflowError):
-            # groups with names: shapes of one name stay one group, far from usual numbers
-            return self._groups.setdefault(str(value), 1_000_000 + len(self._groups))
-
-    def _remember(self, raw_points: Iterable[Sequence[float]]) -> None:
-        for x, y in raw_points:
-            self.points[float(x), float(y)] = (x, y)
-
-    def _mended(self, number: int, what: str) -> None:
-        self.repairs.append(f"shape {number} {what}")
-
-
-def _numbers(raw: Any) -> NDArray[np.float64] | None:
-    """Points (n, 2) of a JSON list of pairs; None when it is not one, or not finite."""
-    if not isinstance(raw, list):
-        return None
-    for point in raw:
-        if not (isinstance(point, list) and len(point) == 2):
-            return None
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in point):
-            return None
-    try:
-        points = np.array(raw, dtype=np.float64).reshape(-1, 2)
-    except OverflowError:
-        return None
-    return points if np.isfinite(points).all() else None
-
-
-def _source(value: Any) -> Source:
-    return value if value in ("model", "corrected") else "human"
-
-
-def _flags(raw: Any, where: str, repairs: list[str]) -> dict[str, bool]:
-    if isinstance(raw, dict):
-        if not all(isinstance(value, bool) for value in raw.values()):
-            repairs.append(f"{where} were not all true or false")
-        return {str(key): bool(value) for key, value in raw.items()}
-    if raw:
-        repairs.append(f"{where} were a list of names")
-        return {str(name): True for name in raw} if isinstance(raw, list) else {}
-    return {}
-
-
 def _image_path(raw: Mapping[str, Any]) -> str:
     name = raw.get("imagePath")
     return PureWindowsPath(name).as_posix() if isinstance(name, str) and name else ""
-
-
-def _decoded_mask(data: Any) -> NDArray[np.bool_] | None:
-    """The pixels (h, w) of a mask in base64; its non-zero pixels are the shape."""
-    if not isinstance(data, str):
-        return None
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
-            pixels = np.asarray(image)
-    except (OSError, ValueError, SyntaxError):
-        return None
-    return np.asarray(pixels.reshape(*pixels.shape[:2], -1).any(axis=-1), dtype=np.bool_)
 
 
 def declared_size(raw: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -441,6 +272,18 @@ def write(
     )
 
 
+def write_file(path: Path, file: LabelFile) -> None:
+    """Write what was read, its annotation perhaps changed."""
+    write(
+        path,
+        file.annotation,
+        file.image_path,
+        file.image_data,
+        version=file.version,
+        verbatim=file.verbatim,
+    )
+
+
 def dump(
     annotation: Annotation,
     image_path: str,
@@ -456,7 +299,7 @@ def dump(
     document = {
         "version": version,
         "flags": dict(annotation.flags),
-        "shapes": [_shape_json(shape, known) for shape in annotation.shapes],
+        "shapes": [shape_json(shape, known) for shape in annotation.shapes],
         "imagePath": image_path,
         "imageData": image_data,
         "imageHeight": annotation.height,
@@ -464,7 +307,7 @@ def dump(
         **{key: value for key, value in extra.items() if key not in _TOP_KEYS},
     }
     if not annotation.foreign or annotation.confirmed:
-        document[OUR_KEY] = {**_as_dict(ours), **_status(annotation)}
+        document[OUR_KEY] = {**as_dict(ours), **_status(annotation)}
     return _encoded(document)
 
 
@@ -478,70 +321,3 @@ def _encoded(document: Mapping[str, Any]) -> bytes:
 def _status(annotation: Annotation) -> dict[str, Any]:
     status = "confirmed" if annotation.confirmed else "in_progress"
     return {"status": status, "seconds": round(annotation.seconds, 1)}
-
-
-def _as_dict(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, dict) else {}
-
-
-def _shape_json(shape: Shape, known: Verbatim) -> Any:
-    if shape.kind == "opaque":
-        return _opaque_json(shape)
-    points, mask = _place(shape, known)
-    entry: dict[str, Any] = {
-        "label": shape.class_name,
-        "points": points,
-        "group_id": shape.group_id,
-        "description": shape.description,
-        "shape_type": shape.kind,
-        "flags": dict(shape.flags),
-    }
-    if mask is not None:
-        entry["mask"] = mask
-    if shape.locked:
-        entry["locked"] = True
-    extra = dict(shape.extra)
-    ours = {**_as_dict(extra.pop(OUR_KEY, None)), **_origin(shape)}
-    entry.update((key, value) for key, value in extra.items() if key not in entry)
-    if ours:
-        entry[OUR_KEY] = ours
-    return entry
-
-
-def _opaque_json(shape: Shape) -> Any:
-    """A shape we do not understand, as it was read but for its class."""
-    if "" in shape.extra:
-        return shape.extra[""]
-    raw = dict(shape.extra)
-    if shape.class_name not in (_UNNAMED, str(raw.get("label"))):
-        raw["label"] = shape.class_name
-    return raw
-
-
-def _place(shape: Shape, known: Verbatim) -> tuple[Any, str | None]:
-    """(points, mask) as the file wants them."""
-    if shape.bitmap is None:
-        return [known.point(x, y) for x, y in shape.points.tolist()], None
-    return known.mask(shape.bitmap) or _mask_json(shape.bitmap)
-
-
-def _mask_json(bitmap: Bitmap) -> tuple[list[list[float]], str]:
-    """Two inclusive corners, and the pixels between them as a PNG in base64."""
-    x, y, mask = bitmap.crop()
-    if mask.size == 0:
-        mask = np.zeros((1, 1), np.bool_)  # Labelme wants a picture even of nothing
-    height, width = mask.shape
-    buffer = io.BytesIO()
-    Image.fromarray(mask.astype(np.uint8) * 255).save(buffer, "PNG", optimize=False)
-    corners = [[float(x), float(y)], [float(x + width - 1), float(y + height - 1)]]
-    return corners, base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _origin(shape: Shape) -> dict[str, Any]:
-    """Who made the shape; nothing for what a person drew."""
-    facts: dict[str, Any] = {} if shape.source == "human" else {"source": shape.source}
-    if shape.model is not None:
-        facts["model"] = shape.model
-    if shape.score is not None and math.isfinite(shape.score):
-        facts["score"] = shape.score
-    return facts

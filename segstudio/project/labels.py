@@ -14,7 +14,7 @@ from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import class_names
 from segstudio.errors import UserError
 from segstudio.project import images, labelme
-from segstudio.project.index import LabelFacts, stamp
+from segstudio.project.index import LabelFacts, Stamp, stamp
 from segstudio.project.labelme import LabelFile
 from segstudio.project.pictures import Pictures
 from segstudio.project.scan import ImageKey, name_of, scan, stem_of
@@ -32,7 +32,7 @@ class LabelFiles:
         self._pictures = pictures
         self.mirrored = mirrored
         self._listed: set[str] = set()
-        self._originals: OrderedDict[Path, LabelFile] = OrderedDict()
+        self._originals: OrderedDict[Path, tuple[Stamp | None, LabelFile]] = OrderedDict()
         self._lock = threading.RLock()
 
     # -- finding
@@ -141,24 +141,21 @@ class LabelFiles:
         """
         with self._lock:
             path = self.place(key)
-            old = self._original(path) or source
-            merged = {**old.annotation.extra, **annotation.extra} if old else annotation.extra
-            annotation = replace(annotation, extra=merged)
-            labelme.write(
-                path,
-                annotation,
-                self._image_path(key, path, old),
-                old.image_data if old else None,
-                version=old.version if old else labelme.VERSION,
-                verbatim=old.verbatim if old else None,
+            old = self._original(path) or source or LabelFile(annotation)
+            new = replace(
+                old,
+                annotation=replace(annotation, extra={**old.annotation.extra, **annotation.extra}),
+                image_path=self._image_path(key, path, old),
             )
-            self._written(path, key, annotation)
+            labelme.write_file(path, new)
+            self._remember(path, new)
+            self._note(path, key, annotation)
         return path
 
-    def _image_path(self, key: ImageKey, path: Path, old: LabelFile | None) -> str:
+    def _image_path(self, key: ImageKey, path: Path, old: LabelFile) -> str:
         """What the file says already while that is right, else the way to the picture."""
         picture = self._pictures.file(key)
-        if old is not None and old.image_path:
+        if old.image_path:
             named = path.parent / old.image_path
             if picture == path or not picture.exists() or _same(named, picture):
                 return old.image_path
@@ -171,23 +168,28 @@ class LabelFiles:
         if not path.exists():
             return None
         known = self._originals.get(path)
-        fresh = labelme.read(path)
-        return replace(fresh, verbatim=fresh.verbatim.joined(known.verbatim)) if known else fresh
+        if known is not None and known[0] == stamp(path):
+            return known[1]
+        return labelme.read(path)
 
     def _remember(self, path: Path, found: LabelFile) -> None:
-        """Keep the numbers of the files read last, so that undone changes write them again."""
+        """Keep the files used last: they need not be read again before each save, and undone
+        changes are written with the numbers they had."""
         with self._lock:
-            self._originals[path] = found
-            self._originals.move_to_end(path)
+            before = self._originals.pop(path, None)
+            if before is not None and before[1].verbatim is not found.verbatim:
+                found = replace(found, verbatim=found.verbatim.joined(before[1].verbatim))
+            self._originals[path] = (stamp(path), found)
             while len(self._originals) > _REMEMBERED:
                 self._originals.popitem(last=False)
 
-    def _written(self, path: Path, key: ImageKey, annotation: Annotation) -> None:
+    def _note(self, path: Path, key: ImageKey, annotation: Annotation) -> None:
+        """Tell the index what was written."""
         facts = LabelFacts(
             stamp(path) or (0, 0),
             status_of(annotation),
             tuple(class_names(annotation.shapes)),
-            name_of(key),
+            labelme.EMBEDDED if key.endswith(".json") else name_of(key),
         )
         label_key = next(k for k in _label_keys(key) if self._path(k) == path)
         self._pictures.index.set_label(label_key, facts)
@@ -204,14 +206,12 @@ def status_of(annotation: Annotation) -> str:
 
 def _read_facts(path: Path, now: tuple[int, int]) -> LabelFacts:
     try:
-        found = labelme.read(path, (1, 1))
+        brief = labelme.brief(labelme.load_json(path))
     except UserError:
         return LabelFacts(now, "edited")  # somebody's work, though we cannot read it
-    image = found.image_path
-    if found.image_data and labelme.find_image(path, image) is None:
-        image = labelme.EMBEDDED
-    classes = tuple(class_names(found.annotation.shapes))
-    return LabelFacts(now, status_of(found.annotation), classes, image)
+    embedded = brief.embedded and labelme.find_image(path, brief.image_path) is None
+    image = labelme.EMBEDDED if embedded else brief.image_path
+    return LabelFacts(now, status_of(brief.annotation), brief.classes, image)
 
 
 def _label_keys(key: ImageKey) -> Iterator[str]:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
-from segstudio.annotation.shape import Shape, as_points, mask_shape
+from segstudio.annotation.shape import Shape, as_points, class_names, mask_shape
 from segstudio.errors import UserError
 from segstudio.project import labelme
 
@@ -449,6 +449,9 @@ def test_no_shape_is_ever_dropped(tmp_path: Path, shapes: list[Any], top: dict[s
     path = put(tmp_path, {**top, "shapes": shapes}, "utf-8")
     found = labelme.read(path, (20, 10))
     assert len(found.annotation.shapes) == len(shapes)
+    brief = labelme.brief(labelme.load_json(path))
+    assert brief.classes == tuple(class_names(found.annotation.shapes))
+    assert brief.annotation.is_confirmed == found.annotation.is_confirmed
     once = labelme.dump(found.annotation, found.image_path, verbatim=found.verbatim)
     path.write_bytes(once)
     assert labelme.read(path, (20, 10)).annotation.shapes == found.annotation.shapes

@@ -264,6 +264,7 @@ def test_a_picture_only_inside_its_label_file(tmp_path: Path) -> None:
         project.save("a.json", labelled())
         raw = json.loads((tmp_path / "a.json").read_bytes())
         assert (raw["imageData"], raw["imagePath"]) == (data, "a.png")
+        assert project.rescan() == ([], [])
 
 
 def test_mirrored_labels(tmp_path: Path) -> None:
