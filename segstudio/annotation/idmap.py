@@ -67,7 +67,7 @@ class IdMap:
                     out[down, across] = tile
                 else:
                     ys, xs = rows[down] - row * TILE, columns[across] - column * TILE
-                    out[down, across] = tile[ys[:, None], xs]
+                    out[down, across] = tile.take(ys, axis=0).take(xs, axis=1)
         return out
 
     # -- changing

@@ -12,8 +12,10 @@ from PySide6.QtGui import QColor, QImage, QPainter
 from segstudio.annotation.bitmap import Box
 from segstudio.annotation.idmap import IdMap
 from segstudio.studio.canvas.colouring import Look, Table, colour_ids
-from segstudio.studio.canvas.picture import Picture
+from segstudio.studio.canvas.picture import Picture, as_qimage
 from segstudio.studio.canvas.view import View
+
+Places = NDArray[np.intp]
 
 
 class Backing:
@@ -44,6 +46,31 @@ class Backing:
         right, bottom = math.ceil(x1 * self._ratio) + 2, math.ceil(y1 * self._ratio) + 2
         return QRect(left, top, right - left, bottom - top).intersected(self.whole())
 
+    def scroll(self, old: View, new: View) -> list[QRect] | None:
+        """Shift what is there from the old view to the new one; returns what must be drawn anew.
+
+        None when the views do not differ by whole device pixels, or by too many.
+        """
+        dx, dy = (new.x - old.x) * self._ratio, (new.y - old.y) * self._ratio
+        across, down = round(dx), round(dy)
+        whole = self.whole()
+        if abs(dx - across) > 1e-6 or abs(dy - down) > 1e-6 or new.scale != old.scale:
+            return None
+        if abs(across) >= whole.width() // 2 or abs(down) >= whole.height() // 2:
+            return None
+        before = self.image.copy()
+        before.setDevicePixelRatio(1.0)
+        self.image.setDevicePixelRatio(1.0)
+        painter = QPainter(self.image)
+        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
+        painter.drawImage(across, down, before)
+        painter.end()
+        self.image.setDevicePixelRatio(self._ratio)
+        column = QRect(0 if across > 0 else whole.width() + across, 0, abs(across), whole.height())
+        row = QRect(0, 0 if down > 0 else whole.height() + down, whole.width(), abs(down))
+        # a pixel more, for the outlines that the edge of the screen had cut off
+        return [part.adjusted(-1, -1, 1, 1).intersected(whole) for part in (column, row)]
+
     def draw(
         self,
         part: QRect,
@@ -62,8 +89,13 @@ class Backing:
         )
         painter.setClipRect(area)
         painter.fillRect(area, ground)
-        if picture is not None:
+        if picture is not None and picture.is_smooth(view.scale * ratio):
             picture.draw(painter, view, area, ratio)
+        elif picture is not None:
+            across, down, corner = self._grid(part, view, (picture.width, picture.height))
+            if len(across) > 1 and len(down) > 1:
+                shown = picture.sample(across[:-1], down[:-1])
+                self._put(painter, corner, as_qimage(shown))
         if overlay is not None:
             self._draw_overlay(painter, part, view, *overlay)
         painter.end()
@@ -71,8 +103,7 @@ class Backing:
     def _draw_overlay(
         self, painter: QPainter, part: QRect, view: View, idmap: IdMap, table: Table, look: Look
     ) -> None:
-        across, left = _pixels(part.x(), part.width(), view.x, view.scale, self._ratio, idmap.width)
-        down, top = _pixels(part.y(), part.height(), view.y, view.scale, self._ratio, idmap.height)
+        across, down, (left, top) = self._grid(part, view, (idmap.width, idmap.height))
         if len(across) < 2 or len(down) < 2:
             return
         ids = idmap.sample(across, down)
@@ -83,20 +114,30 @@ class Backing:
             ids[-1, :] = 0
         if not ids.any():
             return
-        pixels = np.ascontiguousarray(colour_ids(ids, table, look, (left, top)))
-        height, width = pixels.shape
-        shown = QImage(
-            pixels.data, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied
-        )
+        corner = round(view.x * self._ratio), round(view.y * self._ratio)
+        pixels = colour_ids(ids, table, look, (left - corner[0], top - corner[1]))
+        self._put(painter, (left, top), as_qimage(pixels, transparent=True))
+
+    def _grid(
+        self, part: QRect, view: View, size: tuple[int, int]
+    ) -> tuple[Places, Places, tuple[int, int]]:
+        """Image columns and rows under the device pixels of `part`, and the first of these."""
+        ratio = self._ratio
+        across, left = _pixels(part.x(), part.width(), view.x, view.scale, ratio, size[0])
+        down, top = _pixels(part.y(), part.height(), view.y, view.scale, ratio, size[1])
+        return across, down, (left, top)
+
+    def _put(self, painter: QPainter, corner: tuple[int, int], image: QImage) -> None:
+        """Draw an image of device pixels."""
         painter.save()
         painter.scale(1 / self._ratio, 1 / self._ratio)
-        painter.drawImage(left, top, shown)
+        painter.drawImage(*corner, image)
         painter.restore()
 
 
 def _pixels(
     start: int, count: int, offset: float, scale: float, ratio: float, limit: int
-) -> tuple[NDArray[np.intp], int]:
+) -> tuple[Places, int]:
     """The image pixel under each device pixel from `start` on and one more beyond the last.
 
     Device pixels that show no image pixel are left out; also returns the first one left in.

@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from segstudio.annotation.document import Change
+from segstudio.annotation.document import Change, Splice
 from segstudio.annotation.idmap import IdMap
 from segstudio.studio.canvas.backing import Backing, set_cursor_shape
 from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table, make_table
@@ -152,7 +152,7 @@ class Canvas(QWidget):
         return make_table(self._desk.document, self._colours, self.look, self._desk.selection)
 
     def _on_change(self, change: Change) -> None:
-        if change.splices:
+        if any(_changes_colours(splice) for splice in change.splices):
             self._table = self._make_table()
         if change.dirty is not None and not self._stale:
             self._draw_part(self._backing.device_rect(change.dirty, self.view))
@@ -164,18 +164,27 @@ class Canvas(QWidget):
         if self._picture is not None:
             size = self._picture.width, self._picture.height
             view = view.kept_in(size, (self.width(), self.height()))
-        if view != self.view:
-            self.view = view
-            self._fitted = False
+        view = view.snapped(self.devicePixelRatioF())
+        if view == self.view:
+            return
+        strips = None if self._stale else self._backing.scroll(self.view, view)
+        self.view = view
+        self._fitted = False
+        if strips is None:
             self.redraw()
-            self.view_changed.emit()
+        else:
+            for strip in strips:
+                self._draw_part(strip)
+            self.update()
+        self.view_changed.emit()
 
     def fit(self) -> None:
         """The whole picture, centred."""
         if self._picture is None:
             return
         size = self._picture.width, self._picture.height
-        self.view = fit(size, (self.width(), self.height()))
+        view = fit(size, (self.width(), self.height()))
+        self.view = view.snapped(self.devicePixelRatioF())
         self._fitted = True
         self.redraw()
         self.view_changed.emit()
@@ -374,3 +383,11 @@ class Canvas(QWidget):
             self.setCursor(Qt.CursorShape.OpenHandCursor)
         else:
             self._follow_cursor()
+
+
+def _changes_colours(splice: Splice) -> bool:
+    """Whether shapes came, went or changed their class; moving one changes no colour."""
+    if len(splice.removed) != len(splice.inserted):
+        return True
+    pairs = zip(splice.removed, splice.inserted, strict=True)
+    return any(old.class_name != new.class_name for old, new in pairs)

@@ -71,27 +71,26 @@ def colour_ids(ids: IdArray, table: Table, look: Look, origin: tuple[int, int]) 
     """The overlay (h, w) of ids (h + 1, w + 1), premultiplied ARGB.
 
     The extra row and column are the neighbours below and to the right: a pixel whose neighbour
-    has another id is outline. `origin` is the device pixel of the first one, so that dashes
-    stay where they are when a part is drawn anew.
+    has another id is outline. `origin` is where the first pixel is, counted in device pixels from
+    the picture's corner, so that dashes stay where they are when a part is drawn anew.
     """
     core = ids[:-1, :-1]
-    pixels = table.fill[core]
+    pixels: Pixels = np.take(table.fill, core, mode="clip")
     if look.outlines:
-        right, below = ids[:-1, 1:], ids[1:, :-1]
+        edge = (core != ids[:-1, 1:]) | (core != ids[1:, :-1])
+        place = np.flatnonzero(edge)
+        down = place // edge.shape[1]
+        here, flat = place + down, ids.ravel()  # a row of ids is one longer
         # of two neighbours the higher one draws the line, so that shapes next to nothing have one
-        owner = np.maximum(core, np.maximum(right, below))
-        edge = (core != right) | (core != below)
+        owner = np.maximum(flat[here], flat[here + 1])
+        np.maximum(owner, flat[here + ids.shape[1]], out=owner)
         if table.dashed.any():
-            edge &= ~(table.dashed[owner] & _gaps(core.shape, origin))
-        np.copyto(pixels, table.outline[owner], where=edge)
+            across = place - down * edge.shape[1]
+            gap = (across + origin[0] + down + origin[1]) // DASH % 2 == 1
+            seen = ~(table.dashed[owner] & gap)
+            place, owner = place[seen], owner[seen]
+        pixels.ravel()[place] = table.outline[owner]
     return pixels
-
-
-def _gaps(shape: tuple[int, ...], origin: tuple[int, int]) -> NDArray[np.bool_]:
-    across = np.arange(origin[0], origin[0] + shape[1])
-    down = np.arange(origin[1], origin[1] + shape[0])
-    gaps: NDArray[np.bool_] = ((across[None, :] + down[:, None]) // DASH) % 2 == 1
-    return gaps
 
 
 def colour_table(classes: Iterable[tuple[str, Colour]]) -> dict[str, Colour]:

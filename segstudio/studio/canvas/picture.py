@@ -14,7 +14,8 @@ from segstudio.studio.canvas.view import View
 
 _SMALLEST: Final = 512
 _SMOOTH_UP_TO: Final = 2.0
-"""Above this zoom pixels are shown as the squares they are."""
+"""From this zoom on pixels are shown as the squares they are."""
+Pixels = NDArray[np.uint32]
 
 
 class Picture:
@@ -22,17 +23,26 @@ class Picture:
 
     def __init__(self, rgb: NDArray[np.uint8]) -> None:
         self.height, self.width = rgb.shape[:2]
-        self._levels = [_to_qimage(rgb)]
+        self._pixels = [_packed(rgb)]
         while max(rgb.shape[:2]) > _SMALLEST:
             half = max(1, rgb.shape[1] // 2), max(1, rgb.shape[0] // 2)
             rgb = cv2.resize(rgb, half, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-            self._levels.append(_to_qimage(rgb))
+            self._pixels.append(_packed(rgb))
+        self._levels = [as_qimage(pixels) for pixels in self._pixels]
+
+    def is_smooth(self, scale: float) -> bool:
+        """Whether `draw` shows it at this many device pixels a pixel, and not `sample`."""
+        return scale < _SMOOTH_UP_TO
+
+    def sample(self, columns: NDArray[np.intp], rows: NDArray[np.intp]) -> Pixels:
+        """The pixels where rows and columns cross, (len(rows), len(columns)) as 0xffRRGGBB."""
+        return self._pixels[0].take(rows, axis=0).take(columns, axis=1)
 
     def draw(self, painter: QPainter, view: View, area: QRectF, ratio: float) -> None:
         """Draw what lies in `area` (logical pixels) of a screen with `ratio` device pixels."""
         x0, y0 = view.to_image(area.left(), area.top())
         x1, y1 = view.to_image(area.right(), area.bottom())
-        # whole image pixels, so that a part redrawn meets its neighbours exactly
+        # whole image pixels, so that a part redrawn meets its neighbours
         left, top = max(0, int(np.floor(x0)) - 1), max(0, int(np.floor(y0)) - 1)
         right, bottom = (
             min(self.width, int(np.ceil(x1)) + 1),
@@ -47,8 +57,7 @@ class Picture:
         )
         sx, sy = view.to_screen(left, top)
         target = QRectF(sx, sy, (right - left) * view.scale, (bottom - top) * view.scale)
-        smooth = view.scale * ratio < _SMOOTH_UP_TO
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
         painter.drawImage(target, level, source)
 
     def _level(self, scale: float) -> QImage:
@@ -57,11 +66,17 @@ class Picture:
         return self._levels[min(max(depth, 0), len(self._levels) - 1)]
 
 
-def _to_qimage(rgb: NDArray[np.uint8]) -> QImage:
-    pixels = np.ascontiguousarray(rgb)
-    height, width = pixels.shape[:2]
-    image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-    return image.convertToFormat(QImage.Format.Format_RGB32)
+def _packed(rgb: NDArray[np.uint8]) -> Pixels:
+    """(h, w, 3) RGB as (h, w) 0xffRRGGBB."""
+    bgra = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGRA)
+    return np.ascontiguousarray(bgra).view(np.uint32).reshape(rgb.shape[:2])
+
+
+def as_qimage(pixels: Pixels, transparent: bool = False) -> QImage:
+    """A view of contiguous pixels (h, w) as a QImage; the array must outlive it."""
+    height, width = pixels.shape
+    alpha, solid = QImage.Format.Format_ARGB32_Premultiplied, QImage.Format.Format_RGB32
+    return QImage(pixels.data, width, height, 4 * width, alpha if transparent else solid)
 
 
 NO_PICTURE: Final = Picture(np.zeros((1, 1, 3), dtype=np.uint8))

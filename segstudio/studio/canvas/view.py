@@ -33,6 +33,10 @@ class View:
         ix, iy = self.to_image(sx, sy)
         return View(scale, sx - ix * scale, sy - iy * scale)
 
+    def snapped(self, ratio: float) -> View:
+        """The corner on a whole device pixel, so that a pan can shift what is drawn already."""
+        return View(self.scale, round(self.x * ratio) / ratio, round(self.y * ratio) / ratio)
+
     def kept_in(self, picture: tuple[int, int], room: tuple[int, int]) -> View:
         """Moved so that some of the picture (width, height) stays in sight."""
         x = min(max(self.x, 48 - picture[0] * self.scale), room[0] - 48)
