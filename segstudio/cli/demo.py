@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,20 @@ def demo(folder: Path | None, minutes: float, headless: bool, device: str, json:
 
 def _without_window(root: Path, minutes: float, device: str) -> Result:
     result: dict[str, Any] = {"project": str(root)}
+    step = count(1)
     with Project.open(root) as project:
         if project.models.current() is not None:
-            say("\n1. The starter model segments the pictures without labels")
+            say(f"\n{next(step)}. The starter model segments the pictures without labels")
             model = learn.choose_model(project, None)
             result["segment"] = learn.segment_project(project, model, "unlabelled", device)[1]
-        say(f"\n2. {minutes:g} minutes of training on the labelled pictures")
+        say(f"\n{next(step)}. Training for {minutes:g} min on the labelled pictures")
         code, result["train"] = learn.train_project(project, minutes=minutes, device=device)
         if code == INTERRUPTED:
             return code, result
-        say("\n3. Scores of the model in force")
+        say(f"\n{next(step)}. Scores of the model in force")
         model = learn.choose_model(project, None)
         result["evaluate"] = learn.evaluate_project(project, model, device=device)[1]
-        say("\n4. Export as PASCAL VOC, read back")
+        say(f"\n{next(step)}. Export as PASCAL VOC, read back")
         result["export"] = _export(project)
     say(f"\nDone. `segstudio {root}` opens it in the window.")
     return OK, result

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import metadata, util
+from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Final
 
@@ -100,7 +100,7 @@ def _packages() -> Check:
 
 def _torch() -> Check:
     """Torch and torchvision from different indexes do not fit, and say so only when imported."""
-    problem = _fails(["import torch, torchvision; torchvision.ops.nms"])
+    problem = _fails("torch")
     if not problem:
         return Check("torch", True, "torch and torchvision fit together")
     remedy = "Install torch and torchvision together, both from the same index."
@@ -120,7 +120,7 @@ def _gpu() -> Check:
 
 
 def _opencv() -> Check:
-    problem = _fails(["import cv2; cv2.connectedComponents"])
+    problem = _fails("opencv")
     both = _version("opencv-python") or _version("opencv-contrib-python")
     if problem:
         remedy = "pip install --force-reinstall opencv-python-headless"
@@ -136,11 +136,7 @@ def _opencv() -> Check:
 
 def _qt() -> Check:
     platform_name = os.environ.get("QT_QPA_PLATFORM") or ("" if _display() else "offscreen")
-    code = (
-        "from PySide6.QtWidgets import QApplication; "
-        "app = QApplication(['doctor']); print(app.platformName())"
-    )
-    problem = _fails([code], {"QT_QPA_PLATFORM": platform_name} if platform_name else {})
+    problem = _fails("qt", {"QT_QPA_PLATFORM": platform_name} if platform_name else {})
     if not problem:
         shown = platform_name or "this display"
         return Check("Qt", True, f"opens a window on {shown}")
@@ -218,13 +214,26 @@ def apt_command(libraries: list[str]) -> str:
     return " ".join(part for part in (command, rest) if part)
 
 
-def _fails(code: list[str], environment: dict[str, str] | None = None) -> str:
-    """Run Python code in a process of its own; the last line of what went wrong, or nothing."""
-    if getattr(sys, "frozen", False):
-        return ""  # a bundle has no interpreter to ask; what it needs is inside it
+def check(name: str, json: bool) -> Result:
+    """Load one of the big libraries and use it; a crash ends this process alone."""
+    if name == "torch":
+        torchvision = import_module("torchvision")
+        return OK, {"works": bool(torchvision.ops.nms)}
+    if name == "opencv":
+        cv2 = import_module("cv2")
+        return OK, {"works": bool(cv2.connectedComponents)}
+    widgets = import_module("PySide6.QtWidgets")
+    return OK, {"works": bool(widgets.QApplication(["doctor"]).platformName())}
+
+
+def _fails(name: str, environment: dict[str, str] | None = None) -> str:
+    """Run `check` in a process of its own; the last line of what went wrong, or nothing."""
+    program = (
+        [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "segstudio"]
+    )
     try:
         answer = subprocess.run(
-            [sys.executable, "-c", *code],
+            [*program, "check", name],
             env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,

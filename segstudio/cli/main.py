@@ -20,6 +20,7 @@ from segstudio.errors import Cancelled, UserError
 
 # Each command names its function as module:name and is loaded when it is called, so that
 # `segstudio export` does not wait for torch.
+_OURS: Final = ("function", "command", "self_test")
 _FOLDER: Final = "project folder, or any folder of pictures"
 
 
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> console.Result:
     module, name = options.function.split(":")
     function: console.Command = getattr(import_module(f"segstudio.cli.{module}"), name)
-    arguments = {k: v for k, v in vars(options).items() if k not in ("function", "command")}
+    arguments = {k: v for k, v in vars(options).items() if k not in _OURS}
     return function(**arguments)
 
 
@@ -77,10 +78,17 @@ def _parser() -> argparse.ArgumentParser:
         description="Label pictures pixel by pixel, with a model that learns along. "
         "`segstudio FOLDER` opens the window.",
     )
+    parser.add_argument(
+        "--self-test",
+        action="store_true",
+        help="prove that the installation works: the sample in the real window, unseen",
+    )
     parser.add_argument("--version", action="version", version=f"segstudio {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (function, words, add) in _COMMANDS.items():
-        command = commands.add_parser(name, help=words, description=words)
+        # without words a command works and is not listed
+        facts: dict[str, Any] = {"help": words} if words else {}
+        command = commands.add_parser(name, description=words, **facts)
         command.add_argument("--json", action="store_true", help="end with one JSON object")
         command.set_defaults(function=function)
         add(command)
@@ -170,6 +178,10 @@ def _demo(command: argparse.ArgumentParser) -> None:
     _device(command)
 
 
+def _check(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", choices=["torch", "opencv", "qt"])
+
+
 def _nothing(command: argparse.ArgumentParser) -> None:
     """A command without arguments of its own."""
 
@@ -189,7 +201,8 @@ _COMMANDS: Final[dict[str, tuple[str, str, Any]]] = {
     "models": ("models:models", "list and manage models", _models),
     "doctor": ("doctor:doctor", "check this machine", _nothing),
     "demo": ("demo:demo", "the main job on the sample project", _demo),
-    "self-test": ("window:self_test", "prove that the installation works", _nothing),
+    "self-test": ("window:self_test", "", _nothing),
+    "check": ("doctor:check", "", _check),
 }
 
 
