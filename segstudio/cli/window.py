@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -18,7 +19,11 @@ def open_window(folder: Path | None, json: bool) -> Result:
     if not has_display():
         remedy = "Set DISPLAY, or use the commands without a window: segstudio --help."
         raise UserError("There is no display to open a window on", remedy=remedy)
-    code: int = _app().main(folder)
+    gc.disable()  # nothing of what is imported now is garbage
+    app = _app()
+    gc.enable()
+    gc.freeze()
+    code: int = app.main(folder)
     return code, None
 
 

@@ -16,7 +16,7 @@ from segstudio.errors import UserError
 Role = Literal["predictor", "trainer", "files"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """A request or an event; its class name is its type on the wire."""
 
@@ -24,14 +24,14 @@ class Message:
 # -- requests: the window to a child
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Probe(Message):
     """Find the device and prove it by running a kernel; answered by Ready."""
 
     device: str = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Segment(Message):
     """Predict images; what this model has predicted already is skipped.
 
@@ -45,7 +45,7 @@ class Segment(Message):
     device: str = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Train(Message):
     """Train a candidate from the model in force (or `start_from`, or from scratch: "")."""
 
@@ -58,7 +58,7 @@ class Train(Message):
     device: str = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluate(Message):
     """Score a model's predictions against the labels; the table comes in Done."""
 
@@ -68,7 +68,7 @@ class Evaluate(Message):
     device: str = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Adopt(Message):
     """Take a model file of the user's own; `mapping` is its classes to the project's."""
 
@@ -79,7 +79,7 @@ class Adopt(Message):
     architecture: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Export(Message):
     """Write images in a foreign format and read them back; the report comes in Done."""
 
@@ -90,7 +90,7 @@ class Export(Message):
     images: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Import(Message):
     """Bring pictures and labels of a foreign format into the project."""
 
@@ -100,28 +100,28 @@ class Import(Message):
     format: str = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cancel(Message):
     """Stop a job; answered by Cancelled within two seconds."""
 
     job: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pause(Message):
     """Let a training job wait."""
 
     job: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resume(Message):
     """Let a paused job go on."""
 
     job: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Close(Message):
     """End the child."""
 
@@ -129,7 +129,7 @@ class Close(Message):
 # -- events: a child to the window
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ready(Message):
     """The child can work. `reason` says why it uses no GPU; `gpu_unused` that there is one."""
 
@@ -140,7 +140,7 @@ class Ready(Message):
     gpu_unused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Progress(Message):
     """How far a job is; `rate` in units per second, `seconds_left` None when unknown."""
 
@@ -152,7 +152,7 @@ class Progress(Message):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageDone(Message):
     """A prediction is on the disk."""
 
@@ -162,7 +162,7 @@ class ImageDone(Message):
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageFailed(Message):
     """One image could not be done; the job goes on."""
 
@@ -171,7 +171,7 @@ class ImageFailed(Message):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loss(Message):
     """The training loss, a mean over the last steps."""
 
@@ -181,7 +181,7 @@ class Loss(Message):
     value: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Validation(Message):
     """Scores of the candidate on the validation images; IoU per class, None when absent."""
 
@@ -193,7 +193,7 @@ class Validation(Message):
     images: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelSaved(Message):
     """A new numbered model, and whether it was put in force and why."""
 
@@ -205,7 +205,7 @@ class ModelSaved(Message):
     worse: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Done(Message):
     """A job has ended well."""
 
@@ -213,7 +213,7 @@ class Done(Message):
     result: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failed(Message):
     """A job has ended badly: what happened and what to do."""
 
@@ -222,14 +222,14 @@ class Failed(Message):
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cancelled(Message):
     """A job has stopped because it was asked to."""
 
     job: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Log(Message):
     """A sentence worth showing, of no job or of one."""
 

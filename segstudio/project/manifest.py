@@ -6,10 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
-
-import tomlkit
-from tomlkit.items import AoT
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from segstudio.errors import UserError
 from segstudio.project import atomic
@@ -20,6 +17,9 @@ from segstudio.project.classes import (
     default_colour,
     parse_colour,
 )
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 FILE_NAME: Final = "segstudio.toml"
 FORMAT: Final = 1
@@ -66,6 +66,8 @@ def load(root: Path) -> Manifest:
 
 def save(root: Path, manifest: Manifest) -> None:
     """Write the manifest; comments and keys of others in the file survive."""
+    import tomlkit  # for writing only: the window's start does not wait for it
+
     path = path_of(root)
     existing = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     document = tomlkit.parse(existing)
@@ -121,10 +123,12 @@ def _to_toml(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _merge_classes(document: tomlkit.TOMLDocument, classes: ClassTable) -> None:
+def _merge_classes(document: TOMLDocument, classes: ClassTable) -> None:
     """Put `classes` into `document`, keeping keys that others added to a class."""
+    import tomlkit
+
     old = {int(entry["id"]): entry for entry in document.get("classes", [])}
-    tables: AoT = tomlkit.aot()
+    tables = tomlkit.aot()
     for project_class in classes:
         table = old.get(project_class.id) or tomlkit.table()
         for key, value in _class_to_toml(project_class).items():

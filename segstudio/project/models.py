@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import tomlkit
-
 from segstudio.errors import UserError
 from segstudio.project import atomic
 
@@ -112,6 +110,8 @@ class ModelStore:
 
     def pin(self, model_id: str, pinned: bool) -> None:
         """Keep a model for good, or no longer."""
+        import tomlkit  # for writing only: the window's start does not wait for it
+
         pins = self._pins() - {self.get(model_id).id}
         if pinned:
             pins = pins | {self.get(model_id).id}

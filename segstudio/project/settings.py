@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import platformdirs
-import tomlkit
 
 from segstudio.project import atomic
 
@@ -39,6 +38,8 @@ def load() -> dict[str, Any]:
 
 def save(changes: dict[str, Any]) -> dict[str, Any]:
     """Change some settings; returns all of them."""
+    import tomlkit  # for writing only: the window's start does not wait for it
+
     settings = {**load(), **changes}
     atomic.write_text(_file(), tomlkit.dumps(settings))
     return settings
