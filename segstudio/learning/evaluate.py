@@ -50,7 +50,7 @@ def evaluate(
         _same_size(key, real, predicted)
         strange |= _strange(real, project)
         parts[key] = Confusion(len(classes) + 1).add(np.maximum(table[predicted], 0), table[real])
-        on_event(Progress(done, len(truth), text="images"))
+        on_event(Progress(done, len(truth)))
     if strange:
         on_event(Log(f"Values that are no class of the project were left out: {sorted(strange)}"))
     return _result(project, model, parts, against is None)

@@ -329,7 +329,7 @@ class Run:
         if self._seconds is not None:
             left = max(0.0, self._seconds - self._elapsed)
         total = self.recipe.max_steps or (rate * self._seconds if self._seconds else 0)
-        return Progress(self._step, total, rate, left, "steps")
+        return Progress(self._step, total, rate, left)
 
     # validation --------------------------------------------------------------------------------
 

@@ -230,7 +230,7 @@ class _Folder:
         rate = self._finished / max(1e-9, time.monotonic() - self._began)
         left = (self._total - self._finished) / rate
         self._on_event(
-            Progress(self._finished, self._total, round(rate, 3), round(left, 1), "images")
+            Progress(self._finished, self._total, round(rate, 3), round(left, 1))
         )
 
     def _check(self) -> None:

@@ -53,7 +53,8 @@ def write_model(
     state = {key: value.contiguous().cpu() for key, value in body_state(network).items()}
     if half:
         state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-    safetensors.torch.save_file(state, folder / WEIGHTS)
+    # save_file would make a file that only its owner may read
+    (folder / WEIGHTS).write_bytes(safetensors.torch.save(state))
     card: dict[str, Any] = {
         "format": FORMAT,
         "architecture": architecture,

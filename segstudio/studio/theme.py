@@ -124,7 +124,21 @@ def _style(theme: Theme) -> str:
 def icon(name: str, on_accent: bool = False) -> QIcon:
     """The icon `resources/icons/<name>.svg` in the colours of the look."""
     theme = _current
-    return QIcon(_pixmap(name, theme.on_accent if on_accent else theme.text))
+    pixmap = _pixmap(name, theme.on_accent if on_accent else theme.text)
+    result = QIcon(pixmap)
+    result.addPixmap(_faded(pixmap), QIcon.Mode.Disabled)
+    return result
+
+
+def _faded(pixmap: QPixmap) -> QPixmap:
+    result = QPixmap(pixmap.deviceIndependentSize().toSize() * pixmap.devicePixelRatio())
+    result.setDevicePixelRatio(pixmap.devicePixelRatio())
+    result.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(result)
+    painter.setOpacity(0.35)
+    painter.drawPixmap(0, 0, pixmap)
+    painter.end()
+    return result
 
 
 def switch_icon(name: str) -> QIcon:

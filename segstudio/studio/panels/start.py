@@ -26,7 +26,9 @@ class StartPage(QFrame):
         self.setAccessibleName("start page")
         title = named(QLabel("segstudio"), "title")
         line = faint(tr("Draw a few, let the model fill the rest, correct it, and it learns."))
-        self.sample = _card("sample", tr("Try the sample"), tr("24 pictures of cell nuclei"))
+        self.sample = _card(
+            "sample", tr("Try the sample"), tr("pictures of cell nuclei and a small starter model")
+        )
         self.open = _card("open", tr("Open folder"), tr("pictures, Labelme files, or a project"))
         self.new = _card("new", tr("New project"), tr("in a folder of its own"))
         self.sample.clicked.connect(self.sample_asked)
