@@ -155,7 +155,7 @@ class ModelPanel(QWidget):
         if not (curves.loss or curves.miou):
             self.caption.setText(tr("Curves appear here while a model trains."))
         elif live and curves.miou:
-            words = tr("Training: mIoU {score} on {n} validation images")
+            words = tr("Training: mIoU {score} (validation images: {n})")
             self.caption.setText(words.format(score=f"{curves.miou[-1][1]:.3f}", n=curves.images))
         elif live:
             self.caption.setText(tr("Training: first scores follow soon"))
