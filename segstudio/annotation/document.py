@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from operator import is_not
 from typing import Any, Final, Literal
 
 from segstudio.annotation.bitmap import Box, union_boxes
@@ -61,13 +62,18 @@ class Splice:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One undo step: splices applied in order, and the name that the menu shows."""
+    """One undo step: splices applied in order, and the name that the menu shows.
+
+    `confirmed` is the image's status before and after, None when the edit leaves it alone.
+    """
 
     name: str
-    splices: tuple[Splice, ...]
+    splices: tuple[Splice, ...] = ()
+    confirmed: tuple[bool, bool] | None = None
 
     def inverse(self) -> Edit:
-        return Edit(self.name, tuple(s.inverse() for s in reversed(self.splices)))
+        back = None if self.confirmed is None else (self.confirmed[1], self.confirmed[0])
+        return Edit(self.name, tuple(s.inverse() for s in reversed(self.splices)), back)
 
     def bounds(self) -> Box | None:
         box: Box | None = None
@@ -106,6 +112,7 @@ class Document:
         self._undo: list[Edit] = []
         self._redo: list[Edit] = []
         self._live: Edit | None = None
+        self.confirmed = annotation.is_confirmed
         self.revision = 0
         self.listeners: list[Callable[[Change], None]] = []
         self._splice(Splice("drafts", 0, (), tuple(drafts)))
@@ -131,6 +138,11 @@ class Document:
 
     def ids(self, layer: Layer = "shapes") -> Sequence[int]:
         return self._rows[layer].ids
+
+    def layer(self, layer: Layer) -> list[tuple[int, Shape]]:
+        """(number, shape) of a layer, from the bottom up."""
+        row = self._rows[layer]
+        return list(zip(row.ids, row.shapes, strict=True))
 
     def index_of(self, number: int, layer: Layer = "shapes") -> int | None:
         """The place of shape `number` in its layer, or None when it is gone."""
@@ -226,11 +238,16 @@ class Document:
     def _do(self, edit: Edit, dirty: Box | None) -> None:
         for splice in edit.splices:
             self._splice(splice)
+        if edit.confirmed is not None:
+            self.confirmed = edit.confirmed[1]
         self._changed(edit.splices, dirty)
 
     def _splice(self, splice: Splice) -> None:
         row = self._rows[splice.layer]
         end = splice.index + len(splice.removed)
+        there = row.shapes[splice.index : end]
+        if len(there) != len(splice.removed) or any(map(is_not, there, splice.removed)):
+            raise ValueError("An edit removes shapes that are not where it says")
         if len(splice.removed) != len(splice.inserted):
             row.ids[splice.index : end] = [next(self._numbers) for _ in splice.inserted]
         row.shapes[splice.index : end] = splice.inserted

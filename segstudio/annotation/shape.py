@@ -53,6 +53,11 @@ def as_points(points: ArrayLike | Sequence[Sequence[float]]) -> Points:
     return array
 
 
+def drawn_points(points: ArrayLike | Sequence[Sequence[float]]) -> Points:
+    """Points from a hand: three decimals, as the label file keeps them."""
+    return as_points(np.round(np.asarray(points, dtype=np.float64), 3))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
     """An immutable shape of one class.
@@ -81,7 +86,7 @@ class Shape:
 
     def with_points(self, points: ArrayLike) -> Shape:
         """The same shape with other points; a model's shape becomes a corrected one."""
-        return replace(self, points=as_points(points), source=self._touched())
+        return replace(self, points=drawn_points(points), source=self._touched())
 
     def with_bitmap(self, bitmap: Bitmap) -> Shape:
         """This shape as a mask of `bitmap`; a model's shape becomes a corrected one."""

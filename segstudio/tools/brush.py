@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from segstudio.annotation.bitmap import Bitmap, Box, boxes_meet, intersect_boxes, union_boxes
 from segstudio.annotation.document import Edit, Layer, Splice
@@ -11,8 +12,10 @@ from segstudio.annotation.rasterise import coverage
 from segstudio.annotation.shape import Shape, mask_shape
 from segstudio.tools.desk import NO_CLASS, Desk, Pointer, Preview, Tool
 
+_LAYERS: Final[tuple[Layer, ...]] = ("shapes", "drafts")
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class _Target:
     """A shape under the stroke as it was before: its place, and its pixels."""
 
@@ -132,7 +135,8 @@ class BrushTool(_StrokeTool):
             document.live(Edit("Paint", (splice,)), union_boxes(dirty, self._converted(target)))
         else:
             edit = _take_draft(target, target.shape.with_bitmap(self._grown), "Paint")
-            document.live(edit, union_boxes(dirty, target.shape.bounds()))
+            # it gets a new number with every step, so all of it must be drawn anew
+            document.live(edit, union_boxes(dirty, self._grown.bounds()))
 
     @staticmethod
     def _converted(target: _Target) -> Box | None:
@@ -155,48 +159,39 @@ class EraserTool(_StrokeTool):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._targets: dict[int, _Target] = {}
-        self._only: frozenset[int] | None = None
+        self._candidates: list[_Target] = []
+        self._targets: list[_Target] = []
 
     def _begin(self) -> None:
-        self._targets = {}
-        chosen = [number for number, _ in self.desk.selected()]
-        self._only = frozenset(chosen) if chosen else None
+        """What may be erased, and where it is before the stroke changes any place."""
+        document = self.desk.document
+        only = {number for number, _ in self.desk.selected()}
+        self._targets = []
+        self._candidates = [
+            _Target(layer, index, shape)
+            for layer in _LAYERS
+            for index, (number, shape) in enumerate(document.layer(layer))
+            if not self.desk.is_locked(shape) and (not only or number in only)
+        ]
 
     def _show(self, piece: Bitmap, dirty: Box) -> None:
-        for target in self._find(dirty):
-            dirty = union_boxes(dirty, target) or dirty
+        fresh = [target for target in self._candidates if _meets(target.shape, dirty)]
+        if fresh:
+            self._candidates = [t for t in self._candidates if not _meets(t.shape, dirty)]
+        for target in fresh:
+            target.bitmap = coverage(target.shape, self.desk.document.size)
+        self._targets += fresh
+        for target in self._targets:
+            # a draft that was taken gets a new number with every step
+            if target in fresh or target.layer == "drafts":
+                dirty = union_boxes(dirty, target.shape.bounds()) or dirty
         if self._targets:
             self.desk.document.live(self._edit(keep_empty=True), dirty)
-
-    def _find(self, box: Box) -> list[Box]:
-        """Takes up shapes the stroke has come to; returns where those may change their look."""
-        fresh: list[Box] = []
-        document = self.desk.document
-        layers: tuple[Layer, Layer] = ("shapes", "drafts")
-        for layer in layers:
-            shapes = document.shapes if layer == "shapes" else document.drafts
-            inserted = self._taken() if layer == "shapes" and document.is_live else 0
-            for place, number in enumerate(document.ids(layer)):
-                shape = shapes[place]
-                bounds = shape.bounds()
-                if place < inserted or number in self._targets or bounds is None:
-                    continue
-                wanted = self._only is None or number in self._only
-                if wanted and boxes_meet(bounds, box) and not self.desk.is_locked(shape):
-                    bitmap = coverage(shape, document.size)
-                    self._targets[number] = _Target(layer, place - inserted, shape, bitmap)
-                    fresh.append(bounds)
-        return fresh
-
-    def _taken(self) -> int:
-        """Drafts taken up lie at the bottom of the shapes while the edit is live."""
-        return sum(target.layer == "drafts" for target in self._targets.values())
 
     def _edit(self, keep_empty: bool) -> Edit:
         replaced: list[Splice] = []
         moved: list[Splice] = []
-        for target in sorted(self._targets.values(), key=lambda t: -t.index):
+        for target in sorted(self._targets, key=lambda t: -t.index):
             left = target.bitmap - self._stroke
             if left == target.bitmap and not keep_empty:
                 continue
@@ -215,6 +210,11 @@ class EraserTool(_StrokeTool):
         document.cancel()
         if edit.splices:
             document.apply(edit)
+
+
+def _meets(shape: Shape, box: Box) -> bool:
+    bounds = shape.bounds()
+    return bounds is not None and boxes_meet(bounds, box)
 
 
 def _take_draft(target: _Target, shape: Shape | None, name: str) -> Edit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from segstudio.annotation.document import add_shapes
-from segstudio.annotation.shape import Kind, Shape, as_points
+from segstudio.annotation.shape import Kind, Shape, as_points, drawn_points
 from segstudio.tools.desk import NO_CLASS, Desk, Pointer, Preview, Tool
 
 MIN_SIDE = 1.0
@@ -38,7 +38,7 @@ class _DrawTool(Tool):
         self.points.clear()
 
     def _finish(self, kind: Kind, name: str) -> None:
-        shape = Shape(self.desk.class_name, kind, as_points(self.points))
+        shape = Shape(self.desk.class_name, kind, drawn_points(self.points))
         self.points.clear()
         document = self.desk.document
         document.apply(add_shapes(name, document, [shape]))

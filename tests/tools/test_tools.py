@@ -186,6 +186,21 @@ def test_erasing_a_draft_takes_it_as_a_corrected_shape() -> None:
     assert not desk.document.shapes
 
 
+def test_one_stroke_over_two_of_three_drafts_leaves_the_third_alone() -> None:
+    block = np.ones((10, 10))
+    drafts = tuple(
+        mask_shape("cell", Bitmap.from_array(block, x, 40), "model") for x in (10, 50, 90)
+    )
+    desk = desk_with(drafts=drafts)
+    desk.brush_radius = 2.0
+    sweep(TOOLS["eraser"](desk), (12, 45), (12, 60), (50, 70), (92, 60), (92, 45))
+    assert [s.bitmap for s in desk.document.drafts] == [drafts[1].bitmap]
+    assert sorted(s.bitmap.bounds()[0] for s in desk.document.shapes) == [10, 90]  # type: ignore[union-attr,index]
+    desk.document.undo()
+    assert list(desk.document.drafts) == list(drafts)
+    assert not desk.document.shapes
+
+
 def test_painting_a_selected_draft_takes_it() -> None:
     draft = mask_shape("cell", Bitmap.from_array(np.ones((20, 20)), 40, 40), "model")
     desk = desk_with(Shape("cell", "polygon", SQUARE), drafts=(draft,))
@@ -260,9 +275,10 @@ strokes = st.lists(places, min_size=2, max_size=4)
 def test_any_work_undone_is_as_before_redone_the_same_and_the_map_is_true(
     work: list[tuple[str, list[tuple[int, int]]]],
 ) -> None:
-    draft = mask_shape("cell", Bitmap.from_array(np.ones((9, 9)), 60, 30), "model")
+    squares = [Bitmap.from_array(np.ones((9, 9)), x, y) for x, y in ((60, 30), (75, 30), (60, 50))]
+    drafts = tuple(mask_shape("cell", square, "model") for square in squares)
     start = [Shape("cell", "polygon", SQUARE), Shape("b", "rectangle", SQUARE[[0, 2]] + 20)]
-    desk = desk_with(*start, drafts=(draft,))
+    desk = desk_with(*start, drafts=drafts)
     document = desk.document
     for name, path in work:
         tool = TOOLS[name](desk)
@@ -275,9 +291,9 @@ def test_any_work_undone_is_as_before_redone_the_same_and_the_map_is_true(
     after = (list(document.shapes), list(document.drafts))
     while document.undo():
         pass
-    assert (list(document.shapes), list(document.drafts)) == (start, [draft])
+    assert (list(document.shapes), list(document.drafts)) == (start, list(drafts))
     seen = desk.idmap.sample(np.arange(120), np.arange(80)) > 0
-    whole = label_map([draft, *start], {"cell": 1, "b": 2}, (80, 120)) > 0
+    whole = label_map([*drafts, *start], {"cell": 1, "b": 2}, (80, 120)) > 0
     assert np.array_equal(seen, whole)
     while document.redo():
         pass
