@@ -84,10 +84,14 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What listeners hear: the splices done, and the pixels that may look different."""
+    """What listeners hear: the splices done, and the pixels that may look different.
+
+    `is_edit` is false for what is not a person's work: other drafts, a live edit given up.
+    """
 
     splices: tuple[Splice, ...]
     dirty: Box | None
+    is_edit: bool = True
 
 
 @dataclass(slots=True)
@@ -188,7 +192,7 @@ class Document:
         """Take the live edit back as if it had never been."""
         if self._live is not None:
             edit, self._live = self._live, None
-            self._do(edit.inverse(), edit.bounds())
+            self._do(edit.inverse(), edit.bounds(), is_edit=False)
 
     def undo(self) -> Edit | None:
         """Take back the last step; None when there is none."""
@@ -229,18 +233,18 @@ class Document:
             self._redo.clear()
         splice = Splice("drafts", 0, tuple(self.drafts), tuple(drafts))
         self._splice(splice)
-        self._changed((splice,), splice.bounds())
+        self._changed((splice,), splice.bounds(), is_edit=False)
 
     def _push(self, edit: Edit) -> None:
         self._undo.append(edit)
         self._redo.clear()
 
-    def _do(self, edit: Edit, dirty: Box | None) -> None:
+    def _do(self, edit: Edit, dirty: Box | None, is_edit: bool = True) -> None:
         for splice in edit.splices:
             self._splice(splice)
         if edit.confirmed is not None:
             self.confirmed = edit.confirmed[1]
-        self._changed(edit.splices, dirty)
+        self._changed(edit.splices, dirty, is_edit)
 
     def _splice(self, splice: Splice) -> None:
         row = self._rows[splice.layer]
@@ -252,9 +256,11 @@ class Document:
             row.ids[splice.index : end] = [next(self._numbers) for _ in splice.inserted]
         row.shapes[splice.index : end] = splice.inserted
 
-    def _changed(self, splices: tuple[Splice, ...], dirty: Box | None) -> None:
+    def _changed(
+        self, splices: tuple[Splice, ...], dirty: Box | None, is_edit: bool = True
+    ) -> None:
         self.revision += 1
-        change = Change(splices, dirty)
+        change = Change(splices, dirty, is_edit)
         for listener in tuple(self.listeners):
             listener(change)
 

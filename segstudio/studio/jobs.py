@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from PySide6.QtCore import QObject, Signal
@@ -21,6 +21,7 @@ class Job:
     id: str
     title: str
     role: p.Role
+    project: str = ""
     state: str = "running"
     done: int = 0
     total: int = 0
@@ -52,7 +53,7 @@ class Jobs(QObject):
     trouble = Signal(str)
     """A child ended by itself: what happened and what to do."""
     _arrived = Signal(object, object)
-    _exited = Signal(str, int, str)
+    _exited = Signal(str, int, int, str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -60,6 +61,7 @@ class Jobs(QObject):
         self.device = "auto"
         self.ready: p.Ready | None = None
         self._children: dict[p.Role, Child] = {}
+        self._child_numbers: dict[str, int] = {}
         self._numbers: Final = itertools.count(1)
         self._arrived.connect(self._take)
         self._exited.connect(self._after_exit)
@@ -71,12 +73,13 @@ class Jobs(QObject):
         child = self._children.get(role)
         if child is not None and child.alive:
             return child
+        number = next(self._numbers)
         child = Child(
             role,
             on_event=lambda event: self._arrived.emit(role, event),
-            on_exit=lambda code, why: self._exited.emit(role, code, why),
+            on_exit=lambda code, why: self._exited.emit(role, number, code, why),
         )
-        self._children[role] = child
+        self._children[role], self._child_numbers[role] = child, number
         child.start()
         if role != "files":
             child.send(p.Probe(self.device))
@@ -109,7 +112,8 @@ class Jobs(QObject):
         self, role: p.Role, title: str, request: p.Message, total: int = 0, quiet: bool = False
     ) -> Job:
         """Send a request that names its job; progress comes by `changed`."""
-        job = Job(request.job, title, role, total=total, quiet=quiet)  # type: ignore[attr-defined]
+        facts = asdict(request)
+        job = Job(facts["job"], title, role, facts["project"], total=total, quiet=quiet)
         self._set(job)
         try:
             self.start_child(role).send(request)
@@ -150,7 +154,9 @@ class Jobs(QObject):
                 self._set(_advanced(job, event))
         self.told.emit(event)
 
-    def _after_exit(self, role: str, code: int, why: str) -> None:
+    def _after_exit(self, role: str, number: int, code: int, why: str) -> None:
+        if self._child_numbers.get(role) != number:
+            return  # its successor works already
         lost = [job for job in self.running() if job.role == role]
         for job in lost:
             # a child that did not stop in time was killed, as the person wished

@@ -21,8 +21,8 @@ class Loader(QObject):
     """Two threads that read; what they bring is handed over on the window's thread."""
 
     loaded = Signal(object)
-    failed = Signal(str, str)
-    """An image key and why it cannot be shown."""
+    failed = Signal(object, str, str)
+    """A project, an image key, and why it cannot be shown."""
     _in_window = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -68,7 +68,7 @@ class Loader(QObject):
         def tell(answer: Loaded | Exception) -> None:
             if isinstance(answer, Exception):
                 self.forget(key)
-                self.failed.emit(key, str(answer))
+                self.failed.emit(project, key, str(answer))
             else:
                 self.loaded.emit(answer)
 
@@ -99,7 +99,7 @@ def _load(project: Project, key: str, picture: Future[Picture]) -> Loaded:
     drafts = load_drafts(project, key, annotation, _model_to_show(project, key))
     if drafts.shapes and not project.read_only:
         project.predictions.mark_shown(drafts.model, key)
-    return Loaded(key, shown, annotation, drafts, file.repairs if file is not None else ())
+    return Loaded(project, key, shown, annotation, drafts, file.repairs if file is not None else ())
 
 
 def _model_to_show(project: Project, key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from PySide6.QtCore import QByteArray, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QColor, QKeySequence, QPaintEvent, QShortcut
@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from segstudio.project import settings
 from segstudio.studio import theme
 from segstudio.studio.actions import TOOL_NAMES, Actions
-from segstudio.studio.canvas.canvas import Canvas
+from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
@@ -40,6 +40,9 @@ from segstudio.studio.training import TrainingLog
 from segstudio.studio.wishes import Wishes
 from segstudio.studio.work import Work
 from segstudio.tools import TOOLS
+
+_SETTLE: Final = 40
+"""Milliseconds over which changes are gathered before actions are looked at again."""
 
 
 class MainWindow(QMainWindow):
@@ -60,6 +63,8 @@ class MainWindow(QMainWindow):
         self.work.models_kept = int(now["models_kept"])
         self.actions_ = Actions(self)
         self._on_paint: Callable[[], None] | None = None
+        self._allowed_due = QTimer(self, singleShot=True, interval=_SETTLE)
+        self._allowed_due.timeout.connect(self._show_allowed_now)
         self._make_parts()
         self._lay_out()
         self.wishes = Wishes(self)
@@ -120,6 +125,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         session = self.session
         session.opening.connect(self.await_project)
+        session.closing.connect(self.work.stop_all)
         session.project_changed.connect(self._after_project)
         session.image_changed.connect(self._after_image)
         session.classes_changed.connect(self._recolour)
@@ -128,7 +134,7 @@ class MainWindow(QMainWindow):
         session.states_changed.connect(lambda _: self._show_allowed())
         session.saving.connect(self.status.show_saving)
         session.message.connect(self.status.say)
-        session.image_opening.connect(lambda _: self.canvas.setFocus())
+        session.image_opening.connect(self.canvas.leave_image)
         self.canvas.pointer_moved.connect(self._show_pointer)
         self.canvas.view_changed.connect(lambda: self._show_pointer(-1, -1))
         self.canvas.brush_resized.connect(session.set_brush_radius)
@@ -223,6 +229,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{project.name} – segstudio" if project is not None else "segstudio")
         self.canvas.read_only = project is not None and project.read_only
         self.log.clear()
+        self.work.forget_models()
         if project is None:
             self.start.reload()
         elif not project.read_only:
@@ -251,13 +258,14 @@ class MainWindow(QMainWindow):
         self._show_state()
 
     def _after_models(self) -> None:
+        self.work.forget_models()
         self.model.reload()
         self.top.refresh()
         self._show_allowed()
 
     def _show_state(self) -> None:
         self._show_undo()
-        self._show_allowed()
+        self._show_allowed_now()
         self._show_pointer(-1, -1)
 
     def _show_undo(self) -> None:
@@ -275,23 +283,33 @@ class MainWindow(QMainWindow):
         return self.canvas.tool is not None and self.canvas.tool.busy
 
     def _show_allowed(self) -> None:
-        """Actions that cannot be done now say why."""
+        """Actions that cannot be done now say why; asked often, so done once per pause."""
+        if not self._allowed_due.isActive():
+            self._allowed_due.start()
+
+    def _show_allowed_now(self) -> None:
         disable, project = self.actions_.disable, self.session.project
         no_project = "" if project is not None else tr("Open a project first.")
         no_image = no_project or ("" if self.session.image else tr("Open an image first."))
+        read_only = tr(READ_ONLY) if project is not None and project.read_only else ""
+        no_change, no_edit = no_project or read_only, no_image or read_only
+        no_model = "" if self.work.model() else tr("There is no model yet.")
+        drafts = self.session.image.document.drafts if self.session.image is not None else ()
+        no_drafts = no_edit or ("" if drafts else tr("No draft waits here."))
         disable("segment", self.work.no_segment())
         disable("segment_image", no_image or self.work.no_segment())
         disable("train", self.work.no_train())
-        for name in ("export", "rescan", "save", "close", "adopt", "import", "prune", "find_class"):
-            disable(name, no_project)
-        for name in ("roll_back", "evaluate"):
-            disable(name, no_project or ("" if self.work.model() else tr("There is no model yet.")))
-        drafts = self.session.image.document.drafts if self.session.image is not None else ()
-        no_drafts = no_image or ("" if drafts else tr("No draft waits here."))
-        for name in ("accept", "accept_class", "accept_all", "reject_all"):
-            disable(name, no_drafts)
-        for name in ("confirm", "unconfirm", "newest", "select_all", "reclass", "delete"):
-            disable(name, no_image)
+        for why, names in (
+            (no_project, ("export", "close", "find_class")),
+            (no_change, ("import", "rescan", "save", "adopt", "prune")),
+            (no_change or no_model, ("roll_back",)),
+            (no_project or no_model, ("evaluate",)),
+            (no_drafts, ("accept", "accept_class", "accept_all", "reject_all")),
+            (no_edit, ("confirm", "unconfirm", "newest", "reclass", "delete")),
+            (no_image, ("select_all",)),
+        ):
+            for name in names:
+                disable(name, why)
 
     def _show_pointer(self, x: float, y: float) -> None:
         image = self.session.image

@@ -6,7 +6,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from segstudio.annotation import components
+from segstudio.annotation.bitmap import Bitmap, Box, boxes_meet, union_boxes
 from segstudio.annotation.document import Annotation, Change, Document, Edit, Splice
 from segstudio.annotation.idmap import IdMap
 from segstudio.annotation.rasterise import draw_ids
@@ -49,41 +53,48 @@ def load_drafts(project: Project, key: str, annotation: Annotation, model: str) 
     names = {c.id: c.name for c in project.classes}
     parts = components.drafts(labels, margin, names, model=model)
     named = [(draft_name(shape), shape) for shape in parts]
-    pending = [(name, clip(shape, annotation)) for name, shape in named if name not in done]
-    kept = [(name, shape) for name, shape in pending if shape.bitmap]
+    named = [(name, shape) for name, shape in named if name not in done]
+    clipped = clip_to_free([s for _, s in named], annotation.shapes, annotation.width)
+    kept = [(n, s) for (n, _), s in zip(named, clipped, strict=True) if s.bitmap]
     return Drafts(model, tuple(s for _, s in kept), tuple(n for n, _ in kept))
 
 
-def clip(draft: Shape, annotation: Annotation) -> Shape:
-    """The draft without pixels that already belong to a shape."""
-    return clip_to_free(draft, annotation.shapes, annotation.width)
+def clip_to_free(drafts: Sequence[Shape], shapes: Sequence[Shape], width: int) -> list[Shape]:
+    """Drafts (masks) without the pixels that `shapes` cover on a picture this wide."""
+    area: Box | None = None
+    for draft in drafts:
+        area = union_boxes(area, draft.bounds())
+    near = [s for s in shapes if area is not None and _meets(s, area)]
+    if area is None or not near:
+        return list(drafts)
+    _, top, right, bottom = area
+    covered = draw_ids(near, [1] * len(near), (0, top, max(width, right), bottom), "L") > 0
+    return [_without(draft, covered, top) for draft in drafts]
 
 
-def clip_to_free(draft: Shape, shapes: Sequence[Shape], width: int) -> Shape:
-    """The draft (a mask) without the pixels that `shapes` cover on a picture this wide."""
+def _without(draft: Shape, covered: NDArray[np.bool_], top: int) -> Shape:
+    """A draft without the pixels of a strip that begins at row `top`."""
     box = draft.bounds()
     if box is None or draft.bitmap is None:
         return draft
     x0, y0, x1, y1 = box
-    near = [s for s in shapes if _meets(s, box)]
-    if not near:
+    part = covered[y0 - top : y1 - top, x0:x1]
+    if not part.any():
         return draft
-    covered = draw_ids(near, [1] * len(near), (0, y0, width, y1), "L")[:, x0:x1] > 0
-    if not covered.any():
-        return draft
-    left = draft.bitmap.to_array(box) & ~covered
-    return replace(draft, bitmap=type(draft.bitmap).from_array(left, x0, y0))
+    left = draft.bitmap.to_array(box) & ~part
+    return replace(draft, bitmap=Bitmap.from_array(left, x0, y0))
 
 
-def _meets(shape: Shape, box: tuple[int, int, int, int]) -> bool:
-    b = shape.bounds()
-    return b is not None and b[0] < box[2] and box[0] < b[2] and b[1] < box[3] and box[1] < b[3]
+def _meets(shape: Shape, box: Box) -> bool:
+    bounds = shape.bounds()
+    return bounds is not None and boxes_meet(bounds, box)
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the loader brings: everything to show an image."""
+    """What the loader brings: everything to show an image of a project."""
 
+    project: Project
     key: str
     picture: Picture
     annotation: Annotation
@@ -99,7 +110,6 @@ class OpenImage:
     picture: Picture
     desk: Desk
     drafts: Drafts
-    confirmed: bool
     repairs: tuple[str, ...] = ()
     strokes: int = 0
     _seconds: float = 0.0
@@ -117,7 +127,6 @@ class OpenImage:
             loaded.picture,
             Desk(document, idmap),
             loaded.drafts,
-            loaded.annotation.is_confirmed,
             loaded.repairs,
             _seconds=loaded.annotation.seconds,
             _past=past if past is not None and past.shown == loaded.drafts.model else None,
@@ -134,7 +143,7 @@ class OpenImage:
         return replace(
             self.document.annotation,
             shapes=tuple(self.document.shapes),
-            confirmed=self.confirmed,
+            confirmed=self.document.confirmed,
             foreign=False,
             seconds=round(self._seconds, 1),
         )
@@ -143,7 +152,7 @@ class OpenImage:
         now = time.monotonic()
         self._seconds += min(now - self._last_edit, _PAUSE)
         self._last_edit = now
-        if self.document.is_live:
+        if self.document.is_live or not change.is_edit:
             return
         self.strokes += 1
         came = any(s.layer == "shapes" and s.inserted for s in change.splices)
@@ -158,25 +167,41 @@ class OpenImage:
         self._past = None
         self.document.set_drafts(drafts.shapes)
 
-    def accept_edit(self, chosen: Sequence[Shape], name: str) -> Edit:
-        """Drafts become shapes under all human work, without the pixels taken since."""
-        wanted = {id(shape) for shape in chosen}
-        width = self.document.size[1]
-        splices: list[Splice] = []
-        taken: list[Shape] = []
-        for index in range(len(self.document.drafts) - 1, -1, -1):
-            draft = self.document.drafts[index]
-            if id(draft) in wanted:
-                splices.append(Splice("drafts", index, (draft,), ()))
-                taken.append(clip_to_free(draft, self.document.shapes, width))
-        shapes = tuple(s for s in reversed(taken) if s.bitmap)
-        return Edit(name, (*_joined(splices), Splice("shapes", 0, (), shapes)))
+    def accept_edit(self, chosen: Sequence[Shape], name: str, confirm: bool = False) -> Edit:
+        """Drafts become shapes under all human work, without the pixels taken since.
+
+        With `confirm` the same step marks the image as done.
+        """
+        document = self.document
+        gone = self._places(chosen)
+        drafts = [document.drafts[index] for index in reversed(gone)]
+        taken = clip_to_free(drafts, document.shapes, document.size[1])
+        shapes = tuple(s for s in taken if s.bitmap)
+        added = (Splice("shapes", 0, (), shapes),) if shapes else ()
+        status = (document.confirmed, True) if confirm else None
+        return Edit(name, (*self._removal(gone), *added), status)
 
     def reject_edit(self, chosen: Sequence[Shape], name: str) -> Edit:
+        return Edit(name, self._removal(self._places(chosen)))
+
+    def _places(self, chosen: Sequence[Shape]) -> list[int]:
+        """Where these drafts are, the last first."""
         wanted = {id(shape) for shape in chosen}
         drafts = self.document.drafts
-        gone = [i for i in range(len(drafts) - 1, -1, -1) if id(drafts[i]) in wanted]
-        return Edit(name, _joined([Splice("drafts", i, (drafts[i],), ()) for i in gone]))
+        return [i for i in range(len(drafts) - 1, -1, -1) if id(drafts[i]) in wanted]
+
+    def _removal(self, places: Sequence[int]) -> tuple[Splice, ...]:
+        """Splices that take drafts out, neighbours in one, so that thousands are one step."""
+        drafts = self.document.drafts
+        runs: list[list[int]] = []
+        for index in places:
+            if runs and runs[-1][-1] == index + 1:
+                runs[-1].append(index)
+            else:
+                runs.append([index])
+        return tuple(
+            Splice("drafts", run[-1], tuple(drafts[run[-1] : run[0] + 1]), ()) for run in runs
+        )
 
     def review(self, run: str = "") -> Review:
         """What has become of the drafts shown, this time and the times before."""
@@ -187,33 +212,15 @@ class OpenImage:
             for name, shape in zip(self.drafts.names, self.drafts.shapes, strict=True)
             if id(shape) not in pending
         ]
-        untouched = (
-            all(shape.source == "model" for shape in self.document.shapes) and not past.rejected
-        )
+        rejected = past.rejected or not all(accepted for _, accepted in gone)
+        untouched = not rejected and all(s.source == "model" for s in self.document.shapes)
         return Review(
             model=self.drafts.model,
             run=run,
             accepted=(*past.accepted, *(name for name, accepted in gone if accepted)),
             rejected=(*past.rejected, *(name for name, accepted in gone if not accepted)),
-            accepted_unchanged=bool(
-                self.confirmed and untouched and gone and all(accepted for _, accepted in gone)
-            ),
+            accepted_unchanged=self.document.confirmed and untouched and bool(gone),
             seconds=round(self._seconds, 1),
             strokes=past.strokes + self.strokes,
             shown=self.drafts.model,
         )
-
-
-def _joined(splices: Sequence[Splice]) -> tuple[Splice, ...]:
-    """Neighbouring removals (from the end on) as one, so that thousands of drafts are one step."""
-    joined: list[Splice] = []
-    run: list[Splice] = []
-    for splice in [*splices, None]:
-        if splice is not None and (not run or splice.index == run[-1].index - 1):
-            run.append(splice)
-            continue
-        if run:
-            shapes = tuple(s.removed[0] for s in reversed(run))
-            joined.append(Splice(run[-1].layer, run[-1].index, shapes, ()))
-        run = [splice] if splice is not None else []
-    return tuple(joined)

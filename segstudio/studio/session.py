@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
-from segstudio.annotation.document import Change, replace_shapes
+from segstudio.annotation.document import Change, Edit, replace_shapes
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, Shape
 from segstudio.errors import UserError
 from segstudio.project import recent
@@ -24,6 +24,8 @@ from segstudio.studio.loading import Loader
 from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
 
 MAX_BRUSH: Final = 500.0
+_REVIEW_AFTER: Final = 500
+"""Milliseconds after an edit until what became of drafts is written."""
 _LEFT_KEPT: Final = 30
 """Images left lately keep their undo history; their pictures are let go."""
 
@@ -38,6 +40,8 @@ class Session(QObject):
     """The folder that is being opened."""
     open_failed = Signal(object, object)
     """A folder and the error."""
+    closing = Signal(str)
+    """The project's folder: what still works on it should stop."""
     project_changed = Signal()
     images_changed = Signal()
     states_changed = Signal(list)
@@ -68,6 +72,8 @@ class Session(QObject):
         self._unsaved: dict[str, Any] = {}
         self._states: dict[str, State] = {}
         self._left: dict[str, OpenImage] = {}
+        self._reviews_due = QTimer(self, singleShot=True, interval=_REVIEW_AFTER)
+        self._reviews_due.timeout.connect(lambda: self.image and self._keep_review(self.image))
         self._loader = Loader(self)
         self._loader.loaded.connect(self._install)
         self._loader.failed.connect(self._cannot_show)
@@ -80,6 +86,9 @@ class Session(QObject):
         `project_changed` tells the end; `open_failed` what went wrong, a LockedError when
         another window has the project.
         """
+        if self.project is not None and self.project.root == folder.absolute():
+            self.reopen()
+            return
         lock = None
         try:
             if not read_only and Project.is_project(folder):
@@ -87,6 +96,20 @@ class Session(QObject):
         except UserError as error:
             self.open_failed.emit(folder, error)
             return
+        self._open(folder, read_only, lock)
+
+    def reopen(self) -> None:
+        """Read the open project again: another process has brought pictures, labels or classes."""
+        if self.project is None:
+            return
+        root, read_only = self.project.root, self.project.read_only
+        lock, self._lock = self._lock, None
+        if self.close_project(reopening=True):
+            self._open(root, read_only, lock)
+        else:
+            self._lock = lock
+
+    def _open(self, folder: Path, read_only: bool, lock: ProjectLock | None) -> None:
         self.opening.emit(folder)
 
         def read() -> tuple[Project, dict[str, State]]:
@@ -120,15 +143,16 @@ class Session(QObject):
             undone = (key for key in images if self.state(key) != "confirmed")
             self.go(next(undone, images[0]))
 
-    def close_project(self) -> bool:
+    def close_project(self, reopening: bool = False) -> bool:
         """Save and close; False when something could not be saved (it stays open then)."""
         if self.project is None:
             return True
         self.leave_image()
+        if not self.save_now():
+            return False
+        if not reopening:
+            self.closing.emit(str(self.project.root))
         if self._saver is not None:
-            self._flush_unsaved()
-            if not self._saver.flush(20.0):
-                return False
             self._saver.close()
         self.project.close()
         if self._lock is not None:
@@ -149,13 +173,22 @@ class Session(QObject):
         self._loader.close()
         return True
 
-    def ensure_written(self) -> None:
-        """Make a folder opened in place a project, and take its lock."""
-        if self.project is None:
-            return
-        self.project.ensure_written()
-        if self._lock is None and not self.project.read_only:
-            self._lock = _locked(self.project.root)
+    def ensure_written(self) -> bool:
+        """Make a folder opened in place a project of ours; False, and said why, when it is not.
+
+        The lock comes first: two windows may have opened the same folder before.
+        """
+        project = self.project
+        if project is None or project.read_only:
+            return False
+        try:
+            if self._lock is None:
+                self._lock = _locked(project.root)
+            project.ensure_written()
+        except (UserError, OSError) as error:
+            self.saving.emit("failed", str(error))
+            return False
+        return True
 
     def rescan(self) -> None:
         """Look for new pictures, in the background."""
@@ -165,6 +198,7 @@ class Session(QObject):
 
         def look() -> tuple[int, int, dict[str, State]]:
             came, went = project.rescan()
+            project.collect_classes()
             return len(came), len(went), dict(project.states())
 
         def show(answer: tuple[int, int, dict[str, State]] | Exception) -> None:
@@ -172,29 +206,23 @@ class Session(QObject):
                 self.message.emit(str(answer), "bad")
             elif project is self.project:
                 came, gone, self._states = answer
+                self.problems.clear()
                 self.images_changed.emit()
+                self.classes_changed.emit()
                 words = tr("{came} new pictures, {gone} gone", came=came, gone=gone)
                 self.message.emit(words, "info")
 
         self._loader.later(look, show)
 
-    def project_files_changed(self) -> None:
-        """Another process has brought pictures, labels or classes: read the project again."""
-        if self.project is not None:
-            root, read_only = self.project.root, self.project.read_only
-            if self.close_project():
-                self.open_project(root, read_only)
-
     def exclude(self, key: str, excluded: bool) -> None:
-        if self.project is not None:
-            self.project.exclude(key, excluded)
+        if self.try_(lambda project: project.exclude(key, excluded)):
             self.images_changed.emit()
 
     def set_unlabelled(self, meaning: Unlabelled) -> None:
         """What unlabelled pixels of a confirmed image mean from now on."""
         if self.project is not None and meaning != self.project.manifest.unlabelled:
             facts = replace(self.project.manifest, unlabelled=meaning)
-            self._try(lambda project: project.set_manifest(facts))
+            self.try_(lambda project: project.set_manifest(facts))
 
     # -- states
 
@@ -210,6 +238,10 @@ class Session(QObject):
         """(confirmed, all) of the included images."""
         keys = self.project.included() if self.project is not None else []
         return sum(self.state(key) == "confirmed" for key in keys), len(keys)
+
+    def has_labels(self) -> bool:
+        """Whether a person has labelled anything."""
+        return any(state in ("edited", "confirmed") for state in self._states.values())
 
     def refresh_states(self, keys: Iterable[str]) -> None:
         """Look at the disk again for these images."""
@@ -237,11 +269,12 @@ class Session(QObject):
     def go(self, key: str) -> None:
         """Open an image; the canvas keeps the old one until the new one is there."""
         project = self.project
-        if project is None or (self.image is not None and self.image.key == key):
+        there = self.image is not None and self.image.key == key
+        if project is None or (there and self._wanted == key):
             return
-        self.leave_image()
         self._wanted = key
         self.image_opening.emit(key)
+        self.leave_image()
         self._loader.load(project, key, before=lambda: self._on_disk(key))
 
     def step(self, by: int) -> None:
@@ -279,7 +312,7 @@ class Session(QObject):
                 self._loader.picture_of(self.project, following)
 
     def _install(self, loaded: Loaded) -> None:
-        if self.project is None or loaded.key != self._wanted:
+        if loaded.project is not self.project or loaded.key != self._wanted:
             return
         for left in self._left.values():
             left.picture = NO_PICTURE
@@ -305,13 +338,20 @@ class Session(QObject):
     def _reopen(self, loaded: Loaded) -> OpenImage | None:
         """The image as it was left, with its undo history; only the picture is new."""
         image = self._left.pop(loaded.key, None)
-        if image is not None:
-            image.picture = loaded.picture
-            if not image.drafts.shapes and loaded.drafts.shapes:
-                image.show_drafts(loaded.drafts)
+        if image is None:
+            return None
+        now, there = image.annotation(), loaded.annotation
+        if (now.shapes, now.confirmed) != (there.shapes, there.is_confirmed):
+            self.message.emit(tr("{key} was changed outside: read anew.", key=loaded.key), "warn")
+            return None
+        image.picture = loaded.picture
+        if not image.drafts.shapes and loaded.drafts.shapes:
+            image.show_drafts(loaded.drafts)
         return image
 
-    def _cannot_show(self, key: str, why: str) -> None:
+    def _cannot_show(self, project: Project, key: str, why: str) -> None:
+        if project is not self.project:
+            return
         self.problems[key] = why
         self.states_changed.emit([key])
         if key == self._wanted:
@@ -324,36 +364,40 @@ class Session(QObject):
     def _on_change(self, change: Change) -> None:
         self.document_changed.emit(change)
         image = self.image
-        if image is not None and not image.document.is_live:
+        if image is not None and change.is_edit and not image.document.is_live:
             self._save_soon(image)
 
     def _save_soon(self, image: OpenImage) -> None:
         if self.project is None or self.project.read_only:
             return
-        if self._states.get(image.key) in ("none", "draft", None):
-            self._states[image.key] = "edited"
-            self.states_changed.emit([image.key])
+        self._set_state(image)
         self._unsaved[image.key] = image.annotation()
+        self._reviews_due.start()
         self.saving.emit("saving", "")
         if self.autosave:
             self._flush_unsaved()
 
-    def _flush_unsaved(self) -> None:
+    def _set_state(self, image: OpenImage) -> None:
+        state: State = "confirmed" if image.document.confirmed else "edited"
+        if self._states.get(image.key) != state:
+            self._states[image.key] = state
+            self.states_changed.emit([image.key])
+
+    def _flush_unsaved(self) -> bool:
+        """Hand what was drawn to the writer; False, and it is kept, when that cannot be."""
         if not self._unsaved:
-            return
-        try:
-            self.ensure_written()
-        except UserError as error:
-            self.saving.emit("failed", str(error))
-        if self._saver is not None:
-            for key, annotation in self._unsaved.items():
-                self._saver.put(key, annotation)
-            self._unsaved.clear()
+            return True
+        if self._saver is None or not self.ensure_written():
+            return False
+        for key, annotation in self._unsaved.items():
+            self._saver.put(key, annotation)
+        self._unsaved.clear()
+        return True
 
     def save_now(self) -> bool:
         """Write everything; False when that failed."""
-        self._flush_unsaved()
-        return self._saver is None or self._saver.flush(20.0)
+        written = self._flush_unsaved()
+        return written and (self._saver is None or self._saver.flush(20.0))
 
     def _on_saved(self, key: str) -> None:
         """On the writer's thread."""
@@ -371,15 +415,15 @@ class Session(QObject):
         if self.project is None or self.project.read_only or not image.drafts.model:
             return
         review = image.review()
-        if review.accepted or review.rejected:
-            self._try(lambda project: project.reviews.save(image.key, review))
+        if review.accepted or review.rejected or self.project.reviews.has(image.key):
+            self.try_(lambda project: project.reviews.save(image.key, review))
 
-    def _try(self, action: Callable[[Project], None]) -> bool:
-        """Do something with the project; what goes wrong is said in the window."""
-        if self.project is None:
+    def try_(self, change: Callable[[Project], object]) -> bool:
+        """Change the project; what goes wrong is said in the window."""
+        if self.project is None or self.is_read_only() or not self.ensure_written():
             return False
         try:
-            action(self.project)
+            change(self.project)
         except (UserError, OSError) as error:
             self.message.emit(str(error), "bad")
             return False
@@ -389,7 +433,7 @@ class Session(QObject):
 
     def accept(self, drafts: Sequence[Shape], name: str) -> None:
         """Make drafts shapes, as one step."""
-        if self.image is not None and drafts and not self._is_read_only():
+        if self.image is not None and drafts and not self.is_read_only():
             document = self.image.document
             document.apply(self.image.accept_edit(drafts, name))
             came = document.ids()[0] if len(drafts) == 1 and len(document.shapes) else 0
@@ -397,18 +441,18 @@ class Session(QObject):
 
     def reject(self, drafts: Sequence[Shape], name: str) -> None:
         """Drop drafts, as one step."""
-        if self.image is not None and drafts and not self._is_read_only():
+        if self.image is not None and drafts and not self.is_read_only():
             self.image.document.apply(self.image.reject_edit(drafts, name))
             self.image.desk.select([])
 
     def confirm_and_next(self) -> None:
         """The image is done: pending drafts are accepted, and the next undone one opens."""
         image, project = self.image, self.project
-        if image is None or project is None or self._is_read_only():
+        if image is None or project is None or self.is_read_only():
             return
-        if image.document.drafts:
-            self.accept(list(image.document.drafts), tr("Confirm"))
-        self.set_confirmed(True)
+        drafts = list(image.document.drafts)
+        image.document.apply(image.accept_edit(drafts, tr("Confirm"), confirm=True))
+        self._keep_review(image)
         keys = project.included()
         if image.key not in keys:
             return
@@ -420,20 +464,17 @@ class Session(QObject):
         self.message.emit(tr("Every image is confirmed."), "info")
 
     def set_confirmed(self, confirmed: bool) -> None:
-        """Mark the open image as done, or as not done."""
+        """Mark the open image as done, or as not done; a step that undo takes back."""
         image = self.image
-        if image is None or self._is_read_only():
+        if image is None or self.is_read_only() or image.document.confirmed == confirmed:
             return
-        image.confirmed = confirmed
-        self._save_soon(image)
-        self._states[image.key] = "confirmed" if confirmed else "edited"
-        self.states_changed.emit([image.key])
-        self._keep_review(image)
+        name = tr("Confirm") if confirmed else tr("Mark as not finished")
+        image.document.apply(Edit(name, (), (image.document.confirmed, confirmed)))
 
     def show_newest_drafts(self, only_if_untouched: bool = False) -> None:
         """Show what the model in force predicts for the open image."""
         image, project = self.image, self.project
-        if image is None or project is None or image.confirmed:
+        if image is None or project is None or image.document.confirmed:
             return
         if only_if_untouched and image.drafts.model:
             return
@@ -443,7 +484,7 @@ class Session(QObject):
         self._keep_review(image)
         drafts = load_drafts(project, image.key, image.annotation(), current.id)
         if drafts.shapes and not project.read_only:
-            self._try(lambda p: p.predictions.mark_shown(current.id, image.key))
+            self.try_(lambda p: p.predictions.mark_shown(current.id, image.key))
         image.show_drafts(drafts)
 
     def drafts_of(self, numbers: Iterable[int]) -> list[Shape]:
@@ -455,7 +496,7 @@ class Session(QObject):
         wanted = set(numbers)
         return [shape for number, shape in pairs if number in wanted]
 
-    def _is_read_only(self) -> bool:
+    def is_read_only(self) -> bool:
         if self.project is not None and self.project.read_only:
             self.message.emit(tr("This project is open read-only."), "warn")
             return True
@@ -469,11 +510,10 @@ class Session(QObject):
 
     def set_classes(self, table: ClassTable) -> bool:
         """Change the classes and write them; whether that worked."""
-        if self.project is None or self._is_read_only():
+        if self.project is None or self.is_read_only():
             return False
-        if not self._try(lambda project: project.set_classes(table)):
+        if not self.try_(lambda project: project.set_classes(table)):
             return False
-        self._try(lambda _: self.ensure_written())
         if self.class_name not in (*table.names, IGNORE_CLASS, BACKGROUND_CLASS):
             self.choose_class(table.names[0] if len(table) else "")
         self.classes_changed.emit()
@@ -512,7 +552,7 @@ class Session(QObject):
 
     def reclass_selection(self, name: str) -> None:
         """Give the selected shapes another class, as one step."""
-        if self.image is None or self._is_read_only():
+        if self.image is None or self.is_read_only():
             return
         desk = self.image.desk
         changed: dict[int, Shape | None] = {

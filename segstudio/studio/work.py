@@ -9,7 +9,6 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from segstudio.engine import protocol as p
-from segstudio.errors import UserError
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 from segstudio.studio.i18n import tr
@@ -35,6 +34,7 @@ class Work(QObject):
         super().__init__(parent)
         self._session, self._jobs, self._log = session, jobs, log
         self.models_kept = 5
+        self._model: tuple[ModelInfo | None] | None = None
         self._fresh: set[str] = set()
         self._gather = QTimer(self, singleShot=True, interval=_GATHER)
         self._gather.timeout.connect(self._show_fresh)
@@ -67,26 +67,29 @@ class Work(QObject):
             return tr("This project is open read-only.")
         if self._jobs.running("trainer"):
             return tr("A model is being trained.")
-        states = {self._session.state(key) for key in project.included()}
-        if not states & {"edited", "confirmed"} or not len(project.classes):
+        if not self._session.has_labels() or not len(project.classes):
             return tr("Label at least one image first.")
         return ""
 
     def model(self) -> ModelInfo | None:
-        """The model in force, else the only one there is."""
-        project = self._session.project
-        if project is None:
-            return None
-        models = project.models.all()
-        only = models[0] if len(models) == 1 else None
-        return project.models.current() or only
+        """The model in force, else the only one there is; read once until something changes."""
+        if self._model is None:
+            project = self._session.project
+            models = project.models.all() if project is not None else []
+            only = models[0] if len(models) == 1 else None
+            self._model = ((project.models.current() if project is not None else None) or only,)
+        return self._model[0]
+
+    def forget_models(self) -> None:
+        """The project's models have changed."""
+        self._model = None
 
     # -- jobs
 
     def segment(self, keys: Sequence[str] | None = None) -> Job | None:
         """Predict these images, by default all that are not confirmed."""
         project, model = self._session.project, self.model()
-        if project is None or model is None or not self._write_project(project):
+        if project is None or model is None or not self._ready():
             return None
         if project.models.current() is None:
             project.models.promote(model.id)
@@ -106,9 +109,8 @@ class Work(QObject):
     ) -> Job | None:
         """Train a candidate; `start` is a model's id, "" for scratch, None for the one in force."""
         project = self._session.project
-        if project is None or not self._write_project(project):
+        if project is None or not self._ready():
             return None
-        self._session.save_now()
         self._log.clear()
         request = p.Train(
             self._jobs.new_id(),
@@ -123,9 +125,8 @@ class Work(QObject):
 
     def export(self, form: str, out: str, only_confirmed: bool) -> Job | None:
         project = self._session.project
-        if project is None:
+        if project is None or not self._session.save_now():
             return None
-        self._session.save_now()
         keys = project.included()
         if only_confirmed:
             keys = [key for key in keys if self._session.state(key) == "confirmed"]
@@ -134,15 +135,14 @@ class Work(QObject):
 
     def import_labels(self, source: str) -> Job | None:
         project = self._session.project
-        if project is None or not self._write_project(project):
+        if project is None or not self._ready():
             return None
-        self._session.save_now()
         request = p.Import(self._jobs.new_id(), str(project.root), source)
         return self._jobs.run("files", tr("Importing"), request)
 
     def adopt(self, file: str, architecture: str, mapping: dict[str, str]) -> Job | None:
         project = self._session.project
-        if project is None or not self._write_project(project):
+        if project is None or not self._ready():
             return None
         table = self._session.classes
         for name in (name for name in mapping.values() if name):
@@ -156,32 +156,28 @@ class Work(QObject):
 
     def evaluate(self) -> Job | None:
         project, model = self._session.project, self.model()
-        if project is None or model is None:
+        if project is None or model is None or not self._session.save_now():
             return None
-        self._session.save_now()
         request = p.Evaluate(self._jobs.new_id(), str(project.root), model.id, self._jobs.device)
         return self._jobs.run("predictor", tr("Scoring"), request)
 
     def promote(self, model_id: str) -> None:
         project = self._session.project
-        if project is not None and not project.read_only:
-            project.models.promote(model_id)
+        if project is not None and self._session.try_(lambda p: p.models.promote(model_id)):
             self._after_model(tr("Model {name} is in force.", name=model_id))
 
     def roll_back(self) -> None:
         project = self._session.project
-        if project is None or project.read_only:
-            return
-        model = project.models.roll_back()
-        if model is None:
+        if project is None or project.models.previous() is None:
             self._session.message.emit(tr("There is no model before this one."), "warn")
-        else:
-            self._after_model(tr("Model {name} is in force again.", name=model.id))
+        elif self._session.try_(lambda p: p.models.roll_back()):
+            model = project.models.current()
+            name = model.id if model is not None else ""
+            self._after_model(tr("Model {name} is in force again.", name=name))
 
     def pin(self, model_id: str, pinned: bool) -> None:
         project = self._session.project
-        if project is not None and not project.read_only:
-            project.models.pin(model_id, pinned)
+        if project is not None and self._session.try_(lambda p: p.models.pin(model_id, pinned)):
             self.models_changed.emit()
 
     def free_space(self) -> None:
@@ -194,31 +190,38 @@ class Work(QObject):
         self._session.message.emit(words.format(n=len(gone), mb=round(freed / 1e6, 1)), "info")
         self.models_changed.emit()
 
+    def stop_all(self, root: str) -> None:
+        """The project is being closed: nothing goes on working on it."""
+        for job in self._jobs.running():
+            if job.project == root:
+                self._jobs.cancel(job.id)
+
     def _prune(self, project: Project) -> tuple[list[str], int]:
         gone = project.models.prune(self.models_kept)
         model = project.models.current()
         return gone, project.predictions.prune_unseen([model.id] if model is not None else [])
 
-    def _write_project(self, project: Project) -> bool:
-        try:
-            self._session.ensure_written()
-        except (UserError, OSError) as error:
-            self._session.message.emit(str(error), "bad")
-            return False
-        return not project.read_only
+    def _ready(self) -> bool:
+        """Whether the project is ours and all that was drawn is on the disk."""
+        return self._session.ensure_written() and self._session.save_now()
+
+    def _is_here(self, job_id: str) -> bool:
+        """Whether a job works on the project that is open now."""
+        job, project = self._jobs.jobs.get(job_id), self._session.project
+        return job is not None and project is not None and job.project == str(project.root)
 
     # -- what comes back
 
     def _take(self, event: p.Message) -> None:
+        job_id = getattr(event, "job", "")
+        if job_id and not self._is_here(job_id):
+            return
         self._log.take(event)
         match event:
             case p.ImageDone():
                 self._fresh.add(event.image)
                 if not self._gather.isActive():
                     self._gather.start()
-            case p.ImageFailed():
-                self._session.problems.setdefault(event.image, event.reason)
-                self._session.states_changed.emit([event.image])
             case p.ModelSaved():
                 self._model_saved(event)
             case p.Log():
@@ -250,6 +253,8 @@ class Work(QObject):
         if not job.is_over or job.id in self._over:
             return
         self._over.add(job.id)
+        if not self._is_here(job.id):
+            return
         if job.state == "failed":
             self._session.message.emit(f"{job.title}: {job.text}", "bad")
         elif job.state == "cancelled":
@@ -268,7 +273,7 @@ class Work(QObject):
         if job.role == "files" and "out" in request:
             self.exported.emit(str(request["out"]), dict(request))
         elif job.role == "files":
-            self._session.project_files_changed()
+            self._session.reopen()
         elif "per_class" in request:
             self.scored.emit(dict(request))
         elif job.role == "predictor" and not job.failures:

@@ -50,6 +50,13 @@ def open_image(window: MainWindow, root: Path, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: window.session.image is not None, timeout=20000)
 
 
+def shown(window: MainWindow, key: str, qtbot: QtBot) -> None:
+    qtbot.waitUntil(
+        lambda: window.session.image is not None and window.session.image.key == key,
+        timeout=10000,
+    )
+
+
 def saved(window: MainWindow, qtbot: QtBot) -> None:
     assert window.session.save_now()
     qtbot.waitUntil(lambda: window.status.saved.text() == "saved ✓", timeout=10000)
@@ -228,7 +235,153 @@ def test_confirm_accepts_what_waits_in_one_step_and_moves_on(
     assert window.session.state("images/0.png") == "confirmed"
     review = json.loads((root / "reviews" / "images" / "0.json").read_text())
     assert review["accepted_unchanged"] is True
-    assert window.top.progress.text() == "1/3 confirmed"
+    qtbot.waitUntil(lambda: window.top.progress.text() == "1/3 confirmed", timeout=5000)
+
+
+def test_undo_takes_confirming_back_with_its_drafts(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    add_prediction(root, "images/0.png", two_drafts())
+    open_image(window, root, qtbot)
+    press(window, Qt.Key.Key_Return, CTRL)
+    shown(window, "images/1.png", qtbot)
+    window.session.go("images/0.png")
+    shown(window, "images/0.png", qtbot)
+    assert window.actions_["undo"].text() == "Undo: Confirm"
+    press(window, Qt.Key.Key_Z, CTRL)
+    image = window.session.image
+    assert image is not None
+    assert len(image.document.drafts) == 2
+    assert not image.document.shapes
+    saved(window, qtbot)
+    facts = json.loads((root / "images" / "0.json").read_text())
+    assert facts["segstudio"]["status"] != "confirmed"
+    qtbot.waitUntil(lambda: window.session.state("images/0.png") == "draft", timeout=5000)
+    assert window.session.counts() == (0, 3)
+    press(window, Qt.Key.Key_Y, CTRL)
+    saved(window, qtbot)
+    facts = json.loads((root / "images" / "0.json").read_text())
+    assert facts["segstudio"]["status"] == "confirmed"
+    assert len(facts["shapes"]) == 2
+
+
+def test_a_rejected_draft_is_remembered_without_leaving_the_image(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    add_prediction(root, "images/0.png", two_drafts())
+    open_image(window, root, qtbot)
+    click(window, 20, 20)
+    press(window, Qt.Key.Key_Delete)
+    file = root / "reviews" / "images" / "0.json"
+    qtbot.waitUntil(file.exists, timeout=5000)
+    assert len(json.loads(file.read_text())["rejected"]) == 1
+    press(window, Qt.Key.Key_Z, CTRL)
+    qtbot.waitUntil(lambda: not json.loads(file.read_text())["rejected"], timeout=5000)
+
+
+def test_drafts_that_arrive_are_no_edit(window: MainWindow, root: Path, qtbot: QtBot) -> None:
+    open_image(window, root, qtbot)
+    add_prediction(root, "images/0.png", two_drafts())
+    window.session.show_newest_drafts()
+    image = window.session.image
+    assert image is not None
+    assert len(image.document.drafts) == 2
+    press(window, Qt.Key.Key_B)
+    QTest.mousePress(
+        window.canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, at(window, 5, 5)
+    )
+    press(window, Qt.Key.Key_Escape)
+    assert not image.document.shapes
+    assert window.session.save_now()
+    assert not (root / "images" / "0.json").exists()
+    window.session.refresh_states(["images/0.png"])
+    assert window.session.state("images/0.png") == "draft"
+
+
+def test_two_windows_on_one_folder_in_place_do_not_overwrite_each_other(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "plain"
+    shutil.copytree(make_project(tmp_path / "p") / "images", folder)
+    second = MainWindow()
+    second.show()
+    try:
+        open_image(window, folder, qtbot)
+        open_image(second, folder, qtbot)
+        window.session.add_class("cat")
+        window.use_tool("rectangle")
+        sweep(window, (10, 10), (40, 40), (70, 50))
+        saved(window, qtbot)
+        mine = (folder / "0.json").read_bytes(), (folder / "segstudio.toml").read_bytes()
+        second.session.add_class("dog")
+        second.session.choose_class("dog")
+        second.use_tool("rectangle")
+        sweep(second, (10, 10), (40, 40), (70, 50))
+        assert not second.session.save_now()
+        assert second.status.saved.text() == "not saved"
+        assert ((folder / "0.json").read_bytes(), (folder / "segstudio.toml").read_bytes()) == mine
+    finally:
+        second.session._unsaved.clear()  # or it would ask before it closes
+        second.close()
+        second.deleteLater()
+
+
+def test_labels_of_one_project_never_reach_another(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Both have an image of the same name; the first one's load ends after the switch."""
+    first, second = make_project(tmp_path / "a"), make_project(tmp_path / "b")
+    open_image(window, first, qtbot)
+    old = window.session.project
+    assert old is not None
+    window.session.open_project(second)
+    qtbot.waitUntil(
+        lambda: window.session.project is not old and window.session.image is not None,
+        timeout=20000,
+    )
+    there = window.session.image
+    loader = window.session._loader
+    with qtbot.waitSignal(loader.loaded, timeout=10000):
+        loader.load(old, "images/0.png", before=lambda: None)
+    assert window.session.image is there
+
+
+def test_next_then_back_before_the_next_has_come(studio: MainWindow, qtbot: QtBot) -> None:
+    press(studio, Qt.Key.Key_D)
+    press(studio, Qt.Key.Key_A)
+    with qtbot.waitSignal(studio.session._loader.loaded, timeout=10000):
+        pass
+    shown(studio, "images/0.png", qtbot)
+    assert studio.session.wanted == "images/0.png"
+
+
+def test_what_changed_outside_is_read_anew(studio: MainWindow, root: Path, qtbot: QtBot) -> None:
+    press(studio, Qt.Key.Key_R)
+    sweep(studio, (10, 10), (40, 40), (70, 50))
+    studio.session.go("images/1.png")
+    shown(studio, "images/1.png", qtbot)
+    saved(studio, qtbot)
+    file = root / "images" / "0.json"
+    facts = json.loads(file.read_text())
+    facts["shapes"].append({**facts["shapes"][0], "label": "dirt"})
+    file.write_text(json.dumps(facts))
+    studio.session.go("images/0.png")
+    shown(studio, "images/0.png", qtbot)
+    image = studio.session.image
+    assert image is not None
+    assert [s.class_name for s in image.document.shapes] == ["cell", "dirt"]
+
+
+def test_read_only_actions_say_so(window: MainWindow, root: Path, qtbot: QtBot) -> None:
+    window.session.open_project(root, read_only=True)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20000)
+    window._show_allowed_now()
+    for name in ("import", "adopt", "confirm", "delete", "segment", "train"):
+        assert not window.actions_[name].isEnabled()
+        assert "read-only" in window.actions_[name].toolTip()
+    window.session.exclude("images/1.png", True)
+    assert "read-only" in window.status.message.text()
+    assert "1.png" not in (root / "segstudio.toml").read_text()
 
 
 def test_undo_goes_on_where_it_was_after_a_look_at_another_image(

@@ -103,6 +103,12 @@ class Canvas(QWidget):
         self.recolour()
         self._follow_cursor()
 
+    def leave_image(self) -> None:
+        """Another image is coming: what the tool has begun is given up."""
+        if self._tool is not None:
+            self._tool.cancel()
+        self.setFocus()
+
     def use_tool(self, name: str) -> None:
         """Take another tool in hand; what the old one had begun is dropped."""
         if self._tool is not None:

@@ -93,7 +93,9 @@ class AdoptDialog(Form):
         return box
 
     def _tell(self) -> None:
-        mapping = {name: str(box.currentData()) for name, box in self._boxes.items()}
+        targets = {name: str(box.currentData()) for name, box in self._boxes.items()}
         folder = self._folder()
+        rows = enumerate(targets.values(), start=1)
+        mapping = targets if folder is not None else {str(row): name for row, name in rows}
         network = "" if folder is not None else str(self.network.currentData())
         self.chosen.emit(str(folder or self.file.text()), network, mapping)

@@ -45,11 +45,12 @@ def state_word(state: str) -> str:
 class ImageList(QAbstractListModel):
     """Rows are the project's images that pass the filter."""
 
-    _thumbnail_came = Signal(str, object)
+    _thumbnail_came = Signal(object, str, object)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._project: Project | None = None
         self._keys: list[str] = []
         self._rows: dict[str, int] = {}
         self._excluded: frozenset[str] = frozenset()
@@ -78,8 +79,10 @@ class ImageList(QAbstractListModel):
     def reload(self) -> None:
         project = self._session.project
         self.beginResetModel()
-        if project is None:
+        if project is not self._project:
+            self._project = project
             self._thumbnails.clear()
+        if project is None:
             self._keys, self._excluded = [], frozenset()
         else:
             self._excluded = frozenset(project.manifest.excluded)
@@ -159,12 +162,15 @@ class ImageList(QAbstractListModel):
             rgb = np.ascontiguousarray(project.thumbnail(key, THUMBNAIL))
             height, width = rgb.shape[:2]
             image = QImage(rgb.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-            self._thumbnail_came.emit(key, image.copy())
+            self._thumbnail_came.emit(project, key, image.copy())
         except (UserError, OSError) as error:
-            self._thumbnail_came.emit(key, str(error))
+            self._thumbnail_came.emit(project, key, str(error))
 
-    def _keep_thumbnail(self, key: str, found: QImage | str) -> None:
+    def _keep_thumbnail(self, project: Project, key: str, found: QImage | str) -> None:
         self._busy -= 1
+        if project is not self._session.project:
+            self._load_next()
+            return
         if isinstance(found, str):
             self._session.problems[key] = found
         self._thumbnails[key] = found if isinstance(found, QImage) else None

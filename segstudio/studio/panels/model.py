@@ -130,11 +130,13 @@ class ModelPanel(QWidget):
     def _show_chosen(self) -> None:
         project, chosen = self._session.project, self._chosen_id()
         current = project.models.current() if project is not None else None
-        self.promote.setEnabled(bool(chosen) and (current is None or current.id != chosen))
-        self.back.setEnabled(project is not None and project.models.previous() is not None)
+        ours = project is not None and not project.read_only
+        may_promote = bool(chosen) and (current is None or current.id != chosen)
+        self.promote.setEnabled(ours and may_promote)
+        self.back.setEnabled(ours and project is not None and project.models.previous() is not None)
         self.back.setToolTip(tr("Put the model in force that was so before"))
-        self.pin.setEnabled(bool(chosen))
-        self.adopt.setEnabled(project is not None)
+        self.pin.setEnabled(ours and bool(chosen))
+        self.adopt.setEnabled(ours)
         self.refresh_curves()
 
     # -- curves

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
@@ -35,7 +35,9 @@ class TopBar(QFrame):
         self.buttons: dict[str, QPushButton] = {}
         session.project_changed.connect(self.refresh)
         session.images_changed.connect(self.refresh)
-        session.states_changed.connect(lambda _: self.refresh())
+        self._due = QTimer(self, singleShot=True, interval=60)
+        self._due.timeout.connect(self.refresh)
+        session.states_changed.connect(lambda _: self._due.start())
         jobs.device_changed.connect(self.refresh)
 
     def add_button(self, name: str, action: QAction, words: str, primary: bool = False) -> None:
