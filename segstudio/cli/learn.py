@@ -122,9 +122,9 @@ def choose_model(project: Project, wanted: str | None) -> ModelInfo:
         return _starter(project)
     if wanted is not None:
         return project.models.get(wanted)
-    known = project.models.all()
-    chosen = project.models.current() or (known[0] if len(known) == 1 else None)
+    chosen = project.models.default()
     if chosen is None:
+        known = project.models.all()
         if known:
             remedy = f"Name one with --model: {', '.join(m.id for m in known)}."
             raise UserError("No model is in force", path=project.root, remedy=remedy)

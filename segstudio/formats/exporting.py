@@ -45,10 +45,11 @@ def export(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError("The export folder is not empty", path=out, remedy="Choose a new one.")
     wanted = list(project.confirmed_keys() if keys is None else keys)
-    usable, skipped = _usable(project, wanted)
+    progress = _Progress(3 * len(wanted), on_progress, should_stop)
+    usable, skipped = _usable(project, wanted, progress)
     if not usable:
-        raise UserError("There is no image to export", remedy="Confirm some, or export all.")
-    progress = _Progress(2 * len(usable), on_progress, should_stop)
+        raise UserError("There is no image to export", remedy=_remedy(skipped))
+    progress.total -= 2 * len(skipped)
     with atomic.folder(out) as staging:
         job = ExportJob(project, usable, staging, progress.step)
         written = _written(chosen, job)
@@ -70,19 +71,27 @@ def _written(chosen: Format, job: ExportJob) -> Mapping[ImageKey, str]:
     return chosen.write(job)
 
 
+def _remedy(skipped: Sequence[tuple[str, str]]) -> str:
+    return f"None can be read: {skipped[0][1]}" if skipped else "Confirm some, or export all."
+
+
 def _usable(
-    project: Project, keys: Sequence[ImageKey]
+    project: Project, keys: Sequence[ImageKey], progress: _Progress
 ) -> tuple[list[ImageKey], list[tuple[str, str]]]:
-    """Images whose picture and labels can be read, and why the others cannot."""
+    """Images whose picture and labels can be read, and why the others cannot.
+
+    Pictures are decoded whole: a cut-off one has a good header, and no use for training.
+    """
     usable: list[ImageKey] = []
     skipped: list[tuple[str, str]] = []
     for key in keys:
         try:
-            project.image_size(key)
+            project.read_image(key)
             project.load(key)
             usable.append(key)
         except UserError as error:
             skipped.append((key, str(error)))
+        progress.step(key)
     return usable, skipped
 
 

@@ -35,6 +35,10 @@ _FAILURES: Final = (OSError, ValueError, SyntaxError, struct.error, EOFError, Ke
 Image.MAX_IMAGE_PIXELS = None
 
 
+class DamagedPicture(UserError):
+    """What the file holds cannot be decoded; it will not be better the next time."""
+
+
 def is_image(name: str) -> bool:
     """Whether a file of this name is a picture we read."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
@@ -127,7 +131,9 @@ def _explained(path: Path) -> Iterator[None]:
         raise UserError("The picture does not fit into memory", path=path) from None
     except (*_FAILURES, cv2.error) as error:
         message = f"The picture cannot be read: {error or type(error).__name__}"
-        raise UserError(message, path=path, remedy="Replace or exclude it.") from error
+        refused = isinstance(error, OSError) and error.errno is not None
+        kind = UserError if refused else DamagedPicture
+        raise kind(message, path=path, remedy="Replace or exclude it.") from error
 
 
 def _decode(file: BinaryIO, path: Path) -> RGB:

@@ -49,11 +49,14 @@ class ModelStore:
         self._has_shown = has_shown
 
     def all(self) -> list[ModelInfo]:
-        """All models, oldest first; folders whose card cannot be read are left out."""
+        """All models, oldest first; other folders, and those without a readable card, are left out.
+
+        A folder that a live process is still filling has a temporary name, and is no model yet.
+        """
         if not self.folder.is_dir():
             return []
         pins = self._pins()
-        found = (_read(path, pins) for path in sorted(self.folder.iterdir()) if path.is_dir())
+        found = (_read(path, pins) for path in sorted(self.folder.iterdir()) if _is_model(path))
         return [info for info in found if info is not None]
 
     def get(self, model_id: str) -> ModelInfo:
@@ -68,6 +71,14 @@ class ModelStore:
         """The model in force."""
         name = self._pointer()
         return _read(self.folder / name, self._pins()) if name else None
+
+    def default(self) -> ModelInfo | None:
+        """The model to use when nobody names one: the one in force, else the only one there is."""
+        current = self.current()
+        if current is not None:
+            return current
+        models = self.all()
+        return models[0] if len(models) == 1 else None
 
     def promote(self, model_id: str) -> ModelInfo:
         """Put a model in force by swapping the pointer."""
@@ -177,6 +188,10 @@ class ModelStore:
         names += [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         numbers = [int(m[1]) for m in map(_NAME.fullmatch, names) if m]
         return max(numbers, default=0) + 1
+
+
+def _is_model(path: Path) -> bool:
+    return _NAME.fullmatch(path.name) is not None and path.is_dir()
 
 
 def read_model(folder: Path) -> ModelInfo:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -59,7 +60,7 @@ class Pictures:
         return f"{linked}{os.sep}{rest}" if linked else f"{self._root}{os.sep}{key}"
 
     def facts(self, key: ImageKey) -> ImageFacts:
-        """Size or problem of a picture, read from its header unless known."""
+        """Size or problem of a picture: from its header, and from every attempt to read it."""
         file = self.file(key)
         now = stamp(file)
         known = self.index.image(key)
@@ -81,26 +82,59 @@ class Pictures:
             raise UserError(facts.problem, path=self.file(key), remedy="Replace or exclude it.")
         return facts.width, facts.height
 
+    def read(self, key: ImageKey) -> RGB:
+        """The picture as uint8 (h, w, 3) RGB; UserError when it cannot be read."""
+        with self._noting_damage(key):
+            return images.read_image(self.file(key))
+
     def fingerprint(self, key: ImageKey) -> str:
-        """The picture's 64-bit hash, see `grouping`; UserError when it cannot be read."""
+        """The picture's 64-bit hash, see `grouping`; "" when it cannot be read."""
         facts = self.facts(key)
-        if not facts.fingerprint:
-            hashed = grouping.fingerprint(images.thumbnail(self.file(key), 64))
-            facts = replace(facts, fingerprint=hashed)
-            self.index.set_image(key, facts)
-        return facts.fingerprint
+        if facts.problem or facts.fingerprint:
+            return facts.fingerprint
+        try:
+            with self._noting_damage(key):
+                hashed = grouping.fingerprint(images.thumbnail(self.file(key), 64))
+        except UserError:
+            return ""
+        self.index.set_image(key, replace(facts, fingerprint=hashed))
+        return hashed
 
     def thumbnail(self, key: ImageKey, px: int) -> RGB:
         """The picture, at most `px` on its longer side, from the cache when it is there."""
         file = self.file(key)
         name = hashlib.sha1(f"{key}|{stamp(file)}|{px}".encode(), usedforsecurity=False).hexdigest()
         cached = self._root / ".segstudio" / "cache" / "thumbnails" / name[:2] / f"{name}.jpg"
-        if cached.exists():
-            return images.read_image(cached)
-        small = images.thumbnail(file, px)
+        kept = _kept(cached)
+        if kept is not None:
+            return kept
+        with self._noting_damage(key):
+            small = images.thumbnail(file, px)
         if (self._root / ".segstudio").is_dir():
             _keep(cached, small)
         return small
+
+    @contextmanager
+    def _noting_damage(self, key: ImageKey) -> Iterator[None]:
+        """Remember a picture whose header is whole and whose pixels are not."""
+        facts = self.facts(key)
+        try:
+            yield
+        except images.DamagedPicture as error:
+            self.index.set_image(key, replace(facts, problem=error.message))
+            raise
+
+
+def _kept(path: Path) -> RGB | None:
+    """A picture of the cache; a damaged one is dropped."""
+    if not path.exists():
+        return None
+    try:
+        return images.read_image(path)
+    except UserError:
+        with suppress(OSError):
+            path.unlink()
+        return None
 
 
 def _keep(path: Path, image: RGB) -> None:

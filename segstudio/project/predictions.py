@@ -72,7 +72,9 @@ class Predictions:
         atomic.write_bytes(paths.label, png_bytes(labels), durable=False)
 
     def has(self, model: str, key: str) -> bool:
-        return self.paths(model, key).label.exists()
+        """Whether there is a whole prediction, label map and margin."""
+        paths = self.paths(model, key)
+        return paths.label.exists() and paths.conf.exists()
 
     def mark_shown(self, model: str, key: str) -> None:
         """Freeze what a person sees now; nothing happens the second time."""
@@ -87,21 +89,23 @@ class Predictions:
         return sorted(e.name for e in self.folder.iterdir() if e.is_dir())
 
     def done(self, model: str) -> set[str]:
-        """The keys that have a prediction of `model`."""
+        """The keys that have a whole prediction of `model`."""
         top = self.folder / model
-        stems = {
-            file.relative_to(top).as_posix().removesuffix(".png")
-            for file in _files(top)
-            if file.name.endswith(".png") and not file.name.endswith((_CONF, _SHOWN))
-        }
-        return {key for key in self._keys() if self._stem_of(key) in stems} if stems else set()
+        names = {file.relative_to(top).as_posix() for file in _files(top)}
+        if not names:
+            return set()
+        stems = ((key, self._stem_of(key)) for key in self._keys())
+        return {key for key, stem in stems if {f"{stem}.png", stem + _CONF} <= names}
 
     def has_shown(self, model: str) -> bool:
         """Whether a person has seen any prediction of `model`."""
         return any(file.name.endswith(_SHOWN) for file in _files(self.folder / model))
 
     def prune_unseen(self, keep_models: Iterable[str]) -> int:
-        """Remove predictions nobody saw, of all models but `keep_models`; returns bytes freed."""
+        """Remove predictions nobody saw, of all models but `keep_models`; returns bytes freed.
+
+        What another process is writing at this moment is left alone.
+        """
         kept = set(keep_models)
         freed = 0
         for model in self.models():
@@ -132,7 +136,7 @@ def read_png(path: Path) -> LabelMap | None:
 
 
 def _unseen(folder: Path) -> Iterator[Path]:
-    files = list(_files(folder))
+    files = [file for file in _files(folder) if not file.name.endswith(atomic.SUFFIX)]
     seen = {str(f).removesuffix(_SHOWN) for f in files if f.name.endswith(_SHOWN)}
     for file in files:
         if str(file).removesuffix(_SHOWN).removesuffix(_CONF).removesuffix(".png") not in seen:

@@ -202,12 +202,15 @@ class Project:
         return self._pictures.size(key)
 
     def problem(self, key: ImageKey) -> str:
-        """Why a picture cannot be used, "" when it can (as far as its header tells)."""
+        """Why a picture cannot be used, "" when it can.
+
+        Its header tells, and since somebody tried to read the whole of it, its pixels too.
+        """
         return self._pictures.facts(key).problem
 
     def read_image(self, key: ImageKey) -> RGB:
         """The picture as uint8 (h, w, 3) RGB; UserError when it cannot be read."""
-        return images.read_image(self.image_file(key))
+        return self._pictures.read(key)
 
     def thumbnail(self, key: ImageKey, px: int = 128) -> RGB:
         """The picture, at most `px` on its longer side, cached on the disk."""
@@ -318,14 +321,17 @@ class Project:
         return {name: _bytes_below(self.root / name) for name in _PARTS}
 
     def _grouped(self, keys: Sequence[ImageKey], splits: Splits) -> list[SplitItem]:
+        """Those of `keys` whose pictures can be read, each with the group of its kin."""
         members = [
-            grouping.Member(key, group, self._pictures.fingerprint(key))
+            grouping.Member(key, group, hashed)
             for key, group in splits.groups.items()
-            if key in self._pictures.listing.known and not self.problem(key)
+            if key in self and (hashed := self._pictures.fingerprint(key))
         ]
         items = []
-        for key in (key for key in keys if not self.problem(key)):
+        for key in keys:
             hashed = self._pictures.fingerprint(key)
+            if not hashed:
+                continue
             group = grouping.group_of(key, hashed, members)
             members.append(grouping.Member(key, group, hashed))
             facts = self._labels.listed_summary(key)

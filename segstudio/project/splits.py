@@ -100,10 +100,6 @@ class Splits:
         wants = [self._lack(None), *(self._lack(name) for name in item.classes)]
         return "val" if sum(wants) / len(wants) > 1e-9 else "train"
 
-    def _side_of_group(self, group: str) -> Side | None:
-        lines = self._lines.values()
-        return next((line.side for line in lines if group and line.group == group), None)
-
     def _lack(self, name: str | None) -> float:
         """How many images (of class `name`) validation is short of, with one more image."""
         lines = [v for v in self._lines.values() if name is None or name in v.classes]

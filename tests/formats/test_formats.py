@@ -69,7 +69,7 @@ def test_an_export_reads_itself_back_without_loss(
     assert report.lost == 0
     assert [(c.name, c.written > 0) for c in report.classes] == [("dog", True), ("cat", True)]
     assert report.skipped == ()
-    assert steps[-1] == (6, 6)
+    assert steps[-1] == (9, 9)
     assert find_format(out).name == fmt
     json.dumps(report.to_json())
 
@@ -118,6 +118,31 @@ def test_an_unreadable_picture_is_left_out_with_its_reason(
     report = export(project, tmp_path / "out", "index_png")
     assert report.images == 1
     assert [key for key, _ in report.skipped] == ["images/a.jpg"]
+
+
+@pytest.mark.parametrize("fmt", [name for name, row in TABLE.items() if row.write])
+def test_a_cut_off_picture_is_left_out_and_the_rest_goes_on(
+    tmp_path: Path, project: Project, fmt: str
+) -> None:
+    file = picture(project.root / "images" / "a.jpg", 200, 150)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert project.problem("images/a.jpg") == ""  # its header is whole
+    steps: list[tuple[int, int]] = []
+    out = tmp_path / "out"
+    report = export(project, out, fmt, on_progress=lambda d, t, _: steps.append((d, t)))
+    assert (report.images, report.lost) == (1, 0)
+    [(key, reason)] = report.skipped
+    assert key == "images/a.jpg"
+    assert "cannot be read" in reason
+    assert steps[-1] == (4, 4)
+    assert not list(out.rglob("a.*"))
+
+
+def test_an_export_of_damaged_pictures_only_says_why(tmp_path: Path, project: Project) -> None:
+    (project.root / "images" / "a.jpg").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"a\.jpg"):
+        export(project, tmp_path / "out", "voc", ["images/a.jpg"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_loss_is_counted_per_class(

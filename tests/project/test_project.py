@@ -15,7 +15,7 @@ from helpers import picture
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import IGNORE_CLASS, Shape, as_points
 from segstudio.errors import UserError
-from segstudio.project import recent, settings
+from segstudio.project import atomic, recent, settings
 from segstudio.project.classes import PALETTE, ClassTable, default_colour
 from segstudio.project.manifest import Manifest, load, save
 from segstudio.project.models import ModelStore
@@ -186,7 +186,60 @@ def test_thumbnails_are_cached(tmp_path: Path) -> None:
         first = project.thumbnail("images/a.png", 64)
         assert first.shape == (32, 64, 3)
         assert project.thumbnail("images/a.png", 64).shape == first.shape
-        assert list((tmp_path / ".segstudio").rglob("*.jpg"))
+        [cached] = (tmp_path / ".segstudio").rglob("*.jpg")
+        cached.write_bytes(b"half")
+        assert np.array_equal(project.thumbnail("images/a.png", 64), first)
+        assert cached.read_bytes() != b"half"
+
+
+@pytest.mark.parametrize("name", ["b.jpg", "b.png"])
+def test_a_cut_off_picture_does_not_block_the_split(tmp_path: Path, name: str) -> None:
+    for key in ("a.png", name, "c.png"):
+        picture(tmp_path / key, 80, 60)
+    file = tmp_path / name
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with Project.create(tmp_path, classes=["cat"]) as project:
+        for key in project.images():
+            project.save(key, Annotation(80, 60, (BOX,), confirmed=True))
+        assert name == "b.png" or project.problem(name) == ""  # the JPEG's header is whole
+        splits = project.ensure_splits()
+        assert splits.side("a.png") is not None
+        assert splits.side("c.png") is not None
+        assert splits.side(name) is None
+        assert "cannot be read" in project.problem(name)
+    with Project.open(tmp_path) as project:
+        assert "cannot be read" in project.problem(name)
+        project.ensure_splits()
+        picture(file, 80, 60)
+        assert project.problem(name) == ""
+        assert project.ensure_splits().side(name) is not None
+
+
+def test_a_picture_found_damaged_when_shown_stays_known(tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.jpg", 80, 60)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with Project.open(tmp_path) as project:
+        assert project.problem("a.jpg") == ""
+        with pytest.raises(UserError, match="cannot be read"):
+            project.read_image("a.jpg")
+        assert "cannot be read" in project.problem("a.jpg")
+
+
+def test_a_picture_that_may_not_be_read_now_may_be_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "a.png")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with Project.open(tmp_path) as project:
+        assert project.image_size("a.png") == (20, 10)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", refuse)
+            with pytest.raises(UserError, match="Permission"):
+                project.read_image("a.png")
+        assert project.problem("a.png") == ""
 
 
 # -- labels
@@ -492,6 +545,58 @@ def test_predictions(tmp_path: Path) -> None:
         store.paths("m1", "a.png").label.write_bytes(b"half")
         assert store.read("m1", "a.png") is None
         assert project.disk_use()["predictions"] > 0
+
+
+def test_half_a_prediction_is_none(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    with Project.create(tmp_path) as project:
+        store = project.predictions
+        empty = np.zeros((10, 20), np.uint8)
+        for part in ("label", "conf"):
+            store.write("m1", "a.png", empty, empty)
+            assert store.has("m1", "a.png")
+            assert store.done("m1") == {"a.png"}
+            getattr(store.paths("m1", "a.png"), part).unlink()
+            assert not store.has("m1", "a.png")
+            assert store.done("m1") == set()
+
+
+def test_what_another_process_is_writing_is_not_pruned(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    with Project.create(tmp_path) as project:
+        paths = project.predictions.paths("m1", "a.png")
+        with atomic.replacing(paths.label) as temporary:
+            temporary.write_bytes(b"half")
+            assert project.predictions.prune_unseen([]) == 0
+            assert temporary.exists()
+        assert project.predictions.prune_unseen(["m1"]) == 0
+        assert project.predictions.prune_unseen([]) == 4
+
+
+def test_a_model_being_written_is_none_yet(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+
+    def write(folder: Path) -> None:
+        _write_model(folder)
+        assert store.all() == []
+        assert store.prune(keep=0) == []
+        assert folder.is_dir()
+
+    assert store.all() == [store.add("unet", write)]
+    (tmp_path / "models" / "notes").mkdir()
+    _write_model(tmp_path / "models" / "notes")
+    assert len(store.all()) == 1
+
+
+def test_the_default_model(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+    assert store.default() is None
+    first = store.add("unet", _write_model)
+    assert _id(store.default()) == first.id
+    store.add("unet", _write_model)
+    assert store.default() is None
+    store.promote(first.id)
+    assert _id(store.default()) == first.id
 
 
 def test_reviews_come_back(tmp_path: Path) -> None:
