@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from segstudio.engine import protocol
 from segstudio.engine.protocol import Message
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from segstudio.learning.predictor import Predictor
 
 _PREDICTING: Final = Path(".segstudio", "predicting.lock")
+_LOOK_AGAIN: Final = 0.1
+"""Seconds between two looks at whether a waiting job was cancelled."""
 
 
 def is_urgent(request: Message) -> bool:
@@ -175,9 +177,13 @@ def _waiting(project: Project, control: Control) -> Callable[[], None]:
 
     def wait() -> None:
         control.wait_while_paused()
-        if os.path.exists(path):
-            with lock:
-                pass
+        while os.path.exists(path) and not control.should_stop():
+            try:
+                lock.acquire(timeout=_LOOK_AGAIN)
+            except Timeout:
+                continue
+            lock.release()
+            return
 
     return wait
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -62,6 +62,12 @@ def compare(
         _reason(promote, provisional, old_score, new_score, agreement, len(keys)),
         _worse_classes(new.sum(0), old.sum(0), classes) + _worse_images(new, old, keys),
     )
+
+
+def unproven(decision: Decision, first: bool) -> Decision:
+    """The decision when validation images were training images: only a first model is taken."""
+    why = "scored on training images only"
+    return replace(decision, promote=first, provisional=True, reason=f"{decision.reason}; {why}")
 
 
 def _first(candidate: Mapping[str, Confusion], k: int) -> Decision:

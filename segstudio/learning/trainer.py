@@ -111,10 +111,9 @@ def train(
     for note in (data.note, start.note):
         if note:
             on_event(Log(note))
-    incumbent = project.models.current()
     if request.minutes is not None:
         _afford(data, start, library, report, request.minutes * 60)
-    judge = _Judge(project, incumbent, library, data, control, report)
+    judge = _Judge(project, project.models.current(), library, data, control, report)
     judge.score()
     left = None if request.minutes is None else request.minutes * 60 - _SAVING
     fit = Run(
@@ -131,7 +130,7 @@ def train(
     ).fit()
     if fit.stopped and not fit.scores:
         raise Cancelled
-    return _save(project, data, start, fit, judge.decide(fit, incumbent), on_event)
+    return _save(project, data, start, fit, judge.decide(fit), on_event)
 
 
 def _settle(seed: int) -> None:
@@ -292,13 +291,22 @@ class _Judge:
             _rows_of(loaded.classes, self.data.classes),
         )
 
-    def decide(self, fit: Fit, incumbent: ModelInfo | None) -> promotion.Decision:
-        """Compare on the images for which both were scored against the same labels."""
-        if not fit.stopped:
+    def decide(self, fit: Fit) -> promotion.Decision:
+        """Compare on the images for which both were scored against the same labels.
+
+        The comparison is with the model that is in force now: a person may have put another
+        one there while this one trained.
+        """
+        current = self.project.models.current()
+        renewed = (current.id if current else "") != (self.incumbent.id if self.incumbent else "")
+        if renewed:
+            self.incumbent, self.scores = current, {}
+        if renewed or not fit.stopped:
             self.score()
-        old = None if incumbent is None else _matching(self.scores, fit.scores)
+        old = None if current is None else _matching(self.scores, fit.scores)
         new = {key: scored.confusion for key, scored in fit.scores.items()}
-        return promotion.compare(new, old, self.data.classes)
+        decision = promotion.compare(new, old, self.data.classes)
+        return promotion.unproven(decision, current is None) if self.data.lent else decision
 
 
 def _rows_of(classes: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray[Any, Any]:

@@ -21,13 +21,18 @@ MOST_VALIDATION = 200
 
 @dataclass(eq=False)
 class TrainingSet:
-    """Items of both sides; `note` says what is unusual about them."""
+    """Items of both sides; `note` says what is unusual about them.
+
+    `lent` is true when validation images are training images, because there are no others:
+    their scores say little, and no model may be replaced on their word.
+    """
 
     project: Project
     classes: tuple[str, ...]
     train: Sequence[Item] = ()
     validation: Sequence[Item] = ()
     note: str = ""
+    lent: bool = False
     most_validation: int = MOST_VALIDATION
     _corrected: dict[tuple[str, float], tuple[bool, tuple[tuple[float, float], ...]]] = field(
         default_factory=dict
@@ -43,10 +48,16 @@ class TrainingSet:
         return found
 
     def collect(self) -> None:
-        """Sort the labelled images by side; images without one are for training."""
+        """Sort the labelled images by side.
+
+        An image that is not confirmed yet is for training, and stays there: once learned from,
+        it can never be a fair validation image.
+        """
         splits = self.project.ensure_splits()
         items = {key: self._item(key) for key in self.project.labelled_keys()}
         usable = {key: item for key, item in items.items() if item is not None}
+        if not self.project.read_only:
+            splits.put_all({key: "train" for key in usable if splits.side(key) is None})
         sides = {key: splits.side(key) or "train" for key in usable}
         self.train = [item for key, item in usable.items() if sides[key] == "train"]
         held = [item for key, item in usable.items() if sides[key] == "val"]
@@ -60,6 +71,7 @@ class TrainingSet:
 
     def _lend(self) -> None:
         """With too few images, one side borrows the other's: rough scores beat none."""
+        self.lent = not self.train or not self.validation
         if not self.train:
             self.train = self.validation
             self.note = "Only validation images are labelled: training on them too"

@@ -1,0 +1,87 @@
+"""What the promotion gate must never let through, on real (tiny) training runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from discs import label
+from filelock import FileLock
+
+from segstudio.engine import jobs
+from segstudio.learning.trainer import TrainRequest, train
+from segstudio.learning.trainingset import TrainingSet
+from segstudio.project.project import Project
+
+QUICK = {"crop": 64, "batch": 2, "max_steps": 2, "options": {"width": 4, "depth": 2}}
+
+
+def quick(**overrides: object) -> TrainRequest:
+    return TrainRequest(overrides={**QUICK, **overrides}, device="cpu")
+
+
+def test_scores_on_training_images_replace_no_model(disc_project: Callable[..., Project]) -> None:
+    project = disc_project(images=6, confirmed=0)
+    for key in project.images()[:4]:
+        label(project, key, confirmed=False)
+    first = train(project, quick())
+    assert first.promoted
+    assert first.provisional
+    second = train(project, quick(max_steps=12, learning_rate=3e-3))
+    assert not second.promoted
+    assert "training images" in second.reason
+    current = project.models.current()
+    assert current is not None
+    assert current.id == first.model
+
+
+def test_an_image_once_learned_from_never_becomes_a_validation_image(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project(images=8, confirmed=0)
+    keys = project.images()
+    for key in keys:
+        label(project, key, confirmed=False)
+    TrainingSet.of(project)
+    for key in keys:
+        label(project, key)
+    project.rescan()
+    assert project.ensure_splits().keys("val") == []
+
+
+def test_the_gate_compares_with_the_model_in_force_at_the_end(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project()
+    first = train(project, quick(learning_rate=0.0))
+    better = train(project, quick(max_steps=40, learning_rate=3e-3))
+    project.models.promote(first.model)
+
+    def swap(event: object) -> None:
+        """While the candidate trains, a person puts the better model in force."""
+        project.models.promote(better.model)
+
+    candidate = train(project, quick(learning_rate=0.0), on_event=swap)
+    current = project.models.current()
+    assert current is not None
+    assert not candidate.promoted
+    assert current.id == better.model
+
+
+def test_a_cancelled_trainer_does_not_wait_for_the_predictor(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project()
+    looks: list[bool] = []
+
+    class Control:
+        def wait_while_paused(self) -> None: ...
+
+        def should_stop(self) -> bool:
+            looks.append(len(looks) >= 2)
+            return looks[-1]
+
+    path = project.root / ".segstudio" / "predicting.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path, is_singleton=False):
+        jobs._waiting(project, Control())()  # type: ignore[arg-type]
+    assert looks == [False, False, True]
