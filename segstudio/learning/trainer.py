@@ -16,7 +16,7 @@ from segstudio.errors import Cancelled, UserError
 from segstudio.learning import device as devices
 from segstudio.learning import events, promotion, recipe, store
 from segstudio.learning.device import DeviceReport
-from segstudio.learning.events import Log, ModelSaved
+from segstudio.learning.events import Log, ModelSaved, Progress
 from segstudio.learning.inference import Inference
 from segstudio.learning.loop import (
     Control,
@@ -106,7 +106,7 @@ def train(
     _settle(request.seed)
     data = TrainingSet.of(project)
     library = Library(data.train, Normalisation())
-    start = _prepare(project, data, library, request, report)
+    start = _prepare(project, data, library, request, report, control)
     library.normalisation = start.recipe.normalisation
     for note in (data.note, start.note):
         if note:
@@ -169,6 +169,7 @@ def _prepare(
     library: Library,
     request: TrainRequest,
     report: DeviceReport,
+    control: Control,
 ) -> _Start:
     parent = _parent(project, request)
     facts = recipe.study(
@@ -177,7 +178,22 @@ def _prepare(
     overrides = {**project.manifest.recipe, **request.overrides, "seed": request.seed}
     if parent is not None:
         return _from_parent(parent, data, facts, report, overrides)
-    return _from_scratch(request.architecture or "unet", data, facts, report, overrides)
+    chosen = str(overrides.get("weights", ""))
+    architecture = request.architecture or "unet"
+    pretrained = weights.choose(architecture, chosen, _download_watch(control))
+    return _from_scratch(architecture, data, facts, report, overrides, pretrained)
+
+
+def _download_watch(control: Control) -> weights.OnProgress:
+    """Tells how far a download is, and ends it when the job is cancelled."""
+
+    def watch(done: int, total: int | None) -> None:
+        if control.should_stop():
+            raise Cancelled
+        size = done if total is None else total
+        control.on_event(Progress(done / 1e6, size / 1e6, text="MB of weights"))
+
+    return watch
 
 
 def _parent(project: Project, request: TrainRequest) -> ModelInfo | None:
@@ -236,9 +252,8 @@ def _from_scratch(
     facts: recipe.Facts,
     report: DeviceReport,
     overrides: Mapping[str, Any],
+    pretrained: weights.Chosen | None,
 ) -> _Start:
-    chosen = str(overrides.get("weights", ""))
-    pretrained = weights.choose(architecture, chosen)
     how = recipe.configure(
         facts,
         report.kind,

@@ -137,8 +137,9 @@ class Wishes:
         dialog.chosen.connect(self._train)
         dialog.open()
 
-    def _train(self, architecture: str, start: str, minutes: float) -> None:
-        self._window.work.train(architecture, start, minutes)
+    def _train(self, architecture: str, start: str, minutes: float, pretrained: str) -> None:
+        more = {"weights": pretrained} if pretrained else {}
+        self._window.work.train(architecture, start, minutes, **more)
         self._window.tabs.setCurrentWidget(self._window.model)
 
     def adopt(self) -> None:

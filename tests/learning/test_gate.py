@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from discs import label
 from filelock import FileLock
 
 from segstudio.engine import jobs
-from segstudio.learning.trainer import TrainRequest, train
+from segstudio.errors import Cancelled
+from segstudio.learning.events import Progress
+from segstudio.learning.loop import Control
+from segstudio.learning.trainer import TrainRequest, _download_watch, train
 from segstudio.learning.trainingset import TrainingSet
 from segstudio.project.project import Project
 
@@ -85,3 +89,13 @@ def test_a_cancelled_trainer_does_not_wait_for_the_predictor(
     with FileLock(path, is_singleton=False):
         jobs._waiting(project, Control())()  # type: ignore[arg-type]
     assert looks == [False, False, True]
+
+
+def test_a_download_tells_its_progress_and_ends_with_the_job() -> None:
+    told: list[object] = []
+    watch = _download_watch(Control(on_event=told.append))
+    watch(30_000_000, 160_000_000)
+    assert told == [Progress(30.0, 160.0, text="MB of weights")]
+    stopped = _download_watch(Control(should_stop=lambda: True))
+    with pytest.raises(Cancelled):
+        stopped(1, None)

@@ -9,16 +9,17 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
 
 from segstudio.networks.registry import ARCHITECTURES
 from segstudio.project.models import ModelInfo
-from segstudio.studio.dialogs.base import Form
+from segstudio.studio.dialogs.base import FolderField, Form
 from segstudio.studio.i18n import tr
 from segstudio.studio.panels.model import model_line
 from segstudio.studio.widgets import faint
 
 
 class TrainDialog(Form):
-    """Emits `chosen`: architecture ("" as the start), model to start from ("" none), minutes."""
+    """Emits `chosen`: architecture ("" as the start), model to start from ("" none), minutes,
+    and the weights: "" as the network's card says, "none", or a file."""
 
-    chosen = Signal(str, str, float)
+    chosen = Signal(str, str, float, str)
 
     def __init__(
         self,
@@ -40,11 +41,14 @@ class TrainDialog(Form):
             self.network.addItem(card.title, card.name)
         self.good_for = faint()
         self.good_for.setWordWrap(True)
+        files = tr("models") + " (*.pth *.pt *.safetensors)"
+        self.weights = FolderField(hint=tr("a weights file; none; or empty to fetch"), files=files)
         self.minutes = QDoubleSpinBox(minimum=0.2, maximum=24 * 60, value=10, decimals=1)
         self.minutes.setSuffix(tr(" minutes"))
         self.rows.addRow(tr("Start"), self.start)
         self.rows.addRow(tr("Network"), self.network)
         self.rows.addRow("", self.good_for)
+        self.rows.addRow(tr("Pretrained"), self.weights)
         self.rows.addRow(tr("For at most"), self.minutes)
         words = tr(
             "Learns from {n} confirmed images and from strokes on others. You can go on drawing; "
@@ -65,8 +69,10 @@ class TrainDialog(Form):
         self.network.setEnabled(scratch)
         card = ARCHITECTURES[self.network.currentData()]
         self.good_for.setText(card.good_for if scratch else "")
+        self.rows.setRowVisible(self.weights, scratch and bool(card.weights))
 
     def _tell(self) -> None:
         start = str(self.start.currentData())
         network = "" if start else str(self.network.currentData())
-        self.chosen.emit(network, start, self.minutes.value())
+        pretrained = self.weights.text() if self.rows.isRowVisible(self.weights) else ""
+        self.chosen.emit(network, start, self.minutes.value(), pretrained)
