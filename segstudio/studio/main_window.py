@@ -128,7 +128,7 @@ class MainWindow(QMainWindow):
         session.closing.connect(self.work.stop_all)
         session.project_changed.connect(self._after_project)
         session.image_changed.connect(self._after_image)
-        session.classes_changed.connect(self._recolour)
+        session.choices.classes_changed.connect(self._recolour)
         session.selection_changed.connect(self.canvas.recolour)
         session.document_changed.connect(lambda _: self._show_undo())
         session.states_changed.connect(lambda _: self._show_allowed())
@@ -137,12 +137,12 @@ class MainWindow(QMainWindow):
         session.image_opening.connect(self.canvas.leave_image)
         self.canvas.pointer_moved.connect(self._show_pointer)
         self.canvas.view_changed.connect(lambda: self._show_pointer(-1, -1))
-        self.canvas.brush_resized.connect(session.set_brush_radius)
+        self.canvas.brush_resized.connect(session.choices.set_brush_radius)
         self.canvas.refused.connect(lambda why: self.status.say(tr(why), "warn"))
         self.canvas.key_unused.connect(self._canvas_key)
         self.canvas.tool_busy.connect(self._show_undo)
         self.classes.opacity_changed.connect(self._set_opacity)
-        session.desk_changed.connect(self.canvas.update)
+        session.choices.desk_changed.connect(self.canvas.update)
         self.jobs.changed.connect(self.status.show_job)
         self.jobs.changed.connect(lambda _: self._show_allowed())
         self.status.cancel_asked.connect(self.jobs.cancel)
@@ -168,10 +168,12 @@ class MainWindow(QMainWindow):
             "redo": self._redo,
             "delete": lambda: self._canvas_key("Delete"),
             "select_all": self._select_all,
-            "reclass": lambda: session.reclass_selection(session.class_name),
+            "reclass": lambda: session.choices.reclass_selection(session.choices.class_name),
             "find_class": self.classes.field.setFocus,
-            "smaller": lambda: session.set_brush_radius(session.brush_radius / 1.25),
-            "larger": lambda: session.set_brush_radius(session.brush_radius * 1.25),
+            "smaller": lambda: session.choices.set_brush_radius(
+                session.choices.brush_radius / 1.25
+            ),
+            "larger": lambda: session.choices.set_brush_radius(session.choices.brush_radius * 1.25),
             "fit": canvas.fit,
             "actual": canvas.actual_size,
             "zoom_in": lambda: canvas.zoom(1.25),
@@ -330,7 +332,7 @@ class MainWindow(QMainWindow):
     # -- looks
 
     def _recolour(self) -> None:
-        table = colour_table((c.name, c.colour) for c in self.session.classes)
+        table = colour_table((c.name, c.colour) for c in self.session.choices.classes)
         self.canvas.set_colours(table)
 
     def _set_opacity(self, opacity: float) -> None:
@@ -406,7 +408,7 @@ class MainWindow(QMainWindow):
         image = self.session.image
         if image is not None:
             selected = self.session.drafts_of(image.desk.selection)
-            name = selected[0].class_name if selected else self.session.class_name
+            name = selected[0].class_name if selected else self.session.choices.class_name
             chosen = [d for d in image.document.drafts if d.class_name == name]
             self.session.accept(chosen, tr("Accept all of a class"))
 
@@ -425,9 +427,9 @@ class MainWindow(QMainWindow):
             self.work.segment([self.session.image.key])
 
     def _pick_by_key(self, digit: str) -> None:
-        chosen = next((c for c in self.session.classes if c.key == digit), None)
+        chosen = next((c for c in self.session.choices.classes if c.key == digit), None)
         if chosen is not None:
-            self.session.choose_class(chosen.name)
+            self.session.choices.choose_class(chosen.name)
 
     # -- the end
 

@@ -9,21 +9,20 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from segstudio.annotation.document import Change, Edit, replace_shapes
-from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, Shape
+from segstudio.annotation.document import Change, Edit
+from segstudio.annotation.shape import Shape
 from segstudio.errors import UserError
 from segstudio.project import recent
 from segstudio.project.autosave import Saver
-from segstudio.project.classes import ClassTable, Colour
 from segstudio.project.lock import ProjectLock
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project, State
 from segstudio.studio.canvas.picture import NO_PICTURE
+from segstudio.studio.choices import Choices
 from segstudio.studio.i18n import tr
 from segstudio.studio.loading import Loader
 from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
 
-MAX_BRUSH: Final = 500.0
 _REVIEW_AFTER: Final = 500
 """Milliseconds after an edit until what became of drafts is written."""
 _LEFT_KEPT: Final = 30
@@ -45,12 +44,10 @@ class Session(QObject):
     project_changed = Signal()
     images_changed = Signal()
     states_changed = Signal(list)
-    classes_changed = Signal()
     image_opening = Signal(str)
     image_changed = Signal()
     selection_changed = Signal()
     document_changed = Signal(object)
-    desk_changed = Signal()
     saving = Signal(str, str)
     """"saving", "saved" or "failed", and why."""
     message = Signal(str, str)
@@ -61,10 +58,7 @@ class Session(QObject):
         self.autosave = autosave
         self.project: Project | None = None
         self.image: OpenImage | None = None
-        self.class_name = ""
-        self.brush_radius = 8.0
-        self.locked_classes: frozenset[str] = frozenset()
-        self.hidden_classes: frozenset[str] = frozenset()
+        self.choices = Choices(self)
         self.problems: dict[str, str] = {}
         self._lock: ProjectLock | None = None
         self._saver: Saver | None = None
@@ -133,11 +127,9 @@ class Session(QObject):
         """The project that was read is the one shown from now on."""
         self.project, self._lock, self._states = project, lock, states
         self._saver = Saver(project, on_saved=self._on_saved, on_failed=self._on_failed)
-        names = project.classes.names
-        self.class_name = names[0] if names else ""
         recent.add(project.root)
         self.project_changed.emit()
-        self.classes_changed.emit()
+        self.choices.start()
         images = project.included()
         if images:
             undone = (key for key in images if self.state(key) != "confirmed")
@@ -158,10 +150,9 @@ class Session(QObject):
         if self._lock is not None:
             self._lock.release()
         self.project = self._saver = self._lock = self.image = None
-        self._wanted, self.class_name = "", ""
+        self._wanted = ""
         self._states, self._left, self.problems = {}, {}, {}
         self._loader.forget()
-        self.locked_classes = self.hidden_classes = frozenset()
         self.image_changed.emit()
         self.project_changed.emit()
         return True
@@ -208,7 +199,7 @@ class Session(QObject):
                 came, gone, self._states = answer
                 self.problems.clear()
                 self.images_changed.emit()
-                self.classes_changed.emit()
+                self.choices.classes_changed.emit()
                 words = tr("{came} new pictures, {gone} gone", came=came, gone=gone)
                 self.message.emit(words, "info")
 
@@ -317,10 +308,7 @@ class Session(QObject):
         for left in self._left.values():
             left.picture = NO_PICTURE
         self.image = image = self._reopen(loaded) or self._open_anew(loaded)
-        desk = image.desk
-        desk.class_name, desk.brush_radius = self.class_name, self.brush_radius
-        desk.locked_classes = self.locked_classes
-        desk.idmap.hide(self.hidden_classes)
+        self.choices.put_on(image.desk)
         self.problems.pop(loaded.key, None)
         self.image_changed.emit()
         if image.repairs:
@@ -502,65 +490,6 @@ class Session(QObject):
             return True
         return False
 
-    # -- classes and choices
-
-    @property
-    def classes(self) -> ClassTable:
-        return self.project.classes if self.project is not None else ClassTable()
-
-    def set_classes(self, table: ClassTable) -> bool:
-        """Change the classes and write them; whether that worked."""
-        if self.project is None or self.is_read_only():
-            return False
-        if not self.try_(lambda project: project.set_classes(table)):
-            return False
-        if self.class_name not in (*table.names, IGNORE_CLASS, BACKGROUND_CLASS):
-            self.choose_class(table.names[0] if len(table) else "")
-        self.classes_changed.emit()
-        return True
-
-    def add_class(self, name: str, colour: Colour | None = None) -> None:
-        """A new class, which becomes the current one."""
-        name = name.strip()
-        if name and self.set_classes(self.classes.with_class(name, colour)):
-            self.choose_class(name)
-
-    def choose_class(self, name: str) -> None:
-        """The class that tools draw from now on."""
-        self.class_name = name
-        if self.image is not None:
-            self.image.desk.class_name = name
-        self.desk_changed.emit()
-
-    def set_brush_radius(self, radius: float) -> None:
-        self.brush_radius = min(max(radius, 0.5), MAX_BRUSH)
-        if self.image is not None:
-            self.image.desk.brush_radius = self.brush_radius
-        self.desk_changed.emit()
-
-    def lock_class(self, name: str, locked: bool) -> None:
-        self.locked_classes = _with(self.locked_classes, name, locked)
-        if self.image is not None:
-            self.image.desk.locked_classes = self.locked_classes
-        self.classes_changed.emit()
-
-    def hide_class(self, name: str, hidden: bool) -> None:
-        self.hidden_classes = _with(self.hidden_classes, name, hidden)
-        if self.image is not None:
-            self.image.desk.idmap.hide(self.hidden_classes)
-        self.classes_changed.emit()
-
-    def reclass_selection(self, name: str) -> None:
-        """Give the selected shapes another class, as one step."""
-        if self.image is None or self.is_read_only():
-            return
-        desk = self.image.desk
-        changed: dict[int, Shape | None] = {
-            n: s.with_class(name) for n, s in desk.selected() if n in desk.document.ids()
-        }
-        if changed:
-            desk.document.apply(replace_shapes(tr("Change class"), desk.document, changed))
-
 
 class LockedError(UserError):
     """Another window has the project."""
@@ -580,10 +509,6 @@ def _locked(folder: Path) -> ProjectLock:
         path=folder,
         remedy=tr("Held by {who}.", who=lock.holder() or "?"),
     )
-
-
-def _with(names: frozenset[str], name: str, inside: bool) -> frozenset[str]:
-    return names | {name} if inside else names - {name}
 
 
 __all__ = ["Drafts", "LockedError", "Session"]

@@ -144,11 +144,11 @@ class Work(QObject):
         project = self._session.project
         if project is None or not self._ready():
             return None
-        table = self._session.classes
+        table = self._session.choices.classes
         for name in (name for name in mapping.values() if name):
             table = table.with_class(name)
-        if table != self._session.classes:
-            self._session.set_classes(table)
+        if table != self._session.choices.classes:
+            self._session.choices.set_classes(table)
         request = p.Adopt(
             self._jobs.new_id(), str(project.root), file, mapping, architecture or None
         )

@@ -582,10 +582,11 @@ def test_a_model_being_written_is_none_yet(tmp_path: Path) -> None:
         assert store.prune(keep=0) == []
         assert folder.is_dir()
 
-    assert store.all() == [store.add("unet", write)]
+    added = store.add("unet", write)
+    assert store.all() == [added]
     (tmp_path / "models" / "notes").mkdir()
     _write_model(tmp_path / "models" / "notes")
-    assert len(store.all()) == 1
+    assert store.all() == [added]
 
 
 def test_the_default_model(tmp_path: Path) -> None:

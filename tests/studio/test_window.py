@@ -125,9 +125,9 @@ def test_autosave_writes_by_itself(studio: MainWindow, root: Path, qtbot: QtBot)
 
 def test_brush_eraser_and_sizes(studio: MainWindow) -> None:
     press(studio, Qt.Key.Key_B)
-    before = studio.session.brush_radius
+    before = studio.session.choices.brush_radius
     press(studio, Qt.Key.Key_BracketRight)
-    assert studio.session.brush_radius > before
+    assert studio.session.choices.brush_radius > before
     sweep(studio, (30, 40), (50, 40), (70, 40))
     image = studio.session.image
     assert image is not None
@@ -144,12 +144,12 @@ def test_brush_eraser_and_sizes(studio: MainWindow) -> None:
 
 def test_class_keys_and_new_classes(studio: MainWindow, root: Path) -> None:
     press(studio, Qt.Key.Key_2)
-    assert studio.session.class_name == "dirt"
+    assert studio.session.choices.class_name == "dirt"
     press(studio, Qt.Key.Key_Slash)
     studio.classes.field.setFocus()
     QTest.keyClicks(studio.classes.field, "fibre")
     QTest.keyClick(studio.classes.field, Qt.Key.Key_Return)
-    assert studio.session.class_name == "fibre"
+    assert studio.session.choices.class_name == "fibre"
     assert len(studio.classes.rows) == 3
     assert "fibre" in (root / "segstudio.toml").read_text()
 
@@ -308,13 +308,13 @@ def test_two_windows_on_one_folder_in_place_do_not_overwrite_each_other(
     try:
         open_image(window, folder, qtbot)
         open_image(second, folder, qtbot)
-        window.session.add_class("cat")
+        window.session.choices.add_class("cat")
         window.use_tool("rectangle")
         sweep(window, (10, 10), (40, 40), (70, 50))
         saved(window, qtbot)
         mine = (folder / "0.json").read_bytes(), (folder / "segstudio.toml").read_bytes()
-        second.session.add_class("dog")
-        second.session.choose_class("dog")
+        second.session.choices.add_class("dog")
+        second.session.choices.choose_class("dog")
         second.use_tool("rectangle")
         sweep(second, (10, 10), (40, 40), (70, 50))
         assert not second.session.save_now()
@@ -471,7 +471,7 @@ def test_opening_a_labelme_folder_changes_nothing(
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     window.open_folder(folder)
     qtbot.waitUntil(lambda: window.session.image is not None, timeout=10000)
-    assert window.session.classes.names == ("crack",)
+    assert window.session.choices.classes.names == ("crack",)
     assert window.session.counts() == (1, 3)
     window.actions_["close"].trigger()
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before

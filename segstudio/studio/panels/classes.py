@@ -37,12 +37,12 @@ class ClassRow(QWidget):
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session, self.shown = session, shown
-        hidden = shown.name in session.hidden_classes
-        locked = shown.name in session.locked_classes
+        hidden = shown.name in session.choices.hidden_classes
+        locked = shown.name in session.choices.locked_classes
         self.eye = flat_button("eye-off" if hidden else "eye", tr("Show or hide this class"))
         self.lock = flat_button("lock" if locked else "unlock", tr("Protect this class"))
-        self.eye.clicked.connect(lambda: session.hide_class(shown.name, not hidden))
-        self.lock.clicked.connect(lambda: session.lock_class(shown.name, not locked))
+        self.eye.clicked.connect(lambda: session.choices.hide_class(shown.name, not hidden))
+        self.lock.clicked.connect(lambda: session.choices.lock_class(shown.name, not locked))
         key = faint(shown.key or "")
         key.setFixedWidth(12)
         square = QLabel(pixmap=swatch(shown.colour))
@@ -57,7 +57,7 @@ class ClassRow(QWidget):
         layout.addWidget(self.eye)
         layout.addWidget(self.lock)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
-        self.mark(session.class_name == shown.name)
+        self.mark(session.choices.class_name == shown.name)
 
     def mark(self, current: bool) -> None:
         look = theme.current()
@@ -66,17 +66,17 @@ class ClassRow(QWidget):
         self.setStyleSheet(f"ClassRow {{ background: {ground}; border-left: 3px solid {edge}; }}")
 
     def mousePressEvent(self, event: object) -> None:
-        self._session.choose_class(self.shown.name)
+        self._session.choices.choose_class(self.shown.name)
 
     def mouseDoubleClickEvent(self, event: object) -> None:
-        self._session.reclass_selection(self.shown.name)
+        self._session.choices.reclass_selection(self.shown.name)
 
     def contextMenuEvent(self, event: object) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(tr("Change colour …")).triggered.connect(self._recolour)
         menu.addAction(tr("Give the selected shapes this class")).triggered.connect(
-            lambda: self._session.reclass_selection(self.shown.name)
+            lambda: self._session.choices.reclass_selection(self.shown.name)
         )
         menu.popup(event.globalPos())  # type: ignore[attr-defined]
 
@@ -84,7 +84,9 @@ class ClassRow(QWidget):
         colour = QColorDialog.getColor(QColor(*self.shown.colour), self)
         if colour.isValid():
             rgb = colour.red(), colour.green(), colour.blue()
-            self._session.set_classes(self._session.classes.recoloured(self.shown.name, rgb))
+            self._session.choices.set_classes(
+                self._session.choices.classes.recoloured(self.shown.name, rgb)
+            )
 
 
 class ClassesPanel(QWidget):
@@ -110,10 +112,10 @@ class ClassesPanel(QWidget):
         self._list.setContentsMargins(0, 0, 0, 0)
         self._list.setSpacing(1)
         self._lay_out()
-        session.classes_changed.connect(self.rebuild)
+        session.choices.classes_changed.connect(self.rebuild)
         session.image_changed.connect(self.rebuild)
         session.project_changed.connect(self.rebuild)
-        session.desk_changed.connect(self._mark)
+        session.choices.desk_changed.connect(self._mark)
         session.states_changed.connect(lambda _: self._count())
 
     def _lay_out(self) -> None:
@@ -147,7 +149,7 @@ class ClassesPanel(QWidget):
                 widget.deleteLater()
         counts = self._counts()
         self.rows = [
-            ClassRow(self._session, c, counts.get(c.name, 0)) for c in self._session.classes
+            ClassRow(self._session, c, counts.get(c.name, 0)) for c in self._session.choices.classes
         ]
         for row in self.rows:
             self._list.addWidget(row)
@@ -171,18 +173,18 @@ class ClassesPanel(QWidget):
 
     def _mark(self) -> None:
         for row in self.rows:
-            row.mark(row.shown.name == self._session.class_name)
+            row.mark(row.shown.name == self._session.choices.class_name)
 
     def _take_field(self) -> None:
         """Enter picks the class that begins so, or makes a new one."""
         words = self.field.text().strip()
         if not words:
             return
-        names = self._session.classes.names
+        names = self._session.choices.classes.names
         found = words if words in names else None
         if found is None:
-            self._session.add_class(words)
+            self._session.choices.add_class(words)
         else:
-            self._session.choose_class(found)
+            self._session.choices.choose_class(found)
         self.field.clear()
         self.field.clearFocus()

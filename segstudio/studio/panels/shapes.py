@@ -105,7 +105,7 @@ class ShapeList(QAbstractListModel):
         return " · ".join(facts)
 
     def _icon(self, shape: Shape, is_draft: bool) -> QIcon:
-        known = self._session.classes.get(shape.class_name)
+        known = self._session.choices.classes.get(shape.class_name)
         colour = QColor(*(known.colour if known is not None else UNKNOWN))
         pixmap = QPixmap(12, 12)
         pixmap.fill(colour)
@@ -149,7 +149,7 @@ class ShapesPanel(QWidget):
         self._settle.timeout.connect(self.reload)
         self.list.selectionModel().selectionChanged.connect(self._select)
         session.image_changed.connect(self.reload)
-        session.classes_changed.connect(self.reload)
+        session.choices.classes_changed.connect(self.reload)
         session.document_changed.connect(self._after_change)
         session.selection_changed.connect(self._follow)
 

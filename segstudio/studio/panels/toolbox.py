@@ -34,11 +34,11 @@ class Toolbox(QFrame):
         layout.addStretch(1)
         for name in ("zoom_in", "zoom_out", "fit"):
             layout.addWidget(_button(actions, name))
-        session.desk_changed.connect(self.refresh)
+        session.choices.desk_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        self.brush.setText(f"{self._session.brush_radius:.0f} px")
+        self.brush.setText(f"{self._session.choices.brush_radius:.0f} px")
 
 
 def _button(actions: Actions, name: str) -> QToolButton:

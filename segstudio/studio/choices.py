@@ -1,0 +1,112 @@
+"""What a person has chosen: the current class, what is hidden or locked, the brush."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QObject, Signal
+
+from segstudio.annotation.document import replace_shapes
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, Shape
+from segstudio.project.classes import ClassTable, Colour
+from segstudio.studio.i18n import tr
+from segstudio.tools import Desk
+
+if TYPE_CHECKING:
+    from segstudio.studio.session import Session
+
+MAX_BRUSH: Final = 500.0
+
+
+class Choices(QObject):
+    """Choices of the open project; `put_on` lays them on the desk of an image."""
+
+    classes_changed = Signal()
+    desk_changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self.class_name = ""
+        self.brush_radius = 8.0
+        self.locked_classes: frozenset[str] = frozenset()
+        self.hidden_classes: frozenset[str] = frozenset()
+
+    def start(self) -> None:
+        """Another project is open: its first class, nothing hidden or locked."""
+        names = self.classes.names
+        self.class_name = names[0] if names else ""
+        self.locked_classes = self.hidden_classes = frozenset()
+        self.classes_changed.emit()
+
+    def put_on(self, desk: Desk) -> None:
+        desk.class_name, desk.brush_radius = self.class_name, self.brush_radius
+        desk.locked_classes = self.locked_classes
+        desk.idmap.hide(self.hidden_classes)
+
+    def _put(self) -> None:
+        if self._session.image is not None:
+            self.put_on(self._session.image.desk)
+
+    # -- classes
+
+    @property
+    def classes(self) -> ClassTable:
+        project = self._session.project
+        return project.classes if project is not None else ClassTable()
+
+    def set_classes(self, table: ClassTable) -> bool:
+        """Change the classes and write them; whether that worked."""
+        if not self._session.try_(lambda project: project.set_classes(table)):
+            return False
+        names = self.classes.names
+        if self.class_name not in (*names, IGNORE_CLASS, BACKGROUND_CLASS):
+            self.choose_class(names[0] if names else "")
+        self.classes_changed.emit()
+        return True
+
+    def add_class(self, name: str, colour: Colour | None = None) -> None:
+        """A new class, which becomes the current one."""
+        name = name.strip()
+        if name and self.set_classes(self.classes.with_class(name, colour)):
+            self.choose_class(name)
+
+    def choose_class(self, name: str) -> None:
+        """The class that tools draw from now on."""
+        self.class_name = name
+        self._put()
+        self.desk_changed.emit()
+
+    def lock_class(self, name: str, locked: bool) -> None:
+        self.locked_classes = _with(self.locked_classes, name, locked)
+        self._put()
+        self.classes_changed.emit()
+
+    def hide_class(self, name: str, hidden: bool) -> None:
+        self.hidden_classes = _with(self.hidden_classes, name, hidden)
+        self._put()
+        self.classes_changed.emit()
+
+    def reclass_selection(self, name: str) -> None:
+        """Give the selected shapes another class, as one step."""
+        image = self._session.image
+        if image is None or self._session.is_read_only():
+            return
+        desk = image.desk
+        changed: dict[int, Shape | None] = {
+            n: s.with_class(name) for n, s in desk.selected() if n in desk.document.ids()
+        }
+        if changed:
+            desk.document.apply(replace_shapes(tr("Change class"), desk.document, changed))
+
+    # -- the brush
+
+    def set_brush_radius(self, radius: float) -> None:
+        """In image pixels, half a pixel at least."""
+        self.brush_radius = min(max(radius, 0.5), MAX_BRUSH)
+        self._put()
+        self.desk_changed.emit()
+
+
+def _with(names: frozenset[str], name: str, inside: bool) -> frozenset[str]:
+    return names | {name} if inside else names - {name}
