@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from segstudio.annotation.document import Annotation
+from segstudio.annotation.rasterise import VOID, VOID_16
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.errors import UserError
 from segstudio.formats import maps
@@ -87,7 +88,7 @@ def loader(label_map: Path, image: Path, names: maps.Names) -> Callable[[], Labe
 
 def _write_names(job: ExportJob) -> None:
     names = job.names()
-    void = maps.VOID if len(names) < maps.VOID else maps.VOID_16
+    void = VOID if len(names) < VOID else VOID_16
     lines = [f"0 {BACKGROUND_CLASS}", *(f"{i} {name}" for i, name in enumerate(names, 1))]
     text = "\n".join([*lines, f"{void} {IGNORE_CLASS}"]) + "\n"
     (job.folder / "labels.txt").write_text(text, encoding="utf-8")

@@ -68,11 +68,7 @@ def _loader(file: Path, picture: Path | None) -> Callable[[], LabelFile]:
     def load() -> LabelFile:
         if picture is None:
             return labelme.read(file)
-        size = images.image_size(picture)
-        raw = labelme.load_json(file)
-        turned = labelme.declared_size(raw) == size[::-1] != size
-        orientation = images.orientation_of(picture) if turned else 1
-        return labelme.parse(raw, file, size, orientation)
+        return labelme.read_for(picture, images.image_size(picture), file)
 
     return load
 

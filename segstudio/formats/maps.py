@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segstudio.annotation.bitmap import Bitmap
+from segstudio.annotation.rasterise import VOID, VOID_16
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, Shape, mask_shape
 from segstudio.errors import UserError
 from segstudio.project.classes import Colour
 from segstudio.project.images import is_image
 
 VOID_COLOUR: Final[Colour] = (224, 224, 192)
-VOID: Final = 255
-VOID_16: Final = 65535
 _BACKGROUND_NAMES: Final = frozenset({BACKGROUND_CLASS, "background", "bg", "unlabelled"})
 _VOID_NAMES: Final = frozenset({IGNORE_CLASS, "void", "ignore", "ignored", "unlabeled"})
 _NUMBERED: Final = re.compile(r"(\d+)[\s,:;]+(\S.*)")

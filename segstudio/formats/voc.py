@@ -13,6 +13,7 @@ import numpy as np
 
 from segstudio.annotation import rasterise
 from segstudio.annotation.document import Annotation
+from segstudio.annotation.rasterise import VOID, VOID_16
 from segstudio.errors import UserError
 from segstudio.formats import maps
 from segstudio.formats.base import ExportJob, ImportItem, Source, Written
@@ -53,7 +54,7 @@ def read(source: Source) -> Iterator[ImportItem]:
 
 def write(job: ExportJob) -> Written:
     """The development kit's layout, so that `torchvision.datasets.VOCSegmentation` reads it."""
-    if len(job.names()) >= maps.VOID:
+    if len(job.names()) >= VOID:
         raise UserError("VOC holds at most 254 classes", remedy="Export index_png instead.")
     root = job.folder / BASE
     stems = {key: flat(place) for key, place in unique_places(job.project, job.keys).items()}
@@ -72,15 +73,15 @@ def _write_one(job: ExportJob, key: str, root: Path, stem: str) -> None:
     labels = maps.renumbered(project.training_map(key), job.values())
     annotation = project.load(key)
     _, objects = rasterise.instance_map(annotation.shapes, project.classes.values, annotation.size)
-    void = maps.VOID if objects.max(initial=0) < maps.VOID else maps.VOID_16
-    numbers = np.where(labels == maps.VOID, void, objects).astype(
-        np.uint8 if void == maps.VOID else np.uint16
+    void = VOID if objects.max(initial=0) < VOID else VOID_16
+    numbers = np.where(labels == VOID, void, objects).astype(
+        np.uint8 if void == VOID else np.uint16
     )
     to_jpeg(project.image_file(key), root / "JPEGImages" / f"{stem}.jpg", job.notes)
     palette = maps.voc_palette()
     maps.save_palette(labels, root / "SegmentationClass" / f"{stem}.png", palette)
     target = root / "SegmentationObject" / f"{stem}.png"
-    if void == maps.VOID:
+    if void == VOID:
         maps.save_palette(numbers, target, palette)
     else:
         maps.save_index(numbers, target)

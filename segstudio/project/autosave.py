@@ -59,6 +59,14 @@ class Saver:
             self._waiting[key] = (due, annotation)
             self._changed.notify_all()
 
+    def drop(self, key: str) -> None:
+        """Forget what waits for `key`: the person took what is on the disk instead."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._writing != key)
+            self._waiting.pop(key, None)
+            self._failed.discard(key)
+            self._changed.notify_all()
+
     @property
     def dirty(self) -> frozenset[str]:
         """Keys whose newest annotation is not on the disk yet."""

@@ -32,6 +32,7 @@ from segstudio.project.labelme_shapes import (
     read_flags,
     shape_json,
 )
+from segstudio.project.labelme_text import ShapeTexts, joined, nested
 from segstudio.project.orientation import turn_array, turn_points
 
 VERSION: Final = "6.3.1"
@@ -78,6 +79,13 @@ def read(path: Path, image_size: tuple[int, int] | None = None, orientation: int
     Labelme file.
     """
     return parse(load_json(path), path, image_size, orientation)
+
+
+def read_for(picture: Path, size: tuple[int, int] | None, path: Path) -> LabelFile:
+    """Read the label file of a picture of `size` (width, height), None when it is unreadable."""
+    raw = load_json(path)
+    turned = size is not None and declared_size(raw) == size[::-1] != size
+    return parse(raw, path, size, images.orientation_of(picture) if turned else 1)
 
 
 def load_json(path: Path) -> dict[str, Any]:
@@ -258,30 +266,19 @@ def write(
     annotation: Annotation,
     image_path: str,
     image_data: str | None = None,
-    *,
-    version: str = VERSION,
-    verbatim: Verbatim | None = None,
+    **more: Any,
 ) -> None:
-    """Write a label file that Labelme's strict reader takes, atomically.
+    """Write a label file that Labelme's strict reader takes, atomically; `more` as for `dump`.
 
-    `image_path` is relative to the file, `image_data` base64 or None. Points that `verbatim`
-    knows are written as they were, others with 3 decimals.
+    `image_path` is relative to the file, `image_data` base64 or None.
     """
-    atomic.write_bytes(
-        path, dump(annotation, image_path, image_data, version=version, verbatim=verbatim)
-    )
+    atomic.write_bytes(path, dump(annotation, image_path, image_data, **more))
 
 
-def write_file(path: Path, file: LabelFile) -> None:
-    """Write what was read, its annotation perhaps changed."""
-    write(
-        path,
-        file.annotation,
-        file.image_path,
-        file.image_data,
-        version=file.version,
-        verbatim=file.verbatim,
-    )
+def write_file(path: Path, file: LabelFile, texts: ShapeTexts | None = None) -> None:
+    """Write what was read, its annotation perhaps changed; `texts` as for `dump`."""
+    facts = {"version": file.version, "verbatim": file.verbatim, "texts": texts}
+    write(path, file.annotation, file.image_path, file.image_data, **facts)
 
 
 def dump(
@@ -291,15 +288,33 @@ def dump(
     *,
     version: str = VERSION,
     verbatim: Verbatim | None = None,
+    texts: ShapeTexts | None = None,
 ) -> bytes:
-    """The bytes of a label file; see `write`."""
+    """The bytes of a label file.
+
+    Points that `verbatim` knows are written as they were, others with 3 decimals. `texts`
+    remembers the shapes of the last file, so that the next one encodes only what is new.
+    """
     known = verbatim or Verbatim()
+    document = _document(annotation, image_path, image_data, version)
+    try:
+        shapes = (texts or ShapeTexts()).of(annotation.shapes, known)
+        return _encoded(document, shapes).encode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and UTF-8 cannot
+        document["shapes"] = [shape_json(shape, known) for shape in annotation.shapes]
+        return json.dumps(document, indent=2).encode("ascii")
+
+
+def _document(
+    annotation: Annotation, image_path: str, image_data: str | None, version: str
+) -> dict[str, Any]:
+    """The file's object, its shapes left out."""
     extra = dict(annotation.extra)
     ours = extra.pop(OUR_KEY, None)
     document = {
         "version": version,
         "flags": dict(annotation.flags),
-        "shapes": [shape_json(shape, known) for shape in annotation.shapes],
+        "shapes": [],
         "imagePath": image_path,
         "imageData": image_data,
         "imageHeight": annotation.height,
@@ -308,14 +323,14 @@ def dump(
     }
     if not annotation.foreign or annotation.confirmed:
         document[OUR_KEY] = {**as_dict(ours), **_status(annotation)}
-    return _encoded(document)
+    return document
 
 
-def _encoded(document: Mapping[str, Any]) -> bytes:
-    try:
-        return json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and UTF-8 cannot
-        return json.dumps(document, indent=2).encode("ascii")
+def _encoded(document: Mapping[str, Any], shapes: Sequence[str]) -> str:
+    """`document` as `json.dumps(…, indent=2)` writes it, with these texts as its shapes."""
+    texts = {key: nested(value, 2) for key, value in document.items()}
+    texts["shapes"] = joined(shapes, "[]", 2)
+    return joined((f"{nested(key, 0)}: {text}" for key, text in texts.items()), "{}", 0)
 
 
 def _status(annotation: Annotation) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,7 +55,8 @@ class Verbatim:
     masks: Mapping[Box | None, tuple[_MaskText, ...]] = field(default_factory=dict)
 
     def point(self, x: float, y: float) -> list[float]:
-        return list(self.points.get((x, y), (round(x, 3), round(y, 3))))
+        found = self.points.get((x, y))
+        return [round(x, 3), round(y, 3)] if found is None else list(found)
 
     def mask(self, bitmap: Bitmap) -> tuple[Any, str] | None:
         same_box = self.masks.get(bitmap.bounds(), ())
@@ -88,7 +89,7 @@ class ShapeReader:
             return Shape(self._label(raw, number), "opaque", extra=dict(raw))
         if kind == "mask":
             return self._mask(raw, points, number)
-        self._remember(raw["points"])
+        self._remember(raw["points"], points)
         kind, points = self._corners(kind, points, number)
         return Shape(kind=kind, points=points, **self._facts(raw, number))
 
@@ -177,7 +178,12 @@ class ShapeReader:
             # groups with names: shapes of one name stay one group, far from usual numbers
             return self._groups.setdefault(str(value), 1_000_000 + len(self._groups))
 
-    def _remember(self, raw_points: Iterable[Sequence[float]]) -> None:
+    def _remember(self, raw_points: Sequence[Sequence[float]], points: NDArray[np.float64]) -> None:
+        """Note the numbers of a shape, unless all of them would be written just so anyway."""
+        with np.errstate(over="ignore"):
+            rounded = bool((np.rint(points * 1000) / 1000 == points).all())
+        if rounded and all(type(v) is float for point in raw_points for v in point):
+            return
         for x, y in raw_points:
             self.points[float(x), float(y)] = (x, y)
 
@@ -241,7 +247,11 @@ def shape_json(shape: Shape, known: Verbatim) -> Any:
     """The JSON of a shape, all keys that Labelme asks for first."""
     if shape.kind == "opaque":
         return _opaque_json(shape)
-    points, mask = _place(shape, known)
+    return shape_entry(shape, *_place(shape, known))
+
+
+def shape_entry(shape: Shape, points: Any, mask: str | None) -> dict[str, Any]:
+    """The object that a shape, not an opaque one, is in the file: label and points come first."""
     entry: dict[str, Any] = {
         "label": shape.class_name,
         "points": points,

@@ -13,15 +13,20 @@ from typing import Final
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import class_names
 from segstudio.errors import UserError
-from segstudio.project import images, labelme
+from segstudio.project import labelme
 from segstudio.project.index import LabelFacts, Stamp, stamp
 from segstudio.project.labelme import LabelFile
+from segstudio.project.labelme_text import ShapeTexts
 from segstudio.project.pictures import Pictures
 from segstudio.project.scan import ImageKey, name_of, scan, stem_of
 from segstudio.project.scan import Root as ScanRoot
 
 _REMEMBERED: Final = 16
 _HEAD: Final = 65536
+
+
+class ChangedOutside(UserError):
+    """Another program has written the label file since it was read."""
 
 
 class LabelFiles:
@@ -33,6 +38,8 @@ class LabelFiles:
         self.mirrored = mirrored
         self._listed: set[str] = set()
         self._originals: OrderedDict[Path, tuple[Stamp | None, LabelFile]] = OrderedDict()
+        self._seen: dict[ImageKey, Stamp | None] = {}
+        self._texts = ShapeTexts()
         self._lock = threading.RLock()
 
     # -- finding
@@ -126,31 +133,60 @@ class LabelFiles:
             return None
         facts = self._pictures.facts(key)
         size = None if facts.problem else (facts.width, facts.height)
-        raw = labelme.load_json(path)
-        turned = size is not None and labelme.declared_size(raw) == size[::-1] != size
-        orientation = images.orientation_of(self._pictures.file(key)) if turned else 1
-        found = labelme.parse(raw, path, size, orientation)
-        self._remember(path, found)
+        before = stamp(path)
+        found = labelme.read_for(self._pictures.file(key), size, path)
+        self._remember(path, found, before)
         return found
 
-    def write(self, key: ImageKey, annotation: Annotation, source: LabelFile | None = None) -> Path:
+    def stamp(self, key: ImageKey) -> Stamp | None:
+        """The stamp of a picture's label file; None when it has none."""
+        path = self.find(key)
+        return stamp(path) if path else None
+
+    def base_on(self, key: ImageKey, seen: Stamp | None) -> None:
+        """What is written for a picture from now on was made from the file of this stamp."""
+        self._seen[key] = seen
+
+    def write(
+        self,
+        key: ImageKey,
+        annotation: Annotation,
+        source: LabelFile | None = None,
+        *,
+        over: bool = False,
+    ) -> Path:
         """Write the label file of a picture over the one it has, losing nothing of that.
 
         `source` is the file a new one was read from elsewhere. UserError when the old file
-        cannot be understood: it is never overwritten.
+        cannot be understood: it is never overwritten. ChangedOutside, unless `over`, when it is
+        not the one that was read or written here last.
         """
         with self._lock:
             path = self.place(key)
+            if not over:
+                self._check_unchanged(key, path)
             old = self._original(path) or source or LabelFile(annotation)
             new = replace(
                 old,
                 annotation=replace(annotation, extra={**old.annotation.extra, **annotation.extra}),
                 image_path=self._image_path(key, path, old),
             )
-            labelme.write_file(path, new)
-            self._remember(path, new)
+            labelme.write_file(path, new, self._texts)
+            written = stamp(path)
+            self._seen[key] = written
+            self._remember(path, new, written)
             self._note(path, key, annotation)
         return path
+
+    def _check_unchanged(self, key: ImageKey, path: Path) -> None:
+        """A file that went away is no hindrance: nothing of anybody is lost by writing it."""
+        now = stamp(path)
+        if now is not None and now != self._seen.get(key, now):
+            raise ChangedOutside(
+                "The label file was changed by another program",
+                path=path,
+                remedy="Open the image again to take its version, or save once more to replace it.",
+            )
 
     def _image_path(self, key: ImageKey, path: Path, old: LabelFile) -> str:
         """What the file says already while that is right, else the way to the picture."""
@@ -172,14 +208,14 @@ class LabelFiles:
             return known[1]
         return labelme.read(path)
 
-    def _remember(self, path: Path, found: LabelFile) -> None:
+    def _remember(self, path: Path, found: LabelFile, at: Stamp | None) -> None:
         """Keep the files used last: they need not be read again before each save, and undone
         changes are written with the numbers they had."""
         with self._lock:
             before = self._originals.pop(path, None)
             if before is not None and before[1].verbatim is not found.verbatim:
                 found = replace(found, verbatim=found.verbatim.joined(before[1].verbatim))
-            self._originals[path] = (stamp(path), found)
+            self._originals[path] = (at, found)
             while len(self._originals) > _REMEMBERED:
                 self._originals.popitem(last=False)
 

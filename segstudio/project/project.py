@@ -15,7 +15,7 @@ from segstudio.errors import UserError
 from segstudio.project import atomic, grouping, images, manifest, pictures
 from segstudio.project.classes import ClassTable
 from segstudio.project.images import RGB
-from segstudio.project.index import Index
+from segstudio.project.index import Index, Stamp
 from segstudio.project.labelme import LabelFile
 from segstudio.project.labels import LabelFiles
 from segstudio.project.manifest import Manifest
@@ -228,17 +228,28 @@ class Project:
 
     def load(self, key: ImageKey) -> Annotation:
         """The annotation of an image, an empty one when it has no label file."""
-        found = self._labels.read(key)
+        found = self.load_label_file(key)
         return found.annotation if found else Annotation(*self.image_size(key))
 
     def load_label_file(self, key: ImageKey) -> LabelFile | None:
         """The label file as read, with the list of repairs; None when there is none."""
-        return self._labels.read(key)
+        seen = self._labels.stamp(key)
+        found = self._labels.read(key)
+        self._labels.base_on(key, seen)
+        return found
 
-    def save(self, key: ImageKey, annotation: Annotation) -> None:
-        """Write an annotation, atomically; safe to call from any one thread at a time."""
+    def label_stamp(self, key: ImageKey) -> Stamp | None:
+        """Time (ns) and size of an image's label file as it is now; None when there is none."""
+        return self._labels.stamp(key)
+
+    def save(self, key: ImageKey, annotation: Annotation, replace: bool = False) -> None:
+        """Write an annotation, atomically; safe to call from any one thread at a time.
+
+        `labels.ChangedOutside` when another program has written the label file since `load` or
+        `save` here, unless it is to be replaced.
+        """
         self.ensure_written()
-        self._labels.write(key, annotation)
+        self._labels.write(key, annotation, over=replace)
 
     def save_imported(self, key: ImageKey, found: LabelFile) -> None:
         """Write a label file that was read elsewhere, with its numbers and unknown keys."""
@@ -279,7 +290,8 @@ class Project:
         Unlabelled pixels are background in a confirmed image, unless the project says
         otherwise, and void in every other.
         """
-        annotation = self.load(key)
+        found = self._labels.read(key)  # not to edit it: see `load`
+        annotation = found.annotation if found else Annotation(*self.image_size(key))
         shapes, values = annotation.shapes, self.classes.values
         labels = rasterise.label_map(shapes, values, annotation.size)
         if not annotation.is_confirmed or self._manifest.unlabelled == "ignore":

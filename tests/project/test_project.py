@@ -16,7 +16,9 @@ from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import IGNORE_CLASS, Shape, as_points
 from segstudio.errors import UserError
 from segstudio.project import atomic, recent, settings
+from segstudio.project.autosave import Saver
 from segstudio.project.classes import PALETTE, ClassTable, default_colour
+from segstudio.project.labels import ChangedOutside
 from segstudio.project.manifest import Manifest, load, save
 from segstudio.project.models import ModelStore
 from segstudio.project.project import Project
@@ -268,6 +270,64 @@ def test_a_file_we_cannot_read_is_never_overwritten(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="damaged"):
             project.save("a.png", labelled())
     assert (tmp_path / "a.json").read_bytes() == b'{"shapes": ['
+
+
+def _by_another_program(path: Path) -> bytes:
+    labelme_file(path, imagePath="a.png", mine="theirs")
+    return path.read_bytes()
+
+
+def test_a_label_file_changed_outside_is_not_overwritten(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    labelme_file(tmp_path / "a.json", imagePath="a.png")
+    with Project.open(tmp_path) as project:
+        begun = project.load("a.png")
+        theirs = _by_another_program(tmp_path / "a.json")
+        project.training_map("a.png")  # looking at it is not taking it
+        with pytest.raises(ChangedOutside, match=r"another program.*a\.json.*again"):
+            project.save("a.png", begun)
+        assert (tmp_path / "a.json").read_bytes() == theirs
+        project.save("a.png", labelled(), replace=True)
+        assert project.load("a.png").shapes == (BOX,)
+        assert json.loads((tmp_path / "a.json").read_bytes())["mine"] == "theirs"
+        project.save("a.png", labelled())
+        assert _by_another_program(tmp_path / "a.json") == theirs
+        with pytest.raises(ChangedOutside):
+            project.save("a.png", labelled())
+        project.save("a.png", project.load("a.png"))
+
+
+def test_a_label_file_that_came_or_went_outside(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    with Project.create(tmp_path, classes=["cat"]) as project:
+        empty = project.load("a.png")
+        assert project.label_stamp("a.png") is None
+        _by_another_program(tmp_path / "a.json")
+        assert project.label_stamp("a.png") is not None
+        with pytest.raises(ChangedOutside):
+            project.save("a.png", empty)
+        (tmp_path / "a.json").unlink()
+        project.save("a.png", labelled())
+        (tmp_path / "a.json").unlink()
+        project.save("a.png", labelled())
+        assert project.state("a.png") == "confirmed"
+
+
+def test_the_saver_says_that_a_file_was_changed_outside(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    failures: list[Exception] = []
+    with Project.create(tmp_path, classes=["cat"]) as project:
+        saver = Saver(project, delay=60, on_failed=lambda key, error: failures.append(error))
+        project.load("a.png")
+        theirs = _by_another_program(tmp_path / "a.json")
+        saver.put("a.png", labelled())
+        assert not saver.flush(10)
+        assert [type(error) for error in failures] == [ChangedOutside]
+        saver.drop("a.png")
+        assert saver.dirty == frozenset()
+        project.load("a.png")
+        assert saver.close()
+        assert (tmp_path / "a.json").read_bytes() == theirs
 
 
 def test_an_undone_change_writes_the_old_numbers(tmp_path: Path) -> None:
