@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from segstudio.cli import console
 from segstudio.cli.console import FAILED, INTERRUPTED, OK, Progress, Result, note, say
-from segstudio.errors import UserError
 from segstudio.formats import export, import_into
-from segstudio.project.lock import ProjectLock
 from segstudio.project.project import Project
 
 
@@ -18,7 +14,6 @@ def init(
     folder: Path, images: Path | None, classes: tuple[str, ...], name: str | None, json: bool
 ) -> Result:
     with Project.create(folder, name=name, images=images, classes=classes) as project:
-        project.collect_classes()
         count = len(project.images())
         say(f"Project {project.name!r}: {count} pictures, classes {_listed(project.classes.names)}")
         return OK, {
@@ -37,7 +32,7 @@ def import_set(
     json: bool,
 ) -> Result:
     progress = Progress("importing")
-    with _open_or_create(folder) as project, locked(project), console.stoppable() as stopper:
+    with _open_or_create(folder) as project, console.stoppable() as stopper:
         report = import_into(
             project, source, format, progress.step, stopper, images=images, classes=classes
         )
@@ -67,19 +62,6 @@ def export_set(folder: Path, out: Path, format: str, all: bool, json: bool) -> R
     for text in report.notes:
         note(f"note: {text}")
     return (FAILED if report.skipped else OK), report.to_json()
-
-
-@contextmanager
-def locked(project: Project) -> Iterator[None]:
-    """Hold the project while labels change; UserError when a window has it."""
-    with ProjectLock(project.root) as lock:
-        if not lock.acquire():
-            raise UserError(
-                f"The project is open elsewhere: {lock.holder() or 'another process'}",
-                path=project.root,
-                remedy="Close that window first.",
-            )
-        yield
 
 
 def _open_or_create(folder: Path) -> Project:

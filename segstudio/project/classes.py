@@ -33,6 +33,9 @@ class ProjectClass:
     key: str | None = None
 
 
+_FACTS: Final = ("name", "colour", "key")
+
+
 class ClassTable:
     """The classes in the order a person sees; immutable, every change gives a new table."""
 
@@ -92,6 +95,31 @@ class ClassTable:
         """The table where `key` picks `name`, and no other class."""
         cleared = (replace(c, key=None) if key and c.key == key else c for c in self._classes)
         return ClassTable(cleared, self._next_id)._changed(name, key=key)
+
+    def merged(self, base: ClassTable, theirs: ClassTable) -> ClassTable:
+        """This table's changes since `base`, made to `theirs` instead, matched by name.
+
+        Classes of `theirs` keep their numbers; those that are only here get fresh ones.
+        """
+        if theirs == base:
+            return self
+        table = theirs
+        for old in base:
+            there = theirs.get(old.name) or theirs.by_id(old.id)
+            mine = self.by_id(old.id)
+            if there is None or (there.name != old.name and there.name in base):
+                continue  # removed there
+            table = table.without(there.name) if mine is None else table._with(there, old, mine)
+        for mine in self:
+            if base.by_id(mine.id) is None and mine.name not in table:
+                chosen = None if mine.colour == default_colour(mine.id) else mine.colour
+                table = table.with_class(mine.name, chosen)
+        return ClassTable(table, max(self.next_id, table.next_id))
+
+    def _with(self, there: ProjectClass, old: ProjectClass, mine: ProjectClass) -> ClassTable:
+        """The table where `there` has what `mine` changed of `old`."""
+        facts = {n: getattr(mine, n) for n in _FACTS if getattr(mine, n) != getattr(old, n)}
+        return self._changed(there.name, **facts)
 
     def _changed(self, name: str, /, **facts: object) -> ClassTable:
         if name not in self.names:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from filelock import FileLock, Timeout
 
 from segstudio.errors import UserError
 from segstudio.project import atomic
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "segstudio.toml"
 FORMAT: Final = 1
+_PATIENCE: Final = 10.0  # seconds that another process may take to write a small file
 Labels = Literal["beside", "mirrored"]
 Unlabelled = Literal["background", "ignore"]
 
@@ -44,9 +48,35 @@ class Manifest:
     excluded: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
+    def merged(self, base: Manifest, theirs: Manifest) -> Manifest:
+        """`theirs` with what this manifest changed since `base`; see `ClassTable.merged`."""
+        facts = {}
+        for name in (fact.name for fact in fields(self) if fact.name != "classes"):
+            mine, before = getattr(self, name), getattr(base, name)
+            facts[name] = mine if mine != before else getattr(theirs, name)
+        return Manifest(classes=self.classes.merged(base.classes, theirs.classes), **facts)
+
 
 def path_of(root: Path) -> Path:
     return root / FILE_NAME
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Nobody else changes the manifest meanwhile; UserError when another process hangs in it."""
+    path = root / ".segstudio" / "manifest.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=_PATIENCE, is_singleton=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        remedy = "Try again, or end the other segstudio."
+        message = "Another process is changing the project"
+        raise UserError(message, path=root, remedy=remedy) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def load(root: Path) -> Manifest:

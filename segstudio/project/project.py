@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from segstudio.errors import UserError
 from segstudio.project import atomic, grouping, images, manifest, pictures
 from segstudio.project.classes import ClassTable
 from segstudio.project.images import RGB
-from segstudio.project.index import Index, Stamp
+from segstudio.project.index import Index, Stamp, stamp
 from segstudio.project.labelme import LabelFile
 from segstudio.project.labels import LabelFiles
 from segstudio.project.manifest import Manifest
@@ -37,10 +38,16 @@ class Project:
     it is until a label is saved, a class is added, or `ensure_written` is called.
     """
 
-    def __init__(self, root: Path, facts: Manifest, *, read_only: bool = False) -> None:
+    def __init__(
+        self, root: Path, facts: Manifest, at: Stamp | None, *, read_only: bool = False
+    ) -> None:
+        """`at` is the stamp of the manifest file that says `facts`, None when there is none."""
         self.root: Final = root
         self.read_only: Final = read_only
         self._manifest = facts
+        self._changing = threading.RLock()
+        # what the manifest file says as far as we know, and when it said so
+        self._stored, self._stored_at = facts, at
         kept = self.is_project(root) and not read_only
         index = Index(root / _INDEX if kept else None)
         self._pictures = pictures.Pictures(root, facts.image_roots, index)
@@ -59,7 +66,10 @@ class Project:
         classes: Sequence[str] = (),
     ) -> Project:
         """Make a project in `root`, with the picture folder `images` (default `root/images`, or
-        `root` itself when it holds files). UserError when there is one already."""
+        `root` itself when it holds files), and with the classes of the label files there.
+
+        UserError when there is one already.
+        """
         root = Path(os.path.abspath(root))
         if cls.is_project(root):
             raise UserError("There is a project already", path=root, remedy="Open it.")
@@ -72,7 +82,9 @@ class Project:
             image_roots=(_first_root(root, images),),
         )
         manifest.save(root, facts)
-        return cls(root, facts)
+        project = cls(root, facts, stamp(manifest.path_of(root)))
+        project.collect_classes()
+        return project
 
     @classmethod
     def open(cls, root: Path, *, read_only: bool = False, collect: bool = True) -> Project:
@@ -84,12 +96,11 @@ class Project:
         root = Path(os.path.abspath(root))
         if not root.is_dir():
             raise UserError("There is no such folder", path=root)
-        if cls.is_project(root):
-            project = cls(root, manifest.load(root), read_only=read_only)
-        else:
-            project = cls(root, Manifest(root.name, image_roots=(".",)), read_only=read_only)
-            if collect:
-                project.collect_classes()
+        at = stamp(manifest.path_of(root))
+        facts = manifest.load(root) if at else Manifest(root.name, image_roots=(".",))
+        project = cls(root, facts, at, read_only=read_only)
+        if not at and collect:
+            project.collect_classes()
         if not read_only and cls.is_project(root):
             for name in _PARTS:
                 atomic.sweep(root / name)
@@ -102,11 +113,13 @@ class Project:
     def ensure_written(self) -> None:
         """Make a folder opened in place a project, so that its class numbers are fixed.
 
-        Call it before anything is made that uses them: models, predictions.
+        Call it before anything is made that uses them: models, predictions. When another process
+        has made it one meanwhile, its facts count and ours are added.
         """
         self._check_writable()
-        if not self.is_project(self.root):
-            manifest.save(self.root, self._manifest)
+        with self._changing:
+            if self._stored_at is None or not self.is_project(self.root):
+                self._write_manifest(self._manifest)
 
     def close(self) -> None:
         """Write the index; the object is not to be used afterwards."""
@@ -133,9 +146,41 @@ class Project:
         return self._manifest.classes
 
     def set_manifest(self, facts: Manifest) -> None:
-        """Change the project's facts and write them."""
-        self._check_writable()
-        manifest.save(self.root, facts)
+        """Change the project's facts and write them.
+
+        What another process has changed in the file meanwhile stays, unless it is changed here
+        too; two new classes never get one number, so look at `classes` again afterwards.
+        """
+        with self._changing:
+            before = self._manifest
+            self.ensure_written()
+            self._write_manifest(facts.merged(before, self._manifest))
+
+    def reload_manifest(self) -> bool:
+        """Take over what another process has written; whether anything is different now."""
+        with self._changing:
+            now, before = stamp(manifest.path_of(self.root)), self._manifest
+            if now is not None and now != self._stored_at:
+                theirs = manifest.load(self.root)
+                merged = before.merged(self._stored, theirs)
+                self._stored, self._stored_at = theirs, now
+                self._adopt(merged)
+            return self._manifest != before
+
+    def _write_manifest(self, facts: Manifest) -> None:
+        """Write `facts`, with what another process has changed since we knew the file."""
+        path = manifest.path_of(self.root)
+        with self._changing, manifest.locked(self.root):
+            now, theirs = stamp(path), self._stored
+            if now is not None and now != self._stored_at:
+                theirs = manifest.load(self.root)
+            merged = facts.merged(self._stored, theirs)
+            if now is None or merged != theirs:
+                manifest.save(self.root, merged)
+            self._stored, self._stored_at = merged, stamp(path)
+            self._adopt(merged)
+
+    def _adopt(self, facts: Manifest) -> None:
         moved = facts.image_roots != self._manifest.image_roots
         self._manifest = facts
         self._labels.mirrored = facts.labels == "mirrored"
@@ -150,18 +195,23 @@ class Project:
     def collect_classes(self) -> list[str]:
         """Add the classes that label files use; returns the new ones.
 
+        From the last scan, and as quick as `states`: call it when `rescan` found new label files.
         In a folder opened in place they are not written before something else is.
         """
-        table = self.classes
+        found: dict[str, None] = {}
         for key in self.images():
             facts = self._labels.listed_summary(key)
-            for name in facts.classes if facts else ():
-                table = table.with_class(name)
+            found.update(dict.fromkeys(facts.classes if facts else ()))
         self._pictures.index.flush()
-        new = [name for name in table.names if name not in self.classes]
-        if new and self.is_project(self.root) and not self.read_only:
-            self.set_classes(table)
-        self._manifest = replace(self._manifest, classes=table)
+        with self._changing:
+            table = self.classes
+            for name in found:
+                table = table.with_class(name)
+            new = [name for name in found if name not in self.classes]
+            if new and self.is_project(self.root) and not self.read_only:
+                self.set_classes(table)
+            else:
+                self._manifest = replace(self._manifest, classes=table)
         return new
 
     def exclude(self, key: ImageKey, excluded: bool = True) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -93,12 +92,15 @@ def test_import_and_export(run: Run, root: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "all" / "images").iterdir())) == 2
 
 
-def test_import_refuses_a_project_that_is_open(run: Run, root: Path, tmp_path: Path) -> None:
+def test_a_window_and_an_import_share_a_project(run: Run, root: Path, tmp_path: Path) -> None:
     run("export", root, tmp_path / "out", "--format", "voc")
-    with ProjectLock(root) as lock:
-        assert lock.acquire()
-        assert run("import", tmp_path / "out", root, "--json") == console.USAGE
-    assert str(os.getpid()) in run.json["error"]
+    with Project.create(tmp_path / "w", classes=["bird"]) as window_s:
+        with ProjectLock(window_s.root) as lock:
+            assert lock.acquire()
+            assert run("import", tmp_path / "out", window_s.root, "--json") == console.OK
+        assert run.json["classes"] == ["cat"]
+        window_s.set_classes(window_s.classes.with_class("fish"))
+        assert window_s.classes.values == {"bird": 1, "cat": 2, "fish": 3}
 
 
 def test_nothing_imported_is_a_failure(run: Run, tmp_path: Path) -> None:

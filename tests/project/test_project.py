@@ -6,6 +6,8 @@ import base64
 import json
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from helpers import picture
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import IGNORE_CLASS, Shape, as_points
 from segstudio.errors import UserError
-from segstudio.project import atomic, recent, settings
+from segstudio.project import atomic, manifest, recent, settings
 from segstudio.project.autosave import Saver
 from segstudio.project.classes import PALETTE, ClassTable, default_colour
 from segstudio.project.labels import ChangedOutside
@@ -439,6 +441,100 @@ def test_class_numbers_are_never_used_again(tmp_path: Path) -> None:
     assert table.with_class("d").values == {"b": 2, "d": 4}
     save(tmp_path, Manifest("x", ClassTable.of("a", "b").without("b")))
     assert load(tmp_path).classes.with_class("c").values == {"a": 1, "c": 3}
+
+
+# -- one manifest, several processes
+
+
+def test_two_processes_never_give_one_number_twice(tmp_path: Path) -> None:
+    Project.create(tmp_path, classes=["cat"]).close()
+    with Project.open(tmp_path) as ours, Project.open(tmp_path) as theirs:
+        theirs.set_classes(theirs.classes.with_class("dog").with_class("cow"))
+        ours.set_classes(ours.classes.with_class("bird").with_class("cow"))
+        expected = {"cat": 1, "dog": 2, "cow": 3, "bird": 4}
+        assert ours.classes.values == expected
+        assert len({c.colour for c in ours.classes}) == len({c.key for c in ours.classes}) == 4
+        assert theirs.reload_manifest()
+        assert theirs.classes.values == expected
+        assert not theirs.reload_manifest()
+    with Project.open(tmp_path) as again:
+        assert again.classes.values == expected
+
+
+def test_changes_of_one_class_go_to_the_file_of_another(tmp_path: Path) -> None:
+    Project.create(tmp_path, classes=["cat", "dog", "cow"]).close()
+    with Project.open(tmp_path) as ours, Project.open(tmp_path) as theirs:
+        theirs.set_classes(theirs.classes.renamed("dog", "wolf").with_class("bird"))
+        theirs.set_manifest(replace(theirs.manifest, unlabelled="ignore", name="theirs"))
+        table = ours.classes.without("cow").recoloured("dog", (1, 2, 3)).renamed("cat", "lynx")
+        ours.set_manifest(replace(ours.manifest, classes=table, name="ours"))
+        assert ours.classes.values == {"lynx": 1, "wolf": 2, "bird": 4}
+        wolf = ours.classes.get("wolf")
+        assert wolf is not None
+        assert wolf.colour == (1, 2, 3)
+        assert (ours.manifest.unlabelled, ours.name) == ("ignore", "ours")
+        ours.set_classes(ours.classes.with_class("new"))
+        assert ours.classes.values["new"] == 5
+
+
+def test_many_writers_at_once_lose_no_class(tmp_path: Path) -> None:
+    Project.create(tmp_path).close()
+
+    def write(writer: int) -> None:
+        with Project.open(tmp_path) as project:
+            for number in range(5):
+                project.set_classes(project.classes.with_class(f"{writer}-{number}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(write, range(4)))) == 4
+    assert sorted(load(tmp_path).classes.values.values()) == list(range(1, 21))
+
+
+def test_a_manifest_that_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    labelme_file(tmp_path / "a.json", imagePath="a.png")
+    for change in ("save", "classes", "exclude", "reload"):
+        with Project.open(tmp_path) as ours:
+            assert ours.classes.values == {"dog": 1}
+            save(tmp_path, Manifest("theirs", ClassTable.of("cat", "cow"), image_roots=(".",)))
+            if change == "save":
+                ours.save("a.png", ours.load("a.png"))
+            elif change == "classes":
+                ours.set_classes(ours.classes.with_class("cow"))
+            elif change == "exclude":
+                ours.exclude("a.png")
+            else:
+                assert ours.reload_manifest()
+                ours.set_manifest(replace(ours.manifest, unlabelled="ignore"))
+            assert ours.name == "theirs"
+            assert ours.classes.values == {"cat": 1, "cow": 2, "dog": 3}
+            assert load(tmp_path) == ours.manifest
+        (tmp_path / "segstudio.toml").unlink()
+
+
+def test_a_manifest_that_cannot_be_written_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Project.create(tmp_path, classes=["cat"]) as project:
+        monkeypatch.setattr(manifest, "_PATIENCE", 0.0)
+        with manifest.locked(tmp_path), pytest.raises(UserError, match="Another process"):
+            project.set_classes(project.classes.with_class("dog"))
+        assert project.classes.names == ("cat",)
+        project.set_classes(project.classes.with_class("bird"))
+        assert load(tmp_path).classes.values == {"cat": 1, "bird": 2}
+
+
+def test_create_collects_the_classes_of_the_label_files_there(tmp_path: Path) -> None:
+    picture(tmp_path / "photos" / "a.png")
+    labelme_file(tmp_path / "photos" / "a.json", imagePath="a.png")
+    with Project.create(tmp_path / "p", images=tmp_path / "photos", classes=["cat"]) as project:
+        assert project.classes.values == {"cat": 1, "dog": 2}
+        picture(tmp_path / "photos" / "b.png")
+        shape = {"label": "cow", "points": [[1, 1], [9, 1], [5, 8]], "shape_type": "polygon"}
+        labelme_file(tmp_path / "photos" / "b.json", imagePath="b.png", shapes=[shape])
+        project.rescan()
+        assert project.collect_classes() == ["cow"]
+    assert load(tmp_path / "p").classes.values == {"cat": 1, "dog": 2, "cow": 3}
 
 
 def test_class_table_changes() -> None:
