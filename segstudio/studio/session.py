@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from segstudio.annotation.document import Change, Edit
+from segstudio.annotation.document import Annotation, Change, Edit
 from segstudio.annotation.shape import Shape
 from segstudio.errors import UserError
 from segstudio.project import recent
 from segstudio.project.autosave import Saver
+from segstudio.project.labels import ChangedOutside
 from segstudio.project.lock import ProjectLock
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project, State
@@ -48,6 +49,8 @@ class Session(QObject):
     image_changed = Signal()
     selection_changed = Signal()
     document_changed = Signal(object)
+    changed_outside = Signal(str, object)
+    """An image whose label file another program has changed, and what we have of it."""
     saving = Signal(str, str)
     """"saving", "saved" or "failed", and why."""
     message = Signal(str, str)
@@ -66,6 +69,7 @@ class Session(QObject):
         self._unsaved: dict[str, Any] = {}
         self._states: dict[str, State] = {}
         self._left: dict[str, OpenImage] = {}
+        self._asked: set[str] = set()
         self._reviews_due = QTimer(self, singleShot=True, interval=_REVIEW_AFTER)
         self._reviews_due.timeout.connect(lambda: self.image and self._keep_review(self.image))
         self._loader = Loader(self)
@@ -397,7 +401,29 @@ class Session(QObject):
 
     def _on_failed(self, key: str, error: Exception) -> None:
         """On the writer's thread."""
-        self._loader.in_window(lambda: self.saving.emit("failed", f"{key}: {error}"))
+        self._loader.in_window(lambda: self._after_failure(key, error))
+
+    def _after_failure(self, key: str, error: Exception) -> None:
+        self.saving.emit("failed", f"{key}: {error}")
+        image = self.image if self.image and self.image.key == key else self._left.get(key)
+        if isinstance(error, ChangedOutside) and image is not None and key not in self._asked:
+            self._asked.add(key)
+            self.changed_outside.emit(key, image.annotation())
+
+    def settle_outside(self, key: str, ours: Annotation | None) -> None:
+        """Keep our version of an image that changed outside, or, with None, take the other one."""
+        self._asked.discard(key)
+        if self._saver is None:
+            return
+        self._saver.drop(key)
+        if ours is not None:
+            self.try_(lambda project: project.save(key, ours, replace=True))
+            self._after_save(key)
+            return
+        self._left.pop(key, None)
+        if self.image is not None and self.image.key == key:
+            self.image = None
+            self.go(key)
 
     def _keep_review(self, image: OpenImage) -> None:
         if self.project is None or self.project.read_only or not image.drafts.model:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from segstudio import __version__
+from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
 from segstudio.project import recent, sample, settings
 from segstudio.project.manifest import Unlabelled
@@ -50,6 +52,7 @@ class Wishes:
         }
         for name, act in acts.items():
             on(name, act)
+        window.session.changed_outside.connect(self._ask_outside)
         window.session.open_failed.connect(self._not_opened)
         window.start.new_asked.connect(self.new_project)
         window.start.open_asked.connect(self.open_any)
@@ -85,6 +88,19 @@ class Wishes:
         box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
         look.clicked.connect(lambda: self.open(folder, read_only=True))
         box.rejected.connect(self._window.show_start)
+        box.open()
+
+    def _ask_outside(self, key: str, ours: Annotation) -> None:
+        """Two versions of one image: the person says which is right; nothing is lost till then."""
+        session = self._window.session
+        box = QMessageBox(self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setWindowTitle("segstudio")
+        box.setText(tr("{key} was changed by another program while it was open here.", key=key))
+        mine = box.addButton(tr("Keep my version"), QMessageBox.ButtonRole.AcceptRole)
+        other = box.addButton(tr("Take the other one"), QMessageBox.ButtonRole.DestructiveRole)
+        mine.clicked.connect(lambda: session.settle_outside(key, ours))
+        other.clicked.connect(lambda: session.settle_outside(key, None))
         box.open()
 
     def open_any(self) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from segstudio.project.lock import ProjectLock
@@ -370,6 +371,37 @@ def test_what_changed_outside_is_read_anew(studio: MainWindow, root: Path, qtbot
     image = studio.session.image
     assert image is not None
     assert [s.class_name for s in image.document.shapes] == ["cell", "dirt"]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_image_changed_by_another_program_while_it_is_open_is_asked_about(
+    studio: MainWindow, root: Path, qtbot: QtBot, keep: bool
+) -> None:
+    studio.use_tool("rectangle")
+    sweep(studio, (10, 10), (40, 40), (70, 50))
+    saved(studio, qtbot)
+    file = root / "images" / "0.json"
+    facts = json.loads(file.read_text())
+    facts["shapes"].append({**facts["shapes"][0], "label": "dirt"})
+    file.write_text(json.dumps(facts))
+    theirs = file.read_bytes()
+    with qtbot.waitSignal(studio.session.changed_outside, timeout=10000):
+        sweep(studio, (80, 60), (90, 70), (100, 80))
+    assert file.read_bytes() == theirs
+    (box,) = studio.findChildren(QMessageBox)
+    role = QMessageBox.ButtonRole.AcceptRole if keep else QMessageBox.ButtonRole.DestructiveRole
+    (button,) = (b for b in box.buttons() if box.buttonRole(b) == role)
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    names = ["cell", "cell"] if keep else ["cell", "dirt"]
+    qtbot.waitUntil(
+        lambda: (
+            studio.session.image is not None
+            and [s.class_name for s in studio.session.image.document.shapes] == names
+        ),
+        timeout=10000,
+    )
+    saved(studio, qtbot)
+    assert [s["label"] for s in json.loads(file.read_text())["shapes"]] == names
 
 
 def test_read_only_actions_say_so(window: MainWindow, root: Path, qtbot: QtBot) -> None:
