@@ -420,6 +420,7 @@ class Session(QObject):
             self.try_(lambda project: project.save(key, ours, replace=True))
             self._after_save(key)
             return
+        self.saving.emit("saved", "")
         self._left.pop(key, None)
         if self.image is not None and self.image.key == key:
             self.image = None
