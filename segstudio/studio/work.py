@@ -75,9 +75,7 @@ class Work(QObject):
         """The model in force, else the only one there is; read once until something changes."""
         if self._model is None:
             project = self._session.project
-            models = project.models.all() if project is not None else []
-            only = models[0] if len(models) == 1 else None
-            self._model = ((project.models.current() if project is not None else None) or only,)
+            self._model = (project.models.default() if project is not None else None,)
         return self._model[0]
 
     def forget_models(self) -> None:
