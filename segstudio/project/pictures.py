@@ -117,11 +117,11 @@ class Pictures:
     @contextmanager
     def _noting_damage(self, key: ImageKey) -> Iterator[None]:
         """Remember a picture whose header is whole and whose pixels are not."""
-        facts = self.facts(key)
         try:
             yield
         except images.DamagedPicture as error:
-            self.index.set_image(key, replace(facts, problem=error.message))
+            facts = self.facts(key)
+            self.index.set_image(key, replace(facts, problem=facts.problem or error.message))
             raise
 
 
