@@ -24,7 +24,7 @@ types: $(VENV)/.ready-dev
 	$(BIN)/mypy
 
 tests: $(VENV)/.ready-dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 bundle: $(VENV)/.ready-bundle
 	$(BIN)/pyinstaller --noconfirm --clean segstudio.spec
