@@ -85,8 +85,15 @@ class Shape:
         return self.kind == "mask"
 
     def with_points(self, points: ArrayLike) -> Shape:
-        """The same shape with other points; a model's shape becomes a corrected one."""
-        return replace(self, points=drawn_points(points), source=self._touched())
+        """The same shape with other points; a model's shape becomes a corrected one.
+
+        Points it had before keep their very numbers, new ones have three decimals.
+        """
+        had = {(x, y) for x, y in self.points.tolist()}
+        fresh = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        kept = np.array([(x, y) in had for x, y in fresh.tolist()], dtype=np.bool_)
+        mixed = np.where(kept[:, None], fresh, np.round(fresh, 3))
+        return replace(self, points=as_points(mixed), source=self._touched())
 
     def with_bitmap(self, bitmap: Bitmap) -> Shape:
         """This shape as a mask of `bitmap`; a model's shape becomes a corrected one."""
