@@ -229,9 +229,7 @@ class _Folder:
         self._finished += 1
         rate = self._finished / max(1e-9, time.monotonic() - self._began)
         left = (self._total - self._finished) / rate
-        self._on_event(
-            Progress(self._finished, self._total, round(rate, 3), round(left, 1))
-        )
+        self._on_event(Progress(self._finished, self._total, round(rate, 3), round(left, 1)))
 
     def _check(self) -> None:
         if self._should_stop():
