@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import cv2
 import numpy as np
@@ -11,6 +12,11 @@ from numpy.typing import NDArray
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.rasterise import LabelMap
 from segstudio.annotation.shape import Shape, mask_shape
+
+PARTS: Final = 100
+"""Parts of a class that are drafts of their own whatever their size."""
+SPECK: Final = 16
+"""Of the others, those with fewer pixels are one draft together."""
 
 
 def drafts(
@@ -21,6 +27,8 @@ def drafts(
     model: str | None = None,
 ) -> list[Shape]:
     """The 8-connected parts of every class of `labels` (h, w) as shapes of source "model".
+
+    All specks of a class beyond its largest parts are one shape together.
 
     `margin` (h, w) uint8 is the model's certainty; a draft's score is its mean over 255.
     `names` maps values of `labels` to classes, other values are left out. Pixels where `taken`
@@ -45,11 +53,30 @@ def _of_class(
     sums = None
     if margin is not None:
         sums = np.bincount(numbers.ravel(), weights=margin.ravel(), minlength=count)
+    areas = stats[:, cv2.CC_STAT_AREA].astype(np.int64)
+    specks = _specks(areas)
     shapes: list[Shape] = []
-    for number in range(1, count):
+    for number in np.flatnonzero(~specks)[1:].tolist():
         x, y, width, height, area = stats[number].tolist()
         mask = numbers[y : y + height, x : x + width] == number
         score = None if sums is None else round(float(sums[number]) / (255 * area), 4)
         bitmap = Bitmap.from_array(mask, x, y)
         shapes.append(mask_shape(name, bitmap, source="model", model=model, score=score))
+    if specks.any():
+        bitmap = Bitmap.from_array(specks[numbers])
+        total = 255 * float(areas[specks].sum())
+        score = None if sums is None else round(float(sums[specks].sum()) / total, 4)
+        shapes.append(mask_shape(name, bitmap, source="model", model=model, score=score))
     return shapes
+
+
+def _specks(areas: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which parts (the first is the background) are small ones beyond the largest.
+
+    A young model scatters thousands of specks; they stay together as one draft.
+    """
+    specks = np.zeros(len(areas), dtype=np.bool_)
+    by_size = np.argsort(-areas[1:], kind="stable") + 1
+    beyond = by_size[PARTS:]
+    specks[beyond[areas[beyond] < SPECK]] = True
+    return specks

@@ -109,7 +109,10 @@ class TrainingSet:
         """Whether an image can be learned from, and centres of what a person corrected."""
         if self.project.problem(key):
             return False, ()
-        annotation = self.project.load(key)
+        try:
+            annotation = self.project.load(key)
+        except UserError:  # a label file that cannot be read stops nobody; the window says why
+            return False, ()
         boxes = [shape.bounds() for shape in annotation.shapes if shape.source == "corrected"]
         centres = tuple(((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in boxes if b is not None)
         return annotation.is_confirmed or bool(annotation.shapes), centres

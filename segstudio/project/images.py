@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from segstudio.errors import UserError
 from segstudio.project.orientation import turn_array, turn_size
@@ -130,7 +130,8 @@ def _explained(path: Path) -> Iterator[None]:
     except MemoryError:
         raise UserError("The picture does not fit into memory", path=path) from None
     except (*_FAILURES, cv2.error) as error:
-        message = f"The picture cannot be read: {error or type(error).__name__}"
+        why = "it is no picture" if isinstance(error, UnidentifiedImageError) else error
+        message = f"The picture cannot be read: {why or type(error).__name__}"
         refused = isinstance(error, OSError) and error.errno is not None
         kind = UserError if refused else DamagedPicture
         raise kind(message, path=path, remedy="Replace or exclude it.") from error

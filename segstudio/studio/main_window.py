@@ -95,7 +95,7 @@ class MainWindow(QMainWindow):
         self.right = QSplitter(Qt.Orientation.Vertical)
         self.right.addWidget(self.classes)
         self.right.addWidget(self.tabs)
-        self.right.setSizes([250, 550])
+        self.right.setSizes([300, 500])
         self.across = QSplitter(Qt.Orientation.Horizontal)
         for part in (self.images, self.canvas, self.right):
             self.across.addWidget(part)

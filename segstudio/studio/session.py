@@ -138,6 +138,8 @@ class Session(QObject):
         if images:
             undone = (key for key in images if self.state(key) != "confirmed")
             self.go(next(undone, images[0]))
+        else:
+            self.image_changed.emit()
 
     def close_project(self, reopening: bool = False) -> bool:
         """Save and close; False when something could not be saved (it stays open then)."""
@@ -204,6 +206,8 @@ class Session(QObject):
                 self.problems.clear()
                 self.images_changed.emit()
                 self.choices.classes_changed.emit()
+                if self.image is None and project.included():
+                    self.go(project.included()[0])
                 words = tr("{came} new pictures, {gone} gone", came=came, gone=gone)
                 self.message.emit(words, "info")
 

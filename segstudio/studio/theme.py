@@ -126,7 +126,8 @@ def icon(name: str, on_accent: bool = False) -> QIcon:
     theme = _current
     pixmap = _pixmap(name, theme.on_accent if on_accent else theme.text)
     result = QIcon(pixmap)
-    result.addPixmap(_faded(pixmap), QIcon.Mode.Disabled)
+    off = _pixmap(name, theme.faint) if on_accent else _faded(pixmap)
+    result.addPixmap(off, QIcon.Mode.Disabled)
     return result
 
 

@@ -184,6 +184,15 @@ def test_drafts_are_the_parts_of_each_class_and_leave_human_pixels_alone() -> No
     assert np.array_equal(again, np.where(taken | (labels == 255), 0, labels))
 
 
+def test_thousands_of_specks_are_one_draft_and_no_pixel_is_lost() -> None:
+    labels = (np.random.default_rng(0).random((200, 200)) < 0.08).astype(np.uint8)
+    labels[50:90, 50:90] = 1
+    found = drafts(labels, None, {1: "a"})
+    assert len(found) == 101
+    assert max(s.bitmap.area for s in found if s.bitmap) >= 1600
+    assert np.array_equal(label_map(found, {"a": 1}, (200, 200)), labels)
+
+
 def test_shapes_compare_by_value() -> None:
     one = mask_shape("a", Bitmap.from_array(np.ones((3, 3))))
     assert one == mask_shape("a", Bitmap.from_array(np.ones((3, 3))))

@@ -465,6 +465,19 @@ def test_a_second_window_may_only_look(studio: MainWindow, root: Path, qtbot: Qt
         second.deleteLater()
 
 
+def test_an_empty_folder_says_so_and_shows_pictures_that_come(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    window.open_folder(folder)
+    qtbot.waitUntil(lambda: window.session.project is not None, timeout=10000)
+    assert "No pictures" in window.canvas.notice
+    Image.new("RGB", (40, 30)).save(folder / "a.png")
+    press(window, Qt.Key.Key_F5)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=10000)
+
+
 def test_rescan_exclude_and_filter(studio: MainWindow, root: Path, qtbot: QtBot) -> None:
     shutil.copy(root / "images" / "0.png", root / "images" / "new.png")
     press(studio, Qt.Key.Key_F5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPixmap
 from PySide6.QtWidgets import (
     QColorDialog,
@@ -125,7 +125,7 @@ class ClassesPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(self._list)
         column.addStretch(1)
-        area = QScrollArea(widgetResizable=True)
+        self.area = area = QScrollArea(widgetResizable=True)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(inner)
@@ -173,7 +173,10 @@ class ClassesPanel(QWidget):
 
     def _mark(self) -> None:
         for row in self.rows:
-            row.mark(row.shown.name == self._session.choices.class_name)
+            current = row.shown.name == self._session.choices.class_name
+            row.mark(current)
+            if current:
+                QTimer.singleShot(0, row, lambda row=row: self.area.ensureWidgetVisible(row))
 
     def _take_field(self) -> None:
         """Enter picks the class that begins so, or makes a new one."""

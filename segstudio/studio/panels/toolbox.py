@@ -38,7 +38,7 @@ class Toolbox(QFrame):
         self.refresh()
 
     def refresh(self) -> None:
-        self.brush.setText(f"{self._session.choices.brush_radius:.0f} px")
+        self.brush.setText(f"{self._session.choices.brush_radius:.0f}")
 
 
 def _button(actions: Actions, name: str) -> QToolButton:
