@@ -121,7 +121,8 @@ def test_open_segment_correct_confirm_train_export_reopen(
             box.accept()
         exported = sorted(Path(str(report["out"])).rglob("nuclei_01*.png"))
         assert exported
-        assert Image.open(exported[0]).size == Image.open(root / "images/nuclei_01.png").size
+        with Image.open(exported[0]) as mask, Image.open(root / "images/nuclei_01.png") as shot:
+            assert mask.size == shot.size
     finally:
         window.close()
         window.deleteLater()
