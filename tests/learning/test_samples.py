@@ -100,23 +100,6 @@ def test_half_of_a_batch_comes_from_new_labels() -> None:
     assert 0.5 < share < 0.7  # half of the draws, and their part of the other half
 
 
-def test_large_pictures_are_drawn_more_often() -> None:
-    drawn: list[str] = []
-
-    def spying(one: Item) -> Item:
-        return replace(one, read=lambda: (drawn.append(one.key), one.read())[1])
-
-    small = [item(str(i), np.zeros((32, 32), np.int16)) for i in range(4)]
-    large = item("large", np.zeros((128, 128), np.int16))
-    library = Library([spying(one) for one in (*small, large)], PLAIN, budget=1)
-    sampler = Sampler(library, Sampling(batch=8, crop=32), Augmentation.none(), 0)
-    for one in library.items:
-        library.known(one)
-    drawn.clear()
-    order = [sampler._draw_item().key for _ in range(16)]
-    assert sorted(order) == sorted([*"0123", *["large"] * 4] * 2)
-
-
 def test_batches_follow_from_the_seed(items: list[Item]) -> None:
     def draw(seed: int) -> Batch:
         library = Library(items, Normalisation())
