@@ -44,7 +44,8 @@ def make_project(pictures: Sequence[Path], root: Path) -> Project:
         shutil.copy(picture, source / "images")
         shutil.copy(picture.parents[1] / "instances" / picture.name, source / "instances")
     project = Project.create(root / "nuclei", classes=["nucleus"])
-    formats.import_into(project, source, "instance_png", classes=("nucleus",))
+    numbering = formats.Numbering(("nucleus",))
+    formats.import_into(project, formats.find_set(source, "instance_png", numbering=numbering))
     return project
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.cli import console
 from segstudio.cli.console import FAILED, INTERRUPTED, OK, Progress, Result, note, say
-from segstudio.formats import export, import_into
+from segstudio.formats import Meaning, Numbering, export, find_set, import_into
 from segstudio.project.project import Project
 
 
@@ -28,25 +30,49 @@ def import_set(
     folder: Path,
     images: Path | None,
     classes: tuple[str, ...],
+    first_value: int,
+    void_value: int | None,
     format: str,
     json: bool,
 ) -> Result:
+    numbering = Numbering(classes, first_value, void_value)
+    found = find_set(source, format, images=images, numbering=numbering)
     progress = Progress("importing")
     with _open_or_create(folder) as project, console.stoppable() as stopper:
-        report = import_into(
-            project, source, format, progress.step, stopper, images=images, classes=classes
-        )
+        report = import_into(project, found, progress.step, stopper)
         progress.close()
         result = {"project": str(project.root), **report.to_json()}
         say(
             f"{report.images} pictures with {report.shapes} shapes from {report.format}; "
             f"classes {_listed(project.classes.names)}"
         )
+    say_values(report.values)
+    if report.format == "index_png":
+        _doubt_zero(report.values, numbering)
     _list_problems("skipped", report.skipped)
     _list_problems("mended", report.repairs)
     if report.cancelled:
         return INTERRUPTED, result
     return (OK if report.images or not report.skipped else FAILED), result
+
+
+def say_values(values: Sequence[Meaning]) -> None:
+    """What the values of label maps were taken for."""
+    if values:
+        rows = [(row.value, row.name, f"{row.share:.1%}") for row in values]
+        console.say_table(("value", "taken for", "share"), rows)
+
+
+def _doubt_zero(values: Sequence[Meaning], numbering: Numbering) -> None:
+    """Nothing in a map tells whether 0 is background or the first class."""
+    zero = next((row for row in values if row.value == "0"), None)
+    several = sum(row.name not in (BACKGROUND_CLASS, IGNORE_CLASS) for row in values) > 1
+    if zero is not None and zero.name == BACKGROUND_CLASS and several and numbering.first == 1:
+        note(
+            f"note: value 0 ({zero.share:.1%} of the pixels) was taken for background. If it is "
+            "a class, import again with --first-value 0; --void-value N names the value of "
+            "unlabelled pixels."
+        )
 
 
 def export_set(folder: Path, out: Path, format: str, all: bool, json: bool) -> Result:

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from segstudio.cli import console
+from segstudio.cli import console, folders
 from segstudio.cli.console import FAILED, INTERRUPTED, OK, Progress, Result, note, say
 from segstudio.errors import UserError
+from segstudio.formats import Numbering, Truth, find_truth
 from segstudio.project import sample
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
@@ -92,22 +93,35 @@ def segment_project(project: Project, model: ModelInfo, only: str, device: str) 
 
 
 def evaluate(
-    folder: Path, model: str | None, against: Path | None, device: str, json: bool
+    folder: Path,
+    model: str | None,
+    against: Path | None,
+    first_value: int,
+    void_value: int | None,
+    device: str,
+    json: bool,
 ) -> Result:
     with Project.open(folder) as project:
         chosen = choose_model(project, model)
-        return evaluate_project(project, chosen, against, device)
+        truth = None
+        if against is not None:
+            truth = find_truth(project, against, Numbering((), first_value, void_value))
+        return evaluate_project(project, chosen, truth, device)
 
 
 def evaluate_project(
-    project: Project, model: ModelInfo, against: Path | None = None, device: str = "auto"
+    project: Project, model: ModelInfo, truth: Truth | None = None, device: str = "auto"
 ) -> Result:
     from segstudio.learning.evaluate import evaluate
 
+    readers = truth.readers if truth is not None else None
     teller = Teller("evaluating")
     with console.stoppable() as stopper:
-        result = evaluate(project, model, against, device, teller, stopper)
+        result = evaluate(project, model, readers, device, teller, stopper)
     teller.close()
+    if truth is not None:
+        folders.say_values(truth.meanings)
+        result["values"] = [asdict(meaning) for meaning in truth.meanings]
     say(f"{result['model']} on {result['images']} images")
     _say_scores(result)
     if isinstance(result.get("validation"), dict):

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from segstudio import __version__
 from segstudio.cli import console
@@ -24,17 +24,36 @@ _OURS: Final = ("function", "command", "self_test")
 _FOLDER: Final = "project folder, or any folder of pictures"
 
 
+class _UsageError(Exception):
+    """Arguments that cannot be; `usage` is the command's short help."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises where argparse ends the program, so that --json is answered with JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(message, self.format_usage().rstrip())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    options = parser.parse_args(_with_command(arguments, parser))
+    try:
+        options = parser.parse_args(_with_command(arguments, parser))
+    except _UsageError as error:
+        console.note(error.usage)
+        return _failed("--json" in arguments, str(error), console.USAGE)
     try:
         code, result = _run(options)
     except UserError as error:
-        return _failed(options, str(error), console.USAGE)
+        return _failed(options.json, str(error), console.USAGE)
     except (Cancelled, KeyboardInterrupt):
-        return _failed(options, "Interrupted; what was finished stays.", console.INTERRUPTED)
+        return _failed(options.json, "Interrupted; what was finished stays.", console.INTERRUPTED)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # nobody listens
         return console.FAILED
@@ -42,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("SEGSTUDIO_DEBUG"):
             traceback.print_exc()
         what = f"Something went wrong: {type(error).__name__}: {error}"
-        return _failed(options, f"{what} (SEGSTUDIO_DEBUG=1 shows where)", console.FAILED)
+        return _failed(options.json, f"{what} (SEGSTUDIO_DEBUG=1 shows where)", console.FAILED)
     if options.json and result is not None:
         console.say_json(result)
     return code
@@ -55,9 +74,9 @@ def _run(options: argparse.Namespace) -> console.Result:
     return function(**arguments)
 
 
-def _failed(options: argparse.Namespace, message: str, code: int) -> int:
+def _failed(json: bool, message: str, code: int) -> int:
     console.note(f"segstudio: {message}")
-    if options.json:
+    if json:
         console.say_json({"error": message})
     return code
 
@@ -73,7 +92,7 @@ def _with_command(arguments: list[str], parser: argparse.ArgumentParser) -> list
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="segstudio",
         description="Label pictures pixel by pixel, with a model that learns along. "
         "`segstudio FOLDER` opens the window.",
@@ -110,7 +129,8 @@ def _import(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", type=Path, help="folder of the foreign set")
     command.add_argument("folder", type=Path, help="project folder, made when it is not there")
     command.add_argument("--images", type=Path, help="where the set's pictures are")
-    command.add_argument("--classes", type=_names, default=(), help="names of values 1, 2, …")
+    command.add_argument("--classes", type=_names, default=(), help="names in order of value")
+    _numbering(command)
     command.add_argument("--format", default="auto", help="labelme, voc, index_png, instance_png")
 
 
@@ -144,6 +164,7 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--against", type=Path, metavar="DIR", help="label-map PNGs of the pictures' stems"
     )
+    _numbering(command)
     _device(command)
 
 
@@ -186,6 +207,16 @@ def _nothing(command: argparse.ArgumentParser) -> None:
     """A command without arguments of its own."""
 
 
+def _numbering(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--first-value", type=int, choices=[0, 1], default=1,
+        help="value of the first class in label maps: 0 when there is no background (default: 1)",
+    )  # fmt: skip
+    command.add_argument(
+        "--void-value", type=int, metavar="N", help="value of unlabelled pixels, beside 255"
+    )
+
+
 def _device(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", choices=["auto", "cuda", "mps", "cpu"], default="auto")
 
@@ -214,9 +245,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError("must be above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 

@@ -224,8 +224,7 @@ def _import(worker: Worker, request: protocol.Import, control: Control) -> Mappi
     with Project.open(Path(request.project)) as project:
         report = formats.import_into(
             project,
-            Path(request.source),
-            request.format,
+            formats.find_set(Path(request.source), request.format),
             on_progress=_counter(worker, request.job),
             should_stop=control.should_stop,
         )

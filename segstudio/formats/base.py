@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from segstudio.project.labelme import LabelFile
 from segstudio.project.project import Project
@@ -39,13 +40,38 @@ class ImportItem:
     side: Side | None = None
 
 
+Legend = Counter[tuple[str, str]]
+"""(value or colour in a label map, the class it was taken for) -> pixels"""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """What the values of label maps mean where no file of names says it.
+
+    `classes` are the names in the order of their values, the first of them has the value
+    `first`: 1 when 0 is background, 0 when it is a class like any other. `void` is a value
+    for pixels nobody labelled, beside 255 (65535 in 16 bits), which always is.
+    """
+
+    classes: tuple[str, ...] = ()
+    first: int = 1
+    void: int | None = None
+
+
+DEFAULT_NUMBERING: Final = Numbering()
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A foreign set: its folder, and what it does not say itself."""
+    """A foreign set: its folder, and what it does not say itself.
+
+    Readers of label maps count in `legend` what they took each value for.
+    """
 
     folder: Path
     images: Path | None = None
-    classes: tuple[str, ...] = ()
+    numbering: Numbering = DEFAULT_NUMBERING
+    legend: Legend = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +150,22 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a value of label maps was taken for, and its share of all their pixels, 0..1."""
+
+    value: str
+    name: str
+    share: float
+
+
+def meanings(legend: Legend) -> tuple[Meaning, ...]:
+    """The legend in the order of its values."""
+    total = max(1, legend.total())
+    ordered = sorted(legend.items(), key=lambda row: (len(row[0][0]), row[0]))
+    return tuple(Meaning(value, name, pixels / total) for (value, name), pixels in ordered)
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
     """What an import brought in; `repairs` are (image, what was mended)."""
 
@@ -133,6 +175,7 @@ class ImportReport:
     classes: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...] = ()
     repairs: tuple[tuple[str, str], ...] = ()
+    values: tuple[Meaning, ...] = ()
     cancelled: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -143,5 +186,6 @@ class ImportReport:
             "classes": list(self.classes),
             "skipped": dict(self.skipped),
             "repairs": [list(pair) for pair in self.repairs],
+            "values": [asdict(meaning) for meaning in self.values],
             "cancelled": self.cancelled,
         }

@@ -44,7 +44,9 @@ def export(
     out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError("The export folder is not empty", path=out, remedy="Choose a new one.")
-    wanted = list(project.confirmed_keys() if keys is None else keys)
+    if keys is None:
+        keys = [*project.confirmed_keys(), *project.damaged_keys()]  # the latter to be named
+    wanted = list(keys)
     progress = _Progress(3 * len(wanted), on_progress, should_stop)
     usable, skipped = _usable(project, wanted, progress)
     if not usable:

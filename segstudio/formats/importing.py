@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from segstudio.errors import UserError
 from segstudio.formats.base import (
+    DEFAULT_NUMBERING,
     Format,
     ImportItem,
     ImportReport,
+    Numbering,
     OnProgress,
     ShouldStop,
     Source,
+    meanings,
     never,
     quiet,
 )
@@ -26,29 +30,47 @@ from segstudio.project.scan import ImageKey
 from segstudio.project.splits import Side
 
 
-def import_into(
-    project: Project,
-    source: Path,
+@dataclass(frozen=True)
+class ForeignSet:
+    """A set that was found and understood, and not read yet."""
+
+    format: Format
+    source: Source
+    items: Sequence[ImportItem]
+
+
+def find_set(
+    folder: Path,
     fmt: str = "auto",
-    on_progress: OnProgress = quiet,
-    should_stop: ShouldStop = never,
     *,
     images: Path | None = None,
-    classes: tuple[str, ...] = (),
+    numbering: Numbering = DEFAULT_NUMBERING,
+) -> ForeignSet:
+    """The labelled pictures of a folder; UserError when it is not understood, or has none."""
+    if not folder.is_dir():
+        raise UserError("There is no such folder", path=folder)
+    chosen = find_format(folder, fmt)
+    source = Source(folder.absolute(), images, numbering)
+    items = list(chosen.read(source))
+    if not items:
+        raise UserError(f"Nothing of format {chosen.name} was found", path=folder)
+    return ForeignSet(chosen, source, items)
+
+
+def import_into(
+    project: Project,
+    found: ForeignSet,
+    on_progress: OnProgress = quiet,
+    should_stop: ShouldStop = never,
 ) -> ImportReport:
-    """Copy the pictures and labels of the set in `source` into the project.
+    """Copy the pictures and labels of a set into the project.
 
     Images that have labels already are left alone, so an import can be repeated or gone on with
     after a stop. Pictures that are the project's own are not copied. A picture or label that
-    cannot be read is listed in the report and skipped. UserError when the set is not understood.
+    cannot be read is listed in the report and skipped.
     """
-    if not source.is_dir():
-        raise UserError("There is no such folder", path=source)
-    chosen = find_format(source, fmt)
-    job = _Import(project, chosen)
-    items = list(chosen.read(Source(source.absolute(), images, classes)))
-    if not items:
-        raise UserError(f"Nothing of format {chosen.name} was found", path=source)
+    job = _Import(project, found)
+    items = found.items
     project.ensure_written()
     for number, item in enumerate(items):
         if should_stop():
@@ -79,7 +101,7 @@ class _Import:
     """An import under way."""
 
     project: Project
-    format: Format
+    set: ForeignSet
     cancelled: bool = False
     count: Counter[str] = field(default_factory=Counter)
     names: dict[str, None] = field(default_factory=dict)
@@ -133,12 +155,13 @@ class _Import:
         if self.sides:
             self.project.splits.put_all(self.sides)
         return ImportReport(
-            self.format.name,
+            self.set.format.name,
             self.count["images"],
             self.count["shapes"],
             tuple(added),
             tuple(self.skipped),
             tuple(self.repairs),
+            meanings(self.set.source.legend),
             self.cancelled,
         )
 

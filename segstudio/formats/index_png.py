@@ -25,6 +25,10 @@ from segstudio.project.splits import Side
 _LABELS: Final = ("labels", "masks", "annotations", "gt", "label", "mask")
 _PICTURES: Final = ("images", "imgs", "image", "pictures", "JPEGImages")
 _ENDINGS: Final = ("", "_mask", "_label", "_labels", "_gt", "_L", "-mask", "_segmentation")
+_PAIRS: Final = (
+    f"Label maps are looked for in {', '.join(_LABELS[:4])}, pictures in {', '.join(_PICTURES)}, "
+    "or train and trainannot; --images names another folder of pictures."
+)
 _SPLITS: Final[tuple[tuple[str, Side], ...]] = (
     ("train", "train"),
     ("val", "val"),
@@ -38,14 +42,14 @@ def detect(folder: Path) -> float:
 
 def read(source: Source) -> Iterator[ImportItem]:
     """Every label map that has a picture of the same stem; one mask shape per class."""
-    names = maps.find_names((source.folder, source.folder.parent), source.classes)
+    folders = (source.folder, source.folder.parent)
+    names = maps.find_names(folders, source.numbering, source.legend)
     pairs = _pairs_of_folders(source.folder)
     if source.images is not None:
         label_folder = pairs[0][1] if pairs else source.folder
         pairs = [(source.images, label_folder, None)]
     if not pairs:
-        remedy = "Say where the pictures are with --images."
-        raise UserError("No pair of picture and label folders", path=source.folder, remedy=remedy)
+        raise UserError("No pair of picture and label folders", path=source.folder, remedy=_PAIRS)
     for picture_folder, label_folder, side in pairs:
         pictures = maps.pictures_by_stem(picture_folder)
         prefix = f"{picture_folder.name}/" if len(pairs) > 1 else ""

@@ -1,6 +1,6 @@
 """Folders of instance maps as PNG: 0 is background, every other value is one object.
 
-All objects are of one class; `Source.classes` names it.
+All objects are of one class; `Source.numbering.classes` names it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ def read(source: Source) -> Iterator[ImportItem]:
     map_folder = _folder(source.folder, _MAPS) or source.folder
     picture_folder = source.images or _folder(source.folder, _PICTURES)
     if picture_folder is None:
-        remedy = "Say where the pictures are with --images."
+        remedy = f"They are looked for in {', '.join(_PICTURES)}; --images names another folder."
         raise UserError("There is no picture folder", path=source.folder, remedy=remedy)
     pictures = maps.pictures_by_stem(picture_folder)
-    name = source.classes[0] if source.classes else DEFAULT_CLASS
+    classes = source.numbering.classes
+    name = classes[0] if classes else DEFAULT_CLASS
     for stem, path in sorted(maps.pictures_by_stem(map_folder).items()):
         if stem in pictures:
             image = pictures[stem]

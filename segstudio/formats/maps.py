@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.rasterise import VOID, VOID_16
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, Shape, mask_shape
 from segstudio.errors import UserError
+from segstudio.formats.base import DEFAULT_NUMBERING, Legend, Numbering
 from segstudio.project.classes import Colour
 from segstudio.project.images import is_image
 
@@ -29,19 +31,28 @@ NAME_FILES: Final = ("labels.txt", "classes.txt", "class_names.txt", "names.txt"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the values, or the colours, of a set's label maps mean."""
+    """What the values, or the colours, of a set's label maps mean; `legend` counts the pixels
+    of each that were read. `known` tells names that somebody gave from names made up here."""
 
-    by_value: Mapping[int, str]
-    by_colour: Mapping[Colour, str]
+    by_value: Mapping[int, str] = field(default_factory=dict)
+    by_colour: Mapping[Colour, str] = field(default_factory=dict)
+    numbering: Numbering = DEFAULT_NUMBERING
+    legend: Legend = field(default_factory=Counter)
+
+    @property
+    def known(self) -> bool:
+        return bool(self.by_value)
 
     def of_value(self, value: int) -> str:
         """The class of a value; void values are `__ignore__`, unknown ones get a name."""
+        if value == self.numbering.void:
+            return IGNORE_CLASS
         if value in self.by_value:
             return self.by_value[value]
         # one above the last name is void in CamVid's and others' maps
         if value in (VOID, VOID_16) or value == len(self.by_value) > 1:
             return IGNORE_CLASS
-        return BACKGROUND_CLASS if value == 0 else f"class {value}"
+        return BACKGROUND_CLASS if value < self.numbering.first else f"class {value}"
 
     def of_colour(self, colour: Colour) -> str:
         if colour in self.by_colour:
@@ -55,18 +66,21 @@ class Names:
         )
 
 
-def find_names(folders: Iterable[Path], given: Sequence[str] = ()) -> Names:
-    """Names from a list a person gave (value 1 first), else from the first name file found."""
-    if given:
-        return Names(dict(enumerate(given, 1)), {})
+def find_names(folders: Iterable[Path], numbering: Numbering, legend: Legend) -> Names:
+    """Names from a list a person gave, else from the first name file found."""
+    if numbering.classes:
+        given = dict(enumerate(numbering.classes, numbering.first))
+        return Names(given, {}, numbering, legend)
     for folder in folders:
         coloured = folder / "labelmap.txt"
         if coloured.is_file():
-            return _coloured_names(coloured)
+            by_colour = _coloured_names(coloured)
+            by_value = dict(enumerate(by_colour.values()))
+            return Names(by_value, by_colour, numbering, legend)
         for name in NAME_FILES:
             if (folder / name).is_file():
-                return Names(_numbered_names(folder / name), {})
-    return Names({}, {})
+                return Names(_numbered_names(folder / name), {}, numbering, legend)
+    return Names({}, {}, numbering, legend)
 
 
 def _numbered_names(path: Path) -> dict[int, str]:
@@ -80,12 +94,11 @@ def _numbered_names(path: Path) -> dict[int, str]:
     return {i: _canonical(name) for i, name in enumerate(lines, first) if i >= 0}
 
 
-def _coloured_names(path: Path) -> Names:
+def _coloured_names(path: Path) -> dict[Colour, str]:
     """A `labelmap.txt` of CVAT and Datumaro: name:r,g,b:parts:actions."""
     matches = [_COLOURED.match(line) for line in path.read_text(encoding="utf-8-sig").splitlines()]
     found = [m for m in matches if m]
-    colours = {(int(m[2]), int(m[3]), int(m[4])): _canonical(m[1].strip()) for m in found}
-    return Names(dict(enumerate(colours.values())), colours)
+    return {(int(m[2]), int(m[3]), int(m[4])): _canonical(m[1].strip()) for m in found}
 
 
 def _canonical(name: str) -> str:
@@ -126,18 +139,15 @@ def check_size(labels: NDArray[Any], size: tuple[int, int], path: Path) -> None:
 
 def named_parts(labels: NDArray[Any], names: Names) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """(class, mask (h, w)) of everything but background in a map of values or colours."""
-    if labels.ndim == 3:
-        codes = packed(labels)
-        for code in np.unique(codes).tolist():
-            yield from _part(names.of_colour(_unpacked(code)), codes == code)
-        return
-    for value in np.unique(labels).tolist():
-        yield from _part(names.of_value(value), labels == value)
-
-
-def _part(name: str, mask: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    if name != BACKGROUND_CLASS:
-        yield name, mask
+    coloured = labels.ndim == 3
+    values = packed(labels) if coloured else labels
+    for value, pixels in zip(*np.unique(values, return_counts=True), strict=True):
+        colour = _unpacked(int(value))
+        name = names.of_colour(colour) if coloured else names.of_value(int(value))
+        text = "#{:02x}{:02x}{:02x}".format(*colour) if coloured else str(value)
+        names.legend[text, name] += int(pixels)
+        if name != BACKGROUND_CLASS:
+            yield name, values == value
 
 
 def class_shapes(labels: NDArray[Any], names: Names) -> tuple[Shape, ...]:

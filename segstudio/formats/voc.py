@@ -6,6 +6,7 @@ Layout and void (255) as in the VOC 2012 development kit (Everingham et al., 201
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -118,11 +119,12 @@ def _loader(
 
 def _names(root: Path, source: Source) -> maps.Names:
     palette = maps.voc_palette()
-    names = maps.find_names((root, source.folder, root.parent), source.classes)
-    if not names.by_value:
-        names = maps.Names(dict(enumerate(["_background_", *CLASSES])), {})
+    folders = (root, source.folder, root.parent)
+    names = maps.find_names(folders, source.numbering, source.legend)
+    if not names.known:
+        names = replace(names, by_value=dict(enumerate(["_background_", *CLASSES])))
     if not names.by_colour:
-        return maps.Names(names.by_value, {palette[v]: n for v, n in names.by_value.items()})
+        return replace(names, by_colour={palette[v]: n for v, n in names.by_value.items()})
     return names
 
 

@@ -17,6 +17,7 @@ from segstudio.project.project import Project
 
 MOST_VALIDATION = 200
 """Validation images used; more would cost time and say little more."""
+_NAMED = 5
 
 
 @dataclass(eq=False)
@@ -68,6 +69,15 @@ class TrainingSet:
                 "There are no labels to learn from", remedy="Label at least one image first"
             )
         self._lend()
+        self._name_damaged()
+
+    def _name_damaged(self) -> None:
+        damaged = self.project.damaged_keys()
+        if damaged:
+            some = ", ".join(self.project.label_file(key).name for key in damaged[:_NAMED])
+            more = f" and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
+            left_out = f"Label files that cannot be read are left out: {some}{more}"
+            self.note = f"{self.note}. {left_out}" if self.note else left_out
 
     def _lend(self) -> None:
         """With too few images, one side borrows the other's: rough scores beat none."""

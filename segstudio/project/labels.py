@@ -23,6 +23,8 @@ from segstudio.project.scan import Root as ScanRoot
 
 _REMEMBERED: Final = 16
 _HEAD: Final = 65536
+DAMAGED: Final = "damaged"
+"""The status of a label file that cannot be read: somebody's work all the same."""
 
 
 class ChangedOutside(UserError):
@@ -244,7 +246,7 @@ def _read_facts(path: Path, now: tuple[int, int]) -> LabelFacts:
     try:
         brief = labelme.brief(labelme.load_json(path))
     except UserError:
-        return LabelFacts(now, "edited")  # somebody's work, though we cannot read it
+        return LabelFacts(now, DAMAGED)
     embedded = brief.embedded and labelme.find_image(path, brief.image_path) is None
     image = labelme.EMBEDDED if embedded else brief.image_path
     return LabelFacts(now, status_of(brief.annotation), brief.classes, image)

@@ -16,9 +16,9 @@ from segstudio.errors import UserError
 from segstudio.project import atomic, grouping, images, manifest, pictures
 from segstudio.project.classes import ClassTable
 from segstudio.project.images import RGB
-from segstudio.project.index import Index, Stamp, stamp
+from segstudio.project.index import Index, LabelFacts, Stamp, stamp
 from segstudio.project.labelme import LabelFile
-from segstudio.project.labels import LabelFiles
+from segstudio.project.labels import DAMAGED, LabelFiles
 from segstudio.project.manifest import Manifest
 from segstudio.project.models import ModelStore
 from segstudio.project.predictions import LabelMap, Predictions
@@ -307,11 +307,8 @@ class Project:
         self._labels.write(key, found.annotation, source=found)
 
     def state(self, key: ImageKey) -> State:
-        facts = self._labels.summary(key)
-        status = facts.status if facts else "none"
-        if status == "none" and self._has_draft(key):
-            return "draft"
-        return cast(State, status)
+        state = _state_of(self._labels.summary(key))
+        return "draft" if state == "none" and self._has_draft(key) else state
 
     def states(self, keys: Iterable[ImageKey] | None = None) -> dict[ImageKey, State]:
         """The state of many images, from the last scan and our own writes."""
@@ -319,9 +316,8 @@ class Project:
         drafted = self.predictions.done(model.id) if model else set()
         states: dict[ImageKey, State] = {}
         for key in self.images() if keys is None else keys:
-            facts = self._labels.listed_summary(key)
-            status = facts.status if facts else "none"
-            states[key] = "draft" if status == "none" and key in drafted else cast(State, status)
+            state = _state_of(self._labels.listed_summary(key))
+            states[key] = "draft" if state == "none" and key in drafted else state
         self._pictures.index.flush()
         return states
 
@@ -333,6 +329,11 @@ class Project:
     def confirmed_keys(self) -> list[ImageKey]:
         """Included images whose labels count as complete."""
         return [k for k, state in self.states(self.included()).items() if state == "confirmed"]
+
+    def damaged_keys(self) -> list[ImageKey]:
+        """Included images whose label file cannot be read, as of the last scan."""
+        summaries = ((key, self._labels.listed_summary(key)) for key in self.included())
+        return [key for key, facts in summaries if facts and facts.status == DAMAGED]
 
     def training_map(self, key: ImageKey) -> LabelMap:
         """The label map (h, w) to learn from: 0 background, void 255 (65535 in uint16).
@@ -408,6 +409,13 @@ class Project:
         if self.read_only:
             remedy = "Close the other window, or open a copy."
             raise UserError("The project is open read-only", path=self.root, remedy=remedy)
+
+
+def _state_of(facts: LabelFacts | None) -> State:
+    """Of an image by its label file alone; one that cannot be read is somebody's work, too."""
+    if facts is None:
+        return "none"
+    return "edited" if facts.status == DAMAGED else cast(State, facts.status)
 
 
 def _first_root(root: Path, images_folder: Path | None) -> str:

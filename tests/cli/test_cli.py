@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import picture
+from PIL import Image
 
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import Shape, as_points
@@ -65,6 +66,25 @@ def write_model(folder: Path, classes: str = '["cat"]') -> None:
     (folder / "model.toml").write_text(
         f'architecture = "unet"\nclasses = {classes}\nparameters = 9\n[scores]\nmiou = 0.5\n'
     )
+
+
+# -- usage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--what",),
+        ("export", "p"),
+        ("train", "p", "--minutes", "0"),
+        ("train", "p", "--minutes", "soon"),
+    ],
+)
+def test_wrong_usage_says_so_in_words_and_in_json(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments, "--json") == console.USAGE
+    assert run.json["error"] in run.err
+    assert "usage: segstudio" in run.err
+    assert "_positive" not in run.err
 
 
 # -- projects
@@ -130,15 +150,6 @@ def test_bad_input_is_2_and_names_the_file(
     assert run(*arguments, "--json") == console.USAGE
     assert "nowhere" in run.json["error"]
     assert "Traceback" not in run.err
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--what"], ["export", "x"], ["train", "p", "--minutes", "0"]]
-)
-def test_bad_usage_is_2(run: Run, arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        run(*arguments)
-    assert end.value.code == console.USAGE
 
 
 def test_a_bug_is_1_and_says_how_to_see_it(
@@ -356,3 +367,26 @@ def test_commands_without_learning_load_no_torch_and_no_qt() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_an_import_that_fails_leaves_no_project_and_names_the_folders(
+    run: Run, tmp_path: Path
+) -> None:
+    picture(tmp_path / "set" / "photos" / "a.png")
+    assert run("import", tmp_path / "set", tmp_path / "p", "--format", "index_png") == console.USAGE
+    assert "masks" in run.err
+    assert not (tmp_path / "p").exists()
+
+
+def test_an_import_tells_what_values_were_taken_for(run: Run, tmp_path: Path) -> None:
+    picture(tmp_path / "set" / "images" / "a.png", 6, 4)
+    (tmp_path / "set" / "labels").mkdir()
+    labels = np.tile(np.array([0, 0, 1, 1, 2, 2], np.uint8), (4, 1))
+    Image.fromarray(labels).save(tmp_path / "set" / "labels" / "a.png")
+    assert run("import", tmp_path / "set", tmp_path / "p", "--json") == console.OK
+    assert "--first-value 0" in run.err
+    assert [row["name"] for row in run.json["values"]] == ["_background_", "class 1", "class 2"]
+    arguments = ("--first-value", "0", "--classes", "sky,road,car")
+    assert run("import", tmp_path / "set", tmp_path / "q", *arguments, "--json") == console.OK
+    assert "--first-value" not in run.err
+    assert run.json["classes"] == ["sky", "road", "car"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,16 @@ from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import IGNORE_CLASS, Shape, as_points, mask_shape
 from segstudio.errors import Cancelled, UserError
-from segstudio.formats import TABLE, export, find_format, import_into, maps
+from segstudio.formats import (
+    TABLE,
+    Numbering,
+    export,
+    find_format,
+    find_set,
+    find_truth,
+    import_into,
+    maps,
+)
 from segstudio.project.images import read_image
 from segstudio.project.project import Project
 
@@ -80,7 +91,7 @@ def test_an_export_imported_elsewhere_has_the_same_label_maps(
 ) -> None:
     export(project, tmp_path / "out", fmt)
     with Project.create(tmp_path / "other") as other:
-        report = import_into(other, tmp_path / "out")
+        report = import_into(other, find_set(tmp_path / "out"))
         assert (report.images, report.skipped, report.repairs) == (2, (), ())
         assert set(other.classes.names) == {"dog", "cat"}
         values = {name: project.classes.values[name] for name in other.classes.names}
@@ -89,7 +100,7 @@ def test_an_export_imported_elsewhere_has_the_same_label_maps(
             labels = rasterise.label_map(found.shapes, values, found.size)
             assert np.array_equal(labels, project.training_map(mine))
         assert other.splits.keys("train") or fmt != "voc"
-        again = import_into(other, tmp_path / "out")
+        again = import_into(other, find_set(tmp_path / "out"))
         assert again.images == 0
         assert {reason for _, reason in again.skipped} == {"has labels already"}
 
@@ -204,7 +215,7 @@ def test_many_objects_do_not_wrap(tmp_path: Path) -> None:
         assert report.lost == 0
         assert any("16 bits" in note for note in report.notes)
         with Project.create(tmp_path / "q") as other:
-            import_into(other, tmp_path / "out")
+            import_into(other, find_set(tmp_path / "out"))
             assert len(other.load(other.images()[0]).shapes) == 300
 
 
@@ -247,7 +258,7 @@ def test_numbers_in_names_are_not_substrings(tmp_path: Path) -> None:
         picture(tmp_path / "set" / "images" / f"{stem}.png", 6, 4)
         maps.save_index(np.full((4, 6), value, np.uint8), tmp_path / "set/labels" / f"{stem}.png")
     with Project.create(tmp_path / "p", classes=["class 1", "class 2", "class 3"]) as project:
-        import_into(project, tmp_path / "set")
+        import_into(project, find_set(tmp_path / "set"))
         found = {key: project.load(key).shapes[0].class_name for key in project.images()}
     assert found == {
         "images/1.png": "class 1",
@@ -271,7 +282,7 @@ def test_label_maps_of_every_mode(tmp_path: Path, mode: str) -> None:
     (tmp_path / "set" / "masks").mkdir()
     image.save(tmp_path / "set" / "masks" / "a_mask.png")
     with Project.create(tmp_path / "p") as project:
-        import_into(project, tmp_path / "set")
+        import_into(project, find_set(tmp_path / "set"))
         (one,) = project.load("images/a.png").shapes
         assert one.bitmap == Bitmap.from_array(values)
 
@@ -286,7 +297,7 @@ def test_camvid_layout_with_void_11(tmp_path: Path) -> None:
         )
     (tmp_path / "set" / "labels.txt").write_text("\n".join(names))
     with Project.create(tmp_path / "p") as project:
-        import_into(project, tmp_path / "set")
+        import_into(project, find_set(tmp_path / "set"))
         assert set(project.classes.names) == set(names)
         assert project.splits.keys("val") == ["images/val/val1.png"]
         row = project.training_map("images/val/val1.png")[0]
@@ -300,7 +311,7 @@ def test_instances_become_one_shape_each(tmp_path: Path) -> None:
     numbers[2:5, 3:9], numbers[2:5, 9:12], numbers[20, 20] = 7, 300, 9
     maps.save_index(numbers, tmp_path / "set" / "instances" / "a.png")
     with Project.create(tmp_path / "p") as project:
-        report = import_into(project, tmp_path / "set", classes=("nucleus",))
+        report = import_into(project, find_set(tmp_path / "set", numbering=Numbering(("nucleus",))))
         assert report.shapes == 3
         found = project.load("images/a.png")
         _, ids = rasterise.instance_map(found.shapes, {"nucleus": 1}, found.size)
@@ -314,7 +325,7 @@ def test_a_map_of_another_size_is_skipped_with_its_reason(tmp_path: Path) -> Non
     maps.save_index(np.ones((4, 6), np.uint8), tmp_path / "set/labels/a.png")
     maps.save_index(np.ones((4, 5), np.uint8), tmp_path / "set/labels/b.png")
     with Project.create(tmp_path / "p") as project:
-        report = import_into(project, tmp_path / "set")
+        report = import_into(project, find_set(tmp_path / "set"))
         assert report.images == 1
         assert "5x4" in report.skipped[0][1]
 
@@ -324,7 +335,13 @@ def test_pictures_from_another_folder(tmp_path: Path) -> None:
     maps.save_index(np.ones((4, 6), np.uint8), tmp_path / "maps" / "a.png")
     with Project.create(tmp_path / "p") as project:
         report = import_into(
-            project, tmp_path / "maps", "index-png", images=tmp_path / "photos", classes=("x",)
+            project,
+            find_set(
+                tmp_path / "maps",
+                "index-png",
+                images=tmp_path / "photos",
+                numbering=Numbering(("x",)),
+            ),
         )
         assert (report.images, report.classes) == (1, ("x",))
 
@@ -344,7 +361,7 @@ def test_a_labelme_file_keeps_its_numbers_when_imported(tmp_path: Path) -> None:
     (tmp_path / "set" / "json" / "a.json").write_text(json.dumps(raw))
     before = snapshot(tmp_path / "set")
     with Project.create(tmp_path / "p") as project:
-        import_into(project, tmp_path / "set")
+        import_into(project, find_set(tmp_path / "set"))
         back = json.loads((tmp_path / "p" / "images" / "pics" / "a.json").read_bytes())
     assert back["shapes"][0]["points"] == raw["shapes"][0]["points"]
     assert (back["shapes"][0]["mine"], back["who"], back["version"]) == (1, "me", "4.1.0")
@@ -359,20 +376,83 @@ def test_a_labelme_file_with_its_picture_inside(tmp_path: Path) -> None:
     (tmp_path / "set" / "a.json").write_text(json.dumps(raw))
     image.unlink()
     with Project.create(tmp_path / "p") as project:
-        assert import_into(project, tmp_path / "set").images == 1
+        assert import_into(project, find_set(tmp_path / "set")).images == 1
         assert project.images() == ("images/a.png",)
 
 
 def test_unknown_folders_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    for folder, fmt in (("nowhere", "auto"), ("p", "auto"), ("p", "tiff"), ("p", "index_png")):
+        with pytest.raises(UserError):
+            find_set(tmp_path / folder, fmt)
+
+
+def zero_based(folder: Path) -> None:
+    """A set of two classes 0 and 1, and 7 where nobody knows; a third of the pixels each."""
+    picture(folder / "images" / "a.png", 6, 4)
+    maps.save_index(
+        np.tile(np.array([0, 0, 1, 1, 7, 7], np.uint8), (4, 1)), folder / "labels" / "a.png"
+    )
+
+
+def test_value_0_may_be_a_class_and_any_value_void(tmp_path: Path) -> None:
+    zero_based(tmp_path / "set")
+    numbering = Numbering(("sky", "road"), first=0, void=7)
     with Project.create(tmp_path / "p") as project:
-        for call in (
-            lambda: import_into(project, tmp_path / "nowhere"),
-            lambda: import_into(project, tmp_path / "p"),
-            lambda: import_into(project, tmp_path / "p", "tiff"),
-        ):
-            with pytest.raises(UserError):
-                call()
-    assert not list((tmp_path / "p" / "images").iterdir())
+        report = import_into(project, find_set(tmp_path / "set", numbering=numbering))
+        row = project.training_map("images/a.png")[0].tolist()
+        sky, road = (project.classes.values[name] for name in ("sky", "road"))
+        assert row == [sky, sky, road, road, 255, 255]
+    taken = {(m.value, m.name): round(m.share, 3) for m in report.values}
+    assert taken == {("0", "sky"): 0.333, ("1", "road"): 0.333, ("7", "__ignore__"): 0.333}
+
+
+@pytest.mark.parametrize(
+    ("numbering", "expected"),
+    [
+        (Numbering(), [0, 0, 1, 1, 65535, 65535]),  # 7 is no class of the project
+        (Numbering(first=0, void=7), [1, 1, 2, 2, 65535, 65535]),
+        (Numbering(("road",)), [0, 0, 2, 2, 65535, 65535]),
+    ],
+)
+def test_truth_is_in_the_project_s_numbers(
+    tmp_path: Path, numbering: Numbering, expected: list[int]
+) -> None:
+    zero_based(tmp_path / "set")
+    shutil.copytree(tmp_path / "set" / "images", tmp_path / "p" / "images")
+    with Project.create(tmp_path / "p", classes=["sky", "road"]) as project:
+        truth = find_truth(project, tmp_path / "set" / "labels", numbering)
+        assert truth.read("images/a.png")[0].tolist() == expected
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(UserError, match="No PNG here"):
+            find_truth(project, tmp_path / "empty")
+
+
+def test_truth_goes_by_the_names_of_an_export_not_by_numbers(tmp_path: Path) -> None:
+    picture(tmp_path / "p" / "images" / "a.png", 20, 10)
+    shape = Shape("cat", "rectangle", as_points([[2, 2], [5, 5]]))
+    with Project.create(tmp_path / "p", classes=["gone", "dog", "cat"]) as project:
+        project.set_classes(project.classes.without("gone"))
+        project.save("images/a.png", Annotation(20, 10, (shape,), confirmed=True))
+        export(project, tmp_path / "out", "index_png")
+        truth = find_truth(project, tmp_path / "out" / "labels")
+        labels = project.training_map("images/a.png")
+        np.testing.assert_array_equal(truth.read("images/a.png"), labels)
+        assert set(np.unique(labels)) == {0, 3}
+
+
+def test_a_damaged_label_file_is_named_by_an_export(tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / "p" / "images" / f"{name}.png", 20, 10)
+    with Project.create(tmp_path / "p", classes=["cat"]) as project:
+        for key in project.images():
+            project.save(key, Annotation(20, 10, confirmed=True))
+        project.label_file("images/b.png").write_text('{"shapes": [')
+        project.rescan()
+        assert project.damaged_keys() == ["images/b.png"]
+        report = export(project, tmp_path / "out", "index_png")
+    assert report.images == 1
+    assert [key for key, _ in report.skipped] == ["images/b.png"]
 
 
 # -- Labelme's converters as the oracle
@@ -390,10 +470,10 @@ def test_our_label_maps_are_those_of_labelmes_converters(
     shared_data: Path, tmp_path: Path, example: str, classes: str
 ) -> None:
     folder = shared_data / "formats" / "labelme" / example
-    names = maps.find_names([folder]).by_value
+    names = maps.find_names([folder], Numbering(), Counter()).by_value
     values = {name: value for value, name in names.items() if value > 0}
     with Project.create(tmp_path / "p") as project:
-        report = import_into(project, folder / "data_annotated")
+        report = import_into(project, find_set(folder / "data_annotated"))
         assert (report.skipped, report.repairs) == ((), ())
         expected = folder / "data_dataset_voc" / classes
         assert len(project.images()) == len(list(expected.glob("*.png"))) == report.images
@@ -411,7 +491,7 @@ def test_our_label_maps_are_those_of_labelmes_converters(
 def test_labelmes_voc_folders_are_read(shared_data: Path, tmp_path: Path, example: str) -> None:
     folder = shared_data / "formats" / "labelme" / example / "data_dataset_voc"
     with Project.create(tmp_path / "p") as project:
-        report = import_into(project, folder)
+        report = import_into(project, find_set(folder))
         assert report.format == "voc"
         assert report.images >= 3
         assert report.skipped == ()
@@ -421,6 +501,6 @@ def test_labelmes_voc_folders_are_read(shared_data: Path, tmp_path: Path, exampl
 
 def test_datumaros_tiny_voc_is_read_by_its_colours(shared_data: Path, tmp_path: Path) -> None:
     with Project.create(tmp_path / "p") as project:
-        report = import_into(project, shared_data / "formats" / "voc" / "voc_dataset1")
+        report = import_into(project, find_set(shared_data / "formats" / "voc" / "voc_dataset1"))
         assert report.images == 1
         assert report.classes == ("bicycle",)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from discs import QUICK
 
+from segstudio import formats
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning.adopt import adopt_model
 from segstudio.learning.dataset import ProjectDataset
@@ -15,6 +16,7 @@ from segstudio.learning.evaluate import evaluate
 from segstudio.learning.events import Event, ImageDone, ImageFailed
 from segstudio.learning.predictor import Predictor, segment
 from segstudio.learning.trainer import TrainRequest, train
+from segstudio.learning.trainingset import TrainingSet
 from segstudio.project.models import ModelInfo
 from segstudio.project.predictions import png_bytes
 from segstudio.project.project import Project
@@ -91,14 +93,32 @@ def test_evaluation_against_labels_and_against_a_folder_agree(
         labels = project.training_map(key)
         (against / f"{Path(key).stem}.png").write_bytes(png_bytes(labels))
     own = evaluate(project, model, device="cpu")
-    other = evaluate(project, model, against, device="cpu")
+    truth = formats.find_truth(project, against)
+    other = evaluate(project, model, truth.readers, device="cpu")
     assert own.pop("validation")["images"] >= 1
     assert own == other
     assert own["images"] == 6
     assert set(own["iou"]) == {"background", "disc"}
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="No PNG here"):
-        evaluate(project, model, tmp_path / "empty", device="cpu")
+
+
+def test_an_image_whose_labels_are_damaged_is_named_and_left_out(
+    trained: tuple[Project, ModelInfo],
+) -> None:
+    project, model = trained
+    key = project.confirmed_keys()[-1]
+    file = project.label_file(key)
+    labels = file.read_bytes()
+    try:
+        file.write_bytes(labels[:40])
+        project.rescan()
+        result = evaluate(project, model, device="cpu")
+        note = TrainingSet.of(project).note
+    finally:
+        file.write_bytes(labels)
+        project.rescan()
+    assert result["images"] == 5
+    assert list(result["skipped"]) == [key]
+    assert file.name in note
 
 
 def test_a_project_is_a_torch_data_set(trained: tuple[Project, ModelInfo]) -> None:

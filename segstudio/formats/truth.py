@@ -1,0 +1,79 @@
+"""Label maps that somebody else made of a project's pictures, to score a model against."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segstudio.annotation.rasterise import VOID_16
+from segstudio.errors import UserError
+from segstudio.formats import maps
+from segstudio.formats.base import DEFAULT_NUMBERING, Legend, Meaning, Numbering, meanings
+from segstudio.project.project import Project
+from segstudio.project.scan import ImageKey, stem_of
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Label-map files by image, and what their values mean."""
+
+    project: Project
+    files: Mapping[ImageKey, Path]
+    names: maps.Names
+
+    def read(self, key: ImageKey) -> NDArray[np.uint16]:
+        """The project's class numbers (h, w), 0 for background, 65535 for void and for classes
+        that the project does not have."""
+        values = self.project.classes.values
+        labels = maps.read_map(self.files[key])
+        numbers = np.zeros(labels.shape[:2], np.uint16)
+        for name, mask in maps.named_parts(labels, self.names):
+            numbers[mask] = values.get(name, VOID_16)
+        return numbers
+
+    @property
+    def readers(self) -> Mapping[ImageKey, Callable[[], NDArray[np.uint16]]]:
+        return {key: partial(self.read, key) for key in self.files}
+
+    @property
+    def meanings(self) -> tuple[Meaning, ...]:
+        """What the values of the maps read so far were taken for."""
+        return meanings(self.names.legend)
+
+
+def find_truth(project: Project, folder: Path, numbering: Numbering = DEFAULT_NUMBERING) -> Truth:
+    """The PNG label maps of `folder` that have the stem of one of the project's pictures.
+
+    Their values mean the classes that `numbering`, a file of names in the folder or the one
+    above, or the order of the project's own classes says. UserError when there are none.
+    """
+    if not folder.is_dir():
+        raise UserError("There is no such folder", path=folder)
+    files = {file.stem: file for file in sorted(folder.rglob("*.png"))}
+    found = {key: files[stem] for key in project.included() if (stem := _stem(key)) in files}
+    if not found:
+        raise UserError(
+            "No PNG here has the name of one of the project's pictures",
+            path=folder,
+            remedy="Label maps need the pictures' stems: a.jpg and a.png",
+        )
+    return Truth(project, found, _names(project, folder, numbering))
+
+
+def _names(project: Project, folder: Path, numbering: Numbering) -> maps.Names:
+    legend: Legend = Counter()
+    names = maps.find_names((folder, folder.parent), numbering, legend)
+    if names.known:
+        return names
+    own = replace(numbering, classes=project.classes.names)
+    return maps.find_names((), own, legend)
+
+
+def _stem(key: ImageKey) -> str:
+    return Path(stem_of(key)).name
