@@ -17,6 +17,7 @@ from typing import IO, Final
 
 from segstudio.engine import protocol
 from segstudio.engine.protocol import Message, Role
+from segstudio.errors import UserError
 
 ADDRESS: Final = "SEGSTUDIO_ENGINE_ADDRESS"
 KEY: Final = "SEGSTUDIO_ENGINE_KEY"
@@ -185,10 +186,18 @@ class Child:
                     for data in unsent:
                         connection.send_bytes(data)
             with contextlib.suppress(EOFError, OSError):
-                while True:
-                    event = protocol.decode(connection.recv_bytes())
+                while (event := self._understood(connection.recv_bytes())) is not None:
                     self._answered(event)
                     self._on_event(event)
+
+    def _understood(self, data: bytes) -> Message | None:
+        """The event; a child that talks nonsense is ended, which `on_exit` reports."""
+        try:
+            return protocol.decode(data)
+        except UserError:
+            if self._process is not None:
+                self._process.terminate()
+            return None
 
     def _watch(
         self, process: subprocess.Popen[bytes], address: str, key: bytes, errors: IO[bytes]

@@ -159,8 +159,7 @@ class Cropper:
     def _tone(self, unit_range: tuple[float, float]) -> Floats:
         """Unit values (3, 256) after gamma, contrast, brightness, tint and perhaps inversion."""
         rng, how = self._rng, self.augmentation
-        low, high = unit_range
-        unit = (np.arange(256, dtype=np.float32) - low) / (high - low)
+        unit = self.normalisation.unit_values(unit_range)
         if self._chance(how.invert):
             unit = 1 - unit
         gamma = np.exp(rng.uniform(-how.gamma, how.gamma))

@@ -70,6 +70,12 @@ def unproven(decision: Decision, first: bool) -> Decision:
     return replace(decision, promote=first, provisional=True, reason=f"{decision.reason}; {why}")
 
 
+def doubtful(decision: Decision, why: str) -> Decision:
+    """The same decision, provisional: both models were scored on the same images, but not on
+    fair ones."""
+    return replace(decision, provisional=True, reason=f"{decision.reason}; {why}")
+
+
 def _first(candidate: Mapping[str, Confusion], k: int) -> Decision:
     miou = _miou(_stack(list(candidate.values()), k).sum(0))
     provisional = len(candidate) < FEWEST_IMAGES

@@ -21,6 +21,8 @@ MEMORY_BUDGET: Final = 2**30
 _POINTS: Final = 2000
 """Pixels of each class remembered for each picture, to centre crops on."""
 _AHEAD: Final = 3
+_MOST_TIMES: Final = 8
+"""How often a large picture is drawn for each time the smallest is."""
 
 
 class Labelled(NamedTuple):
@@ -33,13 +35,14 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """A labelled image that can be read when needed; `corrected` are centres (x, y) of
-    shapes that a person corrected, `version` changes when the labels do."""
+    """A labelled image of so many `pixels` that can be read when needed; `corrected` are
+    centres (x, y) of shapes that a person corrected, `version` changes when the labels do."""
 
     key: str
     read: Callable[[], Labelled]
     version: float = 0.0
     corrected: tuple[tuple[float, float], ...] = ()
+    pixels: int = 1
 
 
 class Batch(NamedTuple):
@@ -176,8 +179,15 @@ class Sampler:
         if len(items) > len(self._newest) > 0 and self._rng.random() < self.sampling.newest:
             return items[int(self._rng.choice(self._newest))]
         if not self._deck:
-            self._deck = self._rng.permutation(len(items)).tolist()
+            self._deck = self._rng.permutation(self._shares()).tolist()
         return items[self._deck.pop()]
+
+    def _shares(self) -> NDArray[np.intp]:
+        """Each image once, one of n times the smallest's pixels sqrt(n) times: a large picture
+        has more to teach, though not n times more."""
+        areas = np.array([item.pixels for item in self.library.items])
+        times = np.sqrt(areas / areas.min()).round().clip(1, _MOST_TIMES)
+        return np.repeat(np.arange(len(areas)), times.astype(int))
 
     def _centre(self, item: Item, known: _Known) -> tuple[float, float]:
         draw = self._rng.random()

@@ -321,7 +321,9 @@ class _Judge:
         old = None if current is None else _matching(self.scores, fit.scores)
         new = {key: scored.confusion for key, scored in fit.scores.items()}
         decision = promotion.compare(new, old, self.data.classes)
-        return promotion.unproven(decision, current is None) if self.data.lent else decision
+        if self.data.lent:
+            return promotion.unproven(decision, current is None)
+        return promotion.doubtful(decision, self.data.doubt) if self.data.doubt else decision
 
 
 def _rows_of(classes: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray[Any, Any]:

@@ -25,7 +25,9 @@ class TrainingSet:
     """Items of both sides; `note` says what is unusual about them.
 
     `lent` is true when validation images are training images, because there are no others:
-    their scores say little, and no model may be replaced on their word.
+    their scores say little, and no model may be replaced on their word. `doubt` says why scores
+    are better than they should be: validation images with near-duplicates in training, as when
+    all pictures are frames of one video.
     """
 
     project: Project
@@ -34,6 +36,7 @@ class TrainingSet:
     validation: Sequence[Item] = ()
     note: str = ""
     lent: bool = False
+    doubt: str = ""
     most_validation: int = MOST_VALIDATION
     _corrected: dict[tuple[str, float], tuple[bool, tuple[tuple[float, float], ...]]] = field(
         default_factory=dict
@@ -69,15 +72,28 @@ class TrainingSet:
                 "There are no labels to learn from", remedy="Label at least one image first"
             )
         self._lend()
-        self._name_damaged()
+        self.doubt = self._kinship()
+        self.note = ". ".join(filter(None, (self.note, self.doubt, self._damaged())))
 
-    def _name_damaged(self) -> None:
+    def _kinship(self) -> str:
+        """Groups that lie on both sides, which happens when there are hardly any others."""
+        groups = self.project.splits.groups
+        learned = {groups.get(item.key) for item in self.train}
+        kin = sum(bool(g := groups.get(i.key)) and g in learned for i in self.validation)
+        if not kin or self.lent:
+            return ""
+        return (
+            f"{kin} of {len(self.validation)} validation images are like training images "
+            "(frames of one video?): scores are too good"
+        )
+
+    def _damaged(self) -> str:
         damaged = self.project.damaged_keys()
-        if damaged:
-            some = ", ".join(self.project.label_file(key).name for key in damaged[:_NAMED])
-            more = f" and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
-            left_out = f"Label files that cannot be read are left out: {some}{more}"
-            self.note = f"{self.note}. {left_out}" if self.note else left_out
+        if not damaged:
+            return ""
+        some = ", ".join(self.project.label_file(key).name for key in damaged[:_NAMED])
+        more = f" and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
+        return f"Label files that cannot be read are left out: {some}{more}"
 
     def _lend(self) -> None:
         """With too few images, one side borrows the other's: rough scores beat none."""
@@ -113,7 +129,8 @@ class TrainingSet:
         usable, corrected = self._corrected[name]
         if not usable:
             return None
-        return Item(key, partial(self._read, key), version, corrected)
+        width, height = self.project.image_size(key)
+        return Item(key, partial(self._read, key), version, corrected, width * height)
 
     def _look(self, key: str) -> tuple[bool, tuple[tuple[float, float], ...]]:
         """Whether an image can be learned from, and centres of what a person corrected."""

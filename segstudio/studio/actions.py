@@ -99,6 +99,7 @@ class Actions:
             if spec.name == "-":
                 continue
             action = QAction(spec.words, window)
+            action.setIconText(spec.words)  # stays when the text becomes "Undo: Paint"
             action.setShortcuts([QKeySequence(key) for key in spec.keys])
             action.setCheckable(spec.checkable)
             action.setToolTip(_tip(spec))

@@ -38,6 +38,9 @@ def work(worker: Worker, request: protocol.Segment, control: Control) -> Mapping
         case "lets pass":
             control.wait_while_paused()
             worker.take_urgent()
+        case "talks nonsense":
+            worker._connection.send_bytes(b"{")
+            threading.Event().wait()
         case "prints":
             print("a stray print")
     return {"images": list(request.images)}

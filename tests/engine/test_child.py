@@ -117,6 +117,13 @@ def test_a_child_that_dies_is_reported_with_its_last_words_and_started_again(tal
     assert talk.until(Done)
 
 
+def test_a_child_that_talks_nonsense_is_ended_and_reported(talk: Talk) -> None:
+    talk.ask("talks nonsense")
+    code, why = talk.end()
+    assert code != 0
+    assert "Start it again" in why
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_killed_child_is_explained(talk: Talk) -> None:
     talk.ask("is killed")

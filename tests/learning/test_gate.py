@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from segstudio.engine import jobs
 from segstudio.errors import Cancelled
-from segstudio.learning.events import Progress
+from segstudio.learning.events import Event, Log, Progress
 from segstudio.learning.loop import Control
 from segstudio.learning.trainer import TrainRequest, _download_watch, train
 from segstudio.learning.trainingset import TrainingSet
@@ -99,3 +99,18 @@ def test_a_download_tells_its_progress_and_ends_with_the_job() -> None:
     stopped = _download_watch(Control(should_stop=lambda: True))
     with pytest.raises(Cancelled):
         stopped(1, None)
+
+
+def test_frames_of_one_video_on_both_sides_make_scores_provisional(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project()
+    keys = project.confirmed_keys()
+    for number, key in enumerate(keys):
+        project.splits.put(key, "val" if number < 3 else "train", group="drive")
+    project.splits.put_all({})
+    told: list[Event] = []
+    result = train(project, quick(), told.append)
+    assert result.provisional
+    assert "frames of one video" in result.reason
+    assert any("3 of 3 validation images" in e.text for e in told if isinstance(e, Log))

@@ -80,7 +80,7 @@ class KeysDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Keys"))
         self.resize(560, 600)
-        rows = [(a.text().removesuffix(" …"), _keys_of(a)) for _, a in actions if a.shortcuts()]
+        rows = [(a.iconText().removesuffix(" …"), _keys_of(a)) for _, a in actions if a.shortcuts()]
         rows += [
             (tr("Pick a class"), "1 – 9"),
             (tr("Pan"), tr("Space + drag, middle button")),
