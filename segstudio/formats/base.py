@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -74,6 +74,20 @@ class Source:
     legend: Legend = field(default_factory=Counter)
 
 
+Notes = defaultdict[str, list[str]]
+"""What was done to pictures -> their names."""
+
+
+def note_lines(notes: Notes) -> tuple[str, ...]:
+    """One line for each thing done: "turned as its EXIF says: a.jpg, b.jpg, c.jpg and 20 more"."""
+    return tuple(f"{what}: {_some(names)}" for what, names in notes.items())
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 @dataclass(frozen=True, slots=True)
 class ExportJob:
     """What a writer gets: `folder` is a staging folder, `tick` is called once per image."""
@@ -82,7 +96,7 @@ class ExportJob:
     keys: Sequence[ImageKey]
     folder: Path
     tick: Callable[[ImageKey], None]
-    notes: list[str] = field(default_factory=list)
+    notes: Notes = field(default_factory=lambda: defaultdict(list))
 
     def values(self) -> dict[int, int]:
         """Project class number -> 1..n without gaps, in the table's order."""

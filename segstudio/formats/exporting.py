@@ -18,6 +18,7 @@ from segstudio.formats.base import (
     ShouldStop,
     Source,
     never,
+    note_lines,
     quiet,
 )
 from segstudio.formats.table import TABLE
@@ -56,7 +57,7 @@ def export(
         job = ExportJob(project, usable, staging, progress.step)
         written = _written(chosen, job)
         classes = _read_back(chosen, job, written, progress)
-    return Report(chosen.name, out, len(usable), classes, tuple(skipped), tuple(job.notes))
+    return Report(chosen.name, out, len(usable), classes, tuple(skipped), note_lines(job.notes))
 
 
 def _writer(fmt: str) -> Format:

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from segstudio.formats.base import Notes
 from segstudio.project import images
 from segstudio.project.project import Project
 from segstudio.project.scan import ImageKey, stem_of
@@ -37,7 +38,7 @@ def flat(place: str) -> str:
     return stem_of(place).replace("/", "__")
 
 
-def copy_picture(source: Path, target: Path, notes: list[str]) -> Path:
+def copy_picture(source: Path, target: Path, notes: Notes) -> Path:
     """Copy a picture; where copying would show it differently elsewhere it is written anew.
 
     A picture that its EXIF turns is turned in its pixels, since many readers of training data
@@ -52,17 +53,17 @@ def copy_picture(source: Path, target: Path, notes: list[str]) -> Path:
             {"quality": 95} if target.suffix.lower() in (".jpg", ".jpeg") else {}
         )
         Image.fromarray(images.read_image(source)).save(target, **options)
-        notes.append(f"{source.name}: turned as its EXIF says and written anew")
+        notes["turned as its EXIF says and written anew"].append(source.name)
     else:
         shutil.copyfile(source, target)
     return target
 
 
-def to_jpeg(source: Path, target: Path, notes: list[str]) -> None:
+def to_jpeg(source: Path, target: Path, notes: Notes) -> None:
     """A picture as JPEG: copied when it is one already, else re-encoded with quality 95."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.suffix.lower() in (".jpg", ".jpeg"):
         copy_picture(source, target, notes)
         return
     Image.fromarray(images.read_image(source)).save(target, quality=95, subsampling=0)
-    notes.append(f"{source.name}: re-encoded as JPEG, which the format asks for")
+    notes["re-encoded as JPEG, which the format asks for"].append(source.name)

@@ -86,7 +86,7 @@ def _write_one(job: ExportJob, key: str, root: Path, stem: str) -> None:
         maps.save_palette(numbers, target, palette)
     else:
         maps.save_index(numbers, target)
-        job.notes.append(f"{stem}: more than 254 objects, so its object map has 16 bits")
+        job.notes["more than 254 objects, so the object map has 16 bits"].append(stem)
 
 
 def _write_lists(job: ExportJob, root: Path, stems: dict[str, str]) -> None:

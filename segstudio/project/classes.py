@@ -11,12 +11,12 @@ from segstudio.errors import UserError
 
 Colour = tuple[int, int, int]
 
-# Okabe and Ito (2008) and Paul Tol's "muted", "bright" and "light" schemes (2021), all made for
-# colour-blind eyes, in an order that keeps neighbours apart in lightness as well as in hue.
+# Okabe and Ito (2008), then each time the colour that is farthest (CIE Lab) from all before it,
+# for normal eyes and, by the matrices of Machado et al. (2009), for red- and green-blind ones.
 _HEX: Final = (
-    "E69F00 56B4E9 009E73 F0E442 0072B2 D55E00 CC79A7 332288 DDCC77 88CCEE 117733 CC6677 "
-    "AA4499 44AA99 999933 882255 EE8866 77AADD BBCC33 FFAABB 4477AA 99DDFF AAAA00 EE6677 "
-    "228833 CCBB44 66CCEE AA3377 EEDD88 44BB99 6699CC 994455 997700 004488"
+    "E69F00 56B4E9 009E73 F0E442 0072B2 D55E00 CC79A7 6611FF 00FF88 8877FF EE1155 55EEEE "
+    "556633 BBDDAA BB0077 8822CC BBAA55 DD11BB AADD55 775500 FF7788 8899FF 119911 5555FF "
+    "993399 FFAABB FF77DD 66CC22 88CC77 AA2255 BB3333 886699"
 )
 PALETTE: Final[tuple[Colour, ...]] = tuple(
     (int(h[:2], 16), int(h[2:4], 16), int(h[4:], 16)) for h in _HEX.split()

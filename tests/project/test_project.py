@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from helpers import picture
@@ -547,6 +548,9 @@ def test_class_table_changes() -> None:
             wrong()
     assert len({default_colour(i) for i in range(1, 60)}) >= 55
     assert len(set(PALETTE)) == len(PALETTE) >= 30
+    lab = cv2.cvtColor(np.array([PALETTE], np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2) + 999 * np.eye(len(lab))
+    assert apart.min() > 20  # of CIE Lab; 2 can be told apart side by side
 
 
 def test_comments_and_unknown_keys_of_the_manifest_survive(tmp_path: Path) -> None:
