@@ -122,15 +122,17 @@ class Run:
         *,
         seconds: float | None = None,
         since: float = math.inf,
+        learned: bool = False,
         control: Control | None = None,
         refresh: Refresh | None = None,
     ) -> None:
-        """`seconds` of wall clock for all of it, `since` makes later labels count as new."""
+        """`seconds` of wall clock for all of it, `since` makes later labels count as new, and
+        what a `learned` network can already is scored first: nothing worse is kept."""
         self.network = network.to(device).to(memory_format=layout(device))
         self.library, self.validation, self.classes = library, validation, classes
         self.recipe, self.device = recipe, device
         self.average = Average(self.network, recipe.ema)
-        self._seconds, self._since = seconds, since
+        self._seconds, self._since, self._learned = seconds, since, learned
         self._control = control or Control()
         Interruptible(self.network, self._check_stop)
         self._refresh = refresh
@@ -151,6 +153,8 @@ class Run:
     def fit(self) -> Fit:
         """Train until the time, the steps or the patience are used up, or the caller stops."""
         try:
+            if self._learned:
+                self._validate()
             while not self._finished():
                 self._stretch()
             if self._validated_step != self._step or not self.result.scores:

@@ -50,6 +50,16 @@ class Normalisation:
         return cls("fixed", 0.0, 100.0, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
     @classmethod
+    def root(cls) -> Normalisation:
+        """For networks that begin from scratch.
+
+        Of one set's pictures, how bright they are tells what kind they are: stretched to their
+        own percentiles, a grey cell with a dark nucleus looks like a bright nucleus on black
+        (docs/adr/0009).
+        """
+        return cls("fixed", 0.0, 100.0, curve="root")
+
+    @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Normalisation:
         """Read the `normalisation` table of a model.toml."""
         try:

@@ -24,9 +24,8 @@ DeviceKind = Literal["cuda", "mps", "cpu"]
 
 CPU_CROP: Final = 256
 GPU_CROP: Final = 512
+_CPU_PIXELS: Final = 6 * 128**2
 _DIVISOR: Final = 32
-_LOOKED_AT: Final = 500
-"""Rows and columns that are enough to compare brightness."""
 _UPRIGHT: Final = 0.25
 """Total variation between the classes above and below the middle that tells up from down."""
 
@@ -137,26 +136,22 @@ class Facts:
     side: int  # median of the shorter sides, pixels
     pixels: tuple[int, ...]  # labelled pixels of each class, background first
     upright: bool  # classes above and below the middle differ, as in street scenes
-    mixed_polarity: bool  # classes are brighter than the background here and darker there
 
 
 def study(samples: Iterable[Labelled], classes: int) -> Facts:
     """Look at (some of) the training pictures; `classes` does not count the background."""
     sides: list[int] = []
     halves = np.zeros((2, classes + 1))
-    contrasts: list[float] = []
     for sample in samples:
         labels = sample.labels
         sides.append(min(labels.shape))
         middle = labels.shape[0] // 2
         halves += [_count(labels[:middle], classes), _count(labels[middle:], classes)]
-        contrasts.append(_contrast(sample))
     return Facts(
         len(sides),
         int(np.median(sides)) if sides else 256,
         tuple(int(n) for n in halves.sum(0)),
         _differ(halves) > _UPRIGHT,
-        _mixed(contrasts),
     )
 
 
@@ -173,23 +168,6 @@ def _differ(halves: NDArray[np.float64]) -> float:
     return float(np.abs(np.diff(halves / totals, axis=0)).sum() / 2)
 
 
-def _contrast(sample: Labelled) -> float:
-    """Mean grey value of the classes less that of the background; 0 where one is missing."""
-    step = max(1, min(sample.labels.shape) // _LOOKED_AT)
-    grey = sample.picture[::step, ::step].mean(2)
-    labels = sample.labels[::step, ::step]
-    inside, outside = labels > 0, labels == 0
-    return (
-        float(grey[inside].mean() - grey[outside].mean()) if inside.any() and outside.any() else 0
-    )
-
-
-def _mixed(contrasts: Sequence[float]) -> bool:
-    """Whether at least a twentieth of the pictures has the polarity of the fewer."""
-    signs = np.sign(contrasts)
-    return bool(min((signs > 0).sum(), (signs < 0).sum()) >= max(1, 0.05 * len(signs)))
-
-
 def configure(
     facts: Facts,
     device: DeviceKind = "cpu",
@@ -199,37 +177,39 @@ def configure(
     overrides: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """The recipe for these data on this device; `memory` is in bytes, `pretrained` an encoder."""
-    crop = _crop_for(facts.side, CPU_CROP if device == "cpu" else GPU_CROP)
+    crop = _cpu_crop(facts.side) if device == "cpu" else _gpu_crop(facts.side)
     recipe = Recipe(
         crop=crop,
         batch=_cpu_batch(crop) if device == "cpu" else _gpu_batch(memory, crop),
         learning_rate=3e-4 if pretrained else 1e-3,
         encoder_factor=0.1 if pretrained else 1.0,
         class_weights=_class_weights(facts.pixels),
-        normalisation=_normalisation(facts, pretrained),
-        augmentation=Augmentation(
-            upright=facts.upright, invert=0.1 if facts.mixed_polarity else 0.0
-        ),
+        normalisation=Normalisation.imagenet() if pretrained else Normalisation.root(),
+        augmentation=Augmentation(upright=facts.upright),
     )
     overrides = dict(overrides or {})
     named = NAMED.get(str(overrides.get("name", "default")), {})
     return recipe.overridden({**named, **overrides})
 
 
-def _normalisation(facts: Facts, pretrained: bool) -> Normalisation:
-    if pretrained:
-        return Normalisation.imagenet()
-    return Normalisation(background="dark" if facts.mixed_polarity else "any")
+def _cpu_crop(side: int) -> int:
+    """Half of the shorter side: where time is short, many small steps teach more than few
+    large ones (benchmarks.nuclei_scratch)."""
+    return _in_steps(side / 2, CPU_CROP)
 
 
-def _crop_for(side: int, most: int) -> int:
+def _gpu_crop(side: int) -> int:
     """Three quarters of the shorter side, so that one batch can show more pictures."""
-    return max(64, min(most, math.ceil(0.75 * side / _DIVISOR) * _DIVISOR))
+    return _in_steps(0.75 * side, GPU_CROP)
+
+
+def _in_steps(crop: float, most: int) -> int:
+    return max(64, min(most, math.ceil(crop / _DIVISOR) * _DIVISOR))
 
 
 def _cpu_batch(crop: int) -> int:
-    """As many crops as cost what four of 256 pixels do."""
-    return int(np.clip(round(4 * CPU_CROP**2 / crop**2), 4, 16))
+    """As many crops as have the pixels of a small batch, and enough for batch statistics."""
+    return int(np.clip(round(_CPU_PIXELS / crop**2), 4, 16))
 
 
 def _gpu_batch(memory: int | None, crop: int) -> int:

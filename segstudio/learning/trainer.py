@@ -125,6 +125,7 @@ def train(
         report.device,
         seconds=None if left is None else max(1.0, left - (time.monotonic() - began)),
         since=_made(start.parent),
+        learned=start.parent is not None,
         control=control,
         refresh=data.refresh,
     ).fit()

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from segstudio.engine import jobs
 from segstudio.errors import Cancelled
-from segstudio.learning.events import Event, Log, Progress
+from segstudio.learning.events import Event, Log, Progress, Validation
 from segstudio.learning.loop import Control
 from segstudio.learning.trainer import TrainRequest, _download_watch, train
 from segstudio.learning.trainingset import TrainingSet
@@ -99,6 +99,20 @@ def test_a_download_tells_its_progress_and_ends_with_the_job() -> None:
     stopped = _download_watch(Control(should_stop=lambda: True))
     with pytest.raises(Cancelled):
         stopped(1, None)
+
+
+def test_a_run_that_only_harms_keeps_what_it_began_with(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project()
+    train(project, quick(max_steps=60, learning_rate=3e-3))
+    told: list[Event] = []
+    harm = quick(max_steps=4, learning_rate=10.0, warm_up=1, ema=0.0)
+    result = train(project, harm, told.append)
+    before, *after = [e.miou for e in told if isinstance(e, Validation)]
+    assert max(after) < before
+    assert not result.promoted
+    assert result.scores["miou"] == pytest.approx(before)
 
 
 def test_frames_of_one_video_on_both_sides_make_scores_provisional(

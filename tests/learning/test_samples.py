@@ -162,6 +162,30 @@ def test_a_normalisation_survives_its_card() -> None:
         Normalisation.from_card({"kind": "percentile"})
 
 
+def test_the_root_keeps_what_is_absolute_and_lifts_what_is_dim() -> None:
+    dim = np.full((8, 8, 3), 16, np.uint8)
+    how = replace(Normalisation.root(), mean=(0, 0, 0), std=(1, 1, 1))
+    np.testing.assert_allclose(how.apply(dim), np.sqrt(16 / 255), rtol=1e-5)
+    np.testing.assert_allclose(how.apply(4 * dim), 2 * how.apply(dim), rtol=1e-5)
+
+
+def test_large_pictures_are_drawn_more_often() -> None:
+    labels = np.zeros((32, 32), np.int16)
+
+    def read(value: int) -> Labelled:
+        return Labelled(np.full((32, 32, 3), value, np.uint8), labels)
+
+    items = [
+        Item("small", lambda: read(0), pixels=1000),
+        Item("large", lambda: read(255), pixels=9000),
+        Item("huge", lambda: read(128), pixels=10**9),
+    ]
+    library = Library(items, Normalisation("fixed"))
+    sampler = Sampler(library, Sampling(batch=12, crop=32), Augmentation.none(), 0)
+    seen = np.round(sampler.batch().inputs[:, 0, 0, 0]).tolist()
+    assert sorted(seen) == [-2.0, *[0.0] * 8, *[2.0] * 3]
+
+
 def test_inputs_are_the_plain_formula() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
     how = Normalisation.imagenet()
@@ -169,16 +193,17 @@ def test_inputs_are_the_plain_formula() -> None:
     np.testing.assert_allclose(how.apply(picture), expected.transpose(2, 0, 1), atol=1e-5)
 
 
-FACTS = Facts(images=10, side=256, pixels=(900, 100), upright=False, mixed_polarity=False)
+FACTS = Facts(images=10, side=256, pixels=(900, 100), upright=False)
 
 
 def test_the_recipe_follows_from_the_data() -> None:
     small = recipe.configure(FACTS)
-    assert (small.crop, small.batch) == (192, 7)
+    assert (small.crop, small.batch) == (128, 6)
+    assert small.normalisation == Normalisation.root()
     assert recipe.configure(replace(FACTS, side=3000)).crop == 256
     assert recipe.configure(replace(FACTS, side=40)).crop == 64
     assert recipe.configure(replace(FACTS, side=3000), "cuda", memory=80 * 2**30).batch == 16
-    assert recipe.configure(replace(FACTS, mixed_polarity=True)).normalisation.background == "dark"
+    assert recipe.configure(FACTS, "cuda", memory=80 * 2**30).crop == 192
     pretrained = recipe.configure(FACTS, pretrained=True)
     assert pretrained.encoder_factor == pytest.approx(0.1)
     assert pretrained.normalisation == Normalisation.imagenet()
@@ -207,15 +232,6 @@ def test_up_and_down_are_told_apart(
     labels = make(*np.mgrid[:40, :40]).astype(np.int16)
     found = recipe.study([Labelled(np.zeros((40, 40, 3), np.uint8), labels)], 1)
     assert found.upright is expected
-
-
-def test_mixed_polarity_is_seen_in_the_labels() -> None:
-    labels = np.zeros((20, 20), np.int16)
-    labels[5:10, 5:10] = 1
-    bright = np.repeat((labels * 200)[..., None], 3, 2).astype(np.uint8)
-    alike = [Labelled(bright, labels)] * 5
-    assert not recipe.study(alike, 1).mixed_polarity
-    assert recipe.study([*alike, Labelled(255 - bright, labels)], 1).mixed_polarity
 
 
 def test_a_recipe_can_be_written_as_toml() -> None:
