@@ -1,0 +1,226 @@
+"""Round 0: a pixel classifier that learns from the first strokes in a fraction of a second.
+
+A bank of filters on the picture's own pixels at several scales (as in ilastik, Berg et al. 2019,
+and Trainable Weka Segmentation, Arganda-Carreras et al. 2017), and a small perceptron on them
+that is refitted, from where it was, after every stroke.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional as F
+
+from segstudio.learning.inference import best_and_margin
+from segstudio.learning.metrics import VOID
+from segstudio.learning.normalise import Picture
+
+Rows = NDArray[np.int16]
+"""(h, w): 0 background, 1..n classes, VOID (-1) where nobody said what it is."""
+Floats = NDArray[np.float32]
+
+_SCALES: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Sigmas of the bank, in pixels of the picture as it is looked at."""
+FEATURES: Final = 3 + 7 * len(_SCALES)
+MOST_PIXELS: Final = 1_000_000
+"""A larger picture is looked at smaller: a preview need not see every pixel."""
+_SAMPLES: Final = 1500
+"""Labelled pixels kept of each class of each image."""
+_HIDDEN: Final = 32
+_FIRST_STEPS: Final = 150
+_MORE_STEPS: Final = 40
+_BATCH: Final = 1024
+_LEARNING_RATE: Final = 0.02
+_CHUNK: Final = 1 << 16
+_REMEMBERED: Final = 3
+
+
+def filter_bank(picture: Picture) -> Floats:
+    """(h, w, 3) uint8 to (FEATURES, h, w) float32: the colours, and of each scale the smoothed
+    colours, the gradient, the Laplacian, and the eigenvalues of the Hessian, all of about 1."""
+    colours = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
+    colours = (colours - 128) / 64
+    planes = [*cv2.split(colours)]
+    for sigma in _SCALES:
+        planes += _at_scale(colours, sigma)
+    return np.stack(planes)
+
+
+def _at_scale(colours: Floats, sigma: float) -> list[Floats]:
+    """Seven planes (h, w); a wide filter works on a smaller picture, where it costs no more."""
+    height, width = colours.shape[:2]
+    shrink = 2 ** max(0, round(math.log2(sigma)) - 1)
+    small = colours
+    if shrink > 1:
+        size = (max(1, width // shrink), max(1, height // shrink))
+        small = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
+    smooth = cv2.GaussianBlur(small, (0, 0), max(0.8, sigma / shrink))
+    light = np.ascontiguousarray(smooth[..., 0])
+    across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+    xx = cv2.Sobel(light, cv2.CV_32F, 2, 0)
+    yy = cv2.Sobel(light, cv2.CV_32F, 0, 2)
+    xy = cv2.Sobel(light, cv2.CV_32F, 1, 1)
+    half, root = (xx + yy) / 2, np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
+    planes = [*cv2.split(smooth), cv2.magnitude(across, down), xx + yy, half + root, half - root]
+    if shrink == 1:
+        return planes
+    return [cv2.resize(p, (width, height), interpolation=cv2.INTER_LINEAR) for p in planes]
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Features (n, FEATURES) and rows (n,) of labelled pixels of one image."""
+
+    features: Floats
+    rows: NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class Round0:
+    """Learns from labelled pixels of any number of images, predicts whole pictures.
+
+    `classes` does not count the background. Not shared between threads.
+    """
+
+    classes: int
+    seed: int = 0
+    _samples: dict[Hashable, _Samples] = field(default_factory=dict)
+    _banks: OrderedDict[Hashable, Floats] = field(default_factory=OrderedDict)
+    _network: nn.Module | None = None
+    _mean: Floats = field(default_factory=lambda: np.zeros(FEATURES, np.float32))
+    _spread: Floats = field(default_factory=lambda: np.ones(FEATURES, np.float32))
+
+    def learn(self, key: Hashable, picture: Picture, labels: Rows) -> None:
+        """Take in the labels of an image instead of those it had, and refit.
+
+        With fewer than two rows labelled in all there is nothing to tell apart yet.
+        """
+        rng = np.random.default_rng(self.seed)
+        bank = self._bank(key, picture)
+        small = _shrunk_labels(labels, bank.shape[1:])
+        self._samples[key] = _draw(bank, small, rng)
+        if self.ready:
+            self._fit()
+
+    def forget(self, key: Hashable) -> None:
+        """The image has no labels any more."""
+        self._samples.pop(key, None)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are two rows to tell apart."""
+        return len({row for s in self._samples.values() for row in np.unique(s.rows)}) > 1
+
+    def predict(
+        self, key: Hashable, picture: Picture
+    ) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
+        """Rows (h, w) and the margin p1 - p2 as 0..255 (h, w) uint8, at the picture's size.
+
+        RuntimeError before anything was learned.
+        """
+        if self._network is None:
+            raise RuntimeError("Round 0 has learned nothing yet")
+        bank = self._bank(key, picture)
+        with torch.inference_mode():
+            logits = self._logits(self._network, bank)
+            rows, margin = (found.numpy() for found in best_and_margin(logits))
+        size = picture.shape[1], picture.shape[0]
+        if rows.shape == picture.shape[:2]:
+            return rows, margin
+        return (
+            cv2.resize(rows.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST),
+            np.asarray(cv2.resize(margin, size, interpolation=cv2.INTER_LINEAR), np.uint8),
+        )
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _bank(self, key: Hashable, picture: Picture) -> Floats:
+        """The filtered picture; those of the last few are kept."""
+        name = (key, picture.shape)
+        if name not in self._banks:
+            self._banks[name] = filter_bank(_shrunk(picture))
+            while len(self._banks) > _REMEMBERED:
+                self._banks.popitem(last=False)
+        self._banks.move_to_end(name)
+        return self._banks[name]
+
+    def _fit(self) -> None:
+        features = np.concatenate([s.features for s in self._samples.values()])
+        rows = torch.from_numpy(np.concatenate([s.rows for s in self._samples.values()]))
+        fresh = self._network is None
+        if fresh:
+            self._mean, self._spread = features.mean(0), features.std(0) + 1e-3
+            self._network = _perceptron(self.classes + 1, self.seed)
+        assert self._network is not None
+        inputs = torch.from_numpy((features - self._mean) / self._spread)
+        counts = torch.bincount(rows, minlength=self.classes + 1).float()
+        weights = torch.where(counts > 0, counts.sum() / counts.clamp(min=1), 0.0)
+        weights /= weights.max()
+        optimiser = torch.optim.AdamW(self._network.parameters(), _LEARNING_RATE, weight_decay=1e-2)
+        chance = torch.Generator().manual_seed(self.seed)
+        for _ in range(_FIRST_STEPS if fresh else _MORE_STEPS):
+            some = torch.randint(len(rows), (min(_BATCH, len(rows)),), generator=chance)
+            loss = F.cross_entropy(self._network(inputs[some]), rows[some], weights)
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimiser.step()
+
+    def _logits(self, network: nn.Module, bank: Floats) -> torch.Tensor:
+        """(rows, h, w); rows nobody has labelled can never win."""
+        _, height, width = bank.shape
+        flat = bank.reshape(FEATURES, -1)
+        mean, spread = self._mean[:, None], self._spread[:, None]
+        out = torch.empty(self.classes + 1, height * width)
+        for start in range(0, height * width, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            inputs = torch.from_numpy((flat[:, part] - mean) / spread)
+            out[:, part] = network(inputs.T).T
+        seen = {int(row) for s in self._samples.values() for row in np.unique(s.rows)}
+        for row in set(range(self.classes + 1)) - seen:
+            out[row] = -torch.inf
+        return out.view(-1, height, width)
+
+
+def _perceptron(outputs: int, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(FEATURES, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, outputs))
+
+
+def _draw(bank: Floats, labels: Rows, rng: np.random.Generator) -> _Samples:
+    """At most _SAMPLES pixels of each row, at random."""
+    flat = bank.reshape(FEATURES, -1)
+    chosen: list[NDArray[np.intp]] = []
+    for row in np.unique(labels[labels != VOID]):
+        where = np.flatnonzero(labels == row)
+        chosen.append(rng.choice(where, _SAMPLES, False) if len(where) > _SAMPLES else where)
+    places = np.concatenate(chosen) if chosen else np.zeros(0, np.intp)
+    return _Samples(
+        np.ascontiguousarray(flat[:, places].T), labels.ravel()[places].astype(np.int64)
+    )
+
+
+def _shrunk(picture: Picture) -> Picture:
+    factor = math.sqrt(MOST_PIXELS / (picture.shape[0] * picture.shape[1]))
+    if factor >= 1:
+        return picture
+    size = max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _shrunk_labels(labels: Rows, shape: tuple[int, ...]) -> Rows:
+    if labels.shape == shape:
+        return labels
+    size = shape[1], shape[0]
+    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.int16)
+
+
