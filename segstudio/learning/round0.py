@@ -222,5 +222,3 @@ def _shrunk_labels(labels: Rows, shape: tuple[int, ...]) -> Rows:
         return labels
     size = shape[1], shape[0]
     return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.int16)
-
-
