@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from filelock import FileLock, Timeout
 
 from segstudio.engine import protocol
+from segstudio.engine.guess import Guesser
 from segstudio.engine.protocol import Message
 from segstudio.engine.worker import Control, Handler, Worker
 from segstudio.learning import events
@@ -28,6 +29,8 @@ _LOOK_AGAIN: Final = 0.1
 
 def is_urgent(request: Message) -> bool:
     """A person waits for one image; a folder can wait."""
+    if isinstance(request, protocol.Guess):
+        return True
     return isinstance(request, protocol.Segment) and len(request.images) == 1
 
 
@@ -83,12 +86,17 @@ class _Kept:
 
 def predictor_role() -> Mapping[type[Message], Handler]:
     kept = _Kept()
+    guesser = Guesser()
+
+    def guess(worker: Worker, request: protocol.Guess, control: Control) -> Mapping[str, Any]:
+        with _first(Path(request.project), request):
+            return guesser.guess(request)
 
     def segment(worker: Worker, request: protocol.Segment, control: Control) -> Mapping[str, Any]:
         from segstudio.learning import predictor
 
         tell = teller(worker, request.job)
-        with Project.open(Path(request.project)) as project, _first(project, request):
+        with Project.open(Path(request.project)) as project, _first(project.root, request):
             ready = kept.get(project, request.model, request.device, tell)
             result = predictor.segment(
                 project,
@@ -117,6 +125,7 @@ def predictor_role() -> Mapping[type[Message], Handler]:
     return {
         protocol.Probe: _probe("predictor"),
         protocol.Segment: segment,
+        protocol.Guess: guess,
         protocol.Evaluate: evaluate,
         protocol.Adopt: _adopt,
     }
@@ -128,12 +137,12 @@ def _let_urgent_pass(worker: Worker, request: protocol.Segment) -> None:
 
 
 @contextmanager
-def _first(project: Project, request: protocol.Segment) -> Iterator[None]:
+def _first(root: Path, request: Message) -> Iterator[None]:
     """Hold the lock for which training waits, while a person waits for one image."""
     if not is_urgent(request):
         yield
         return
-    lock = project.root / _PREDICTING
+    lock = root / _PREDICTING
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         yield

@@ -46,6 +46,21 @@ class Segment(Message):
 
 
 @dataclass(frozen=True)
+class Guess(Message):
+    """Round 0: learn from the label files of `learn`, guess the whole of `image`.
+
+    Done's result has `image`, and `file`: an .npz with `labels` (h, w), the project's class
+    numbers, and `margin` (h, w) uint8, to be removed by the window; "" when the labels do not
+    tell two classes apart yet.
+    """
+
+    job: str
+    project: str
+    image: str
+    learn: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Train(Message):
     """Train a candidate from the model in force (or `start_from`, or from scratch: "")."""
 

@@ -47,8 +47,8 @@ _REMEMBERED: Final = 3
 def filter_bank(picture: Picture) -> Floats:
     """(h, w, 3) uint8 to (FEATURES, h, w) float32: the colours, and of each scale the smoothed
     colours, the gradient, the Laplacian, and the eigenvalues of the Hessian, all of about 1."""
-    colours = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
-    colours = (colours - 128) / 64
+    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
+    colours = (lab - np.float32(128)) / np.float32(64)
     planes = [*cv2.split(colours)]
     for sigma in _SCALES:
         planes += _at_scale(colours, sigma)
@@ -59,11 +59,8 @@ def _at_scale(colours: Floats, sigma: float) -> list[Floats]:
     """Seven planes (h, w); a wide filter works on a smaller picture, where it costs no more."""
     height, width = colours.shape[:2]
     shrink = 2 ** max(0, round(math.log2(sigma)) - 1)
-    small = colours
-    if shrink > 1:
-        size = (max(1, width // shrink), max(1, height // shrink))
-        small = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
-    smooth = cv2.GaussianBlur(small, (0, 0), max(0.8, sigma / shrink))
+    small = _resized(colours, (max(1, width // shrink), max(1, height // shrink)), cv2.INTER_AREA)
+    smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), max(0.8, sigma / shrink)), np.float32)
     light = np.ascontiguousarray(smooth[..., 0])
     across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
     xx = cv2.Sobel(light, cv2.CV_32F, 2, 0)
@@ -71,9 +68,14 @@ def _at_scale(colours: Floats, sigma: float) -> list[Floats]:
     xy = cv2.Sobel(light, cv2.CV_32F, 1, 1)
     half, root = (xx + yy) / 2, np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
     planes = [*cv2.split(smooth), cv2.magnitude(across, down), xx + yy, half + root, half - root]
-    if shrink == 1:
-        return planes
-    return [cv2.resize(p, (width, height), interpolation=cv2.INTER_LINEAR) for p in planes]
+    return [_resized(np.asarray(p, np.float32), (width, height), cv2.INTER_LINEAR) for p in planes]
+
+
+def _resized(plane: Floats, size: tuple[int, int], how: int) -> Floats:
+    """To (width, height)."""
+    if (plane.shape[1], plane.shape[0]) == size:
+        return plane
+    return np.asarray(cv2.resize(plane, size, interpolation=how), np.float32)
 
 
 @dataclass(frozen=True)
@@ -99,17 +101,11 @@ class Round0:
     _mean: Floats = field(default_factory=lambda: np.zeros(FEATURES, np.float32))
     _spread: Floats = field(default_factory=lambda: np.ones(FEATURES, np.float32))
 
-    def learn(self, key: Hashable, picture: Picture, labels: Rows) -> None:
-        """Take in the labels of an image instead of those it had, and refit.
-
-        With fewer than two rows labelled in all there is nothing to tell apart yet.
-        """
-        rng = np.random.default_rng(self.seed)
+    def take(self, key: Hashable, picture: Picture, labels: Rows) -> None:
+        """Take in the labels of an image instead of those it had; `fit` learns from them."""
         bank = self._bank(key, picture)
         small = _shrunk_labels(labels, bank.shape[1:])
-        self._samples[key] = _draw(bank, small, rng)
-        if self.ready:
-            self._fit()
+        self._samples[key] = _draw(bank, small, np.random.default_rng(self.seed))
 
     def forget(self, key: Hashable) -> None:
         """The image has no labels any more."""
@@ -137,7 +133,9 @@ class Round0:
         if rows.shape == picture.shape[:2]:
             return rows, margin
         return (
-            cv2.resize(rows.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST),
+            np.asarray(
+                cv2.resize(rows.astype(np.int16), size, interpolation=cv2.INTER_NEAREST), np.int16
+            ),
             np.asarray(cv2.resize(margin, size, interpolation=cv2.INTER_LINEAR), np.uint8),
         )
 
@@ -153,14 +151,17 @@ class Round0:
         self._banks.move_to_end(name)
         return self._banks[name]
 
-    def _fit(self) -> None:
+    def fit(self) -> None:
+        """Learn from all that was taken, going on from what was known; nothing when not `ready`."""
+        if not self.ready:
+            self._network = None
+            return
         features = np.concatenate([s.features for s in self._samples.values()])
         rows = torch.from_numpy(np.concatenate([s.rows for s in self._samples.values()]))
         fresh = self._network is None
-        if fresh:
+        if self._network is None:
             self._mean, self._spread = features.mean(0), features.std(0) + 1e-3
             self._network = _perceptron(self.classes + 1, self.seed)
-        assert self._network is not None
         inputs = torch.from_numpy((features - self._mean) / self._spread)
         counts = torch.bincount(rows, minlength=self.classes + 1).float()
         weights = torch.where(counts > 0, counts.sum() / counts.clamp(min=1), 0.0)

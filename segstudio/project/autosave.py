@@ -73,13 +73,19 @@ class Saver:
         with self._changed:
             return frozenset(self._waiting) | ({self._writing} if self._writing else frozenset())
 
+    def hurry(self) -> None:
+        """Save everything as soon as can be, without waiting for it."""
+        with self._changed:
+            self._waiting = {
+                key: (0.0, annotation) for key, (_, annotation) in self._waiting.items()
+            }
+            self._changed.notify_all()
+
     def flush(self, timeout: float | None = None) -> bool:
         """Save everything now; False when something failed or the time was over."""
         with self._changed:
-            tried = {key: (0.0, annotation) for key, (_, annotation) in self._waiting.items()}
-            self._waiting = tried
             self._failed.clear()
-            self._changed.notify_all()
+            self.hurry()
             self._changed.wait_for(self._is_settled, timeout)
             return not self._waiting and self._writing is None
 

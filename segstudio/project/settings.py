@@ -17,6 +17,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "theme": "system",
     "language": "",
     "train_by_itself": False,
+    "guess_along": True,
     "models_kept": 5,
 }
 

@@ -79,6 +79,7 @@ def specs() -> list[Spec]:
         Spec("segment_image", model, tr("Segment this image"), ("Ctrl+G",)),
         Spec("segment", model, tr("Segment folder"), ("Ctrl+Shift+G",), "segment"),
         Spec("train", model, tr("Train …"), ("Ctrl+T",), "train"),
+        Spec("guess", model, tr("Guess along while there is no model"), ("G",), "", True),
         Spec("evaluate", model, tr("Score the model in force"), ()),
         Spec("roll_back", model, tr("Roll back to the model before"), ("Ctrl+B",), "rollback"),
         Spec("adopt", model, tr("Add a model file …"), (), "model"),

@@ -20,11 +20,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project import settings
 from segstudio.studio import theme
 from segstudio.studio.actions import TOOL_NAMES, Actions
 from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
+from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
 from segstudio.studio.panels.classes import ClassesPanel
@@ -61,6 +63,8 @@ class MainWindow(QMainWindow):
         self.log = TrainingLog(self)
         self.work = Work(self.session, self.jobs, self.log, self)
         self.work.models_kept = int(now["models_kept"])
+        self.guessing = Guessing(self.session, self.jobs, self.work, self)
+        self.guessing.enabled = bool(now["guess_along"])
         self.actions_ = Actions(self)
         self._on_paint: Callable[[], None] | None = None
         self._allowed_due = QTimer(self, singleShot=True, interval=_SETTLE)
@@ -149,6 +153,7 @@ class MainWindow(QMainWindow):
         self.status.pause_asked.connect(self.jobs.pause)
         self.status.retry_asked.connect(session.save_now)
         self.work.models_changed.connect(self._after_models)
+        self.guessing.made.connect(self.canvas.show_guess)
         self.images.exclude_asked.connect(session.exclude)
         self.images.segment_asked.connect(lambda key: self.work.segment([key]))
         self.model.promote_asked.connect(self.work.promote)
@@ -179,6 +184,7 @@ class MainWindow(QMainWindow):
             "zoom_in": lambda: canvas.zoom(1.25),
             "zoom_out": lambda: canvas.zoom(0.8),
             "outlines": self._toggle_outlines,
+            "guess": self._toggle_guessing,
             "next": lambda: session.step(1),
             "previous": lambda: session.step(-1),
             "confirm": session.confirm_and_next,
@@ -197,10 +203,14 @@ class MainWindow(QMainWindow):
         for name, act in simple.items():
             on(name, act)
         self.actions_["outlines"].setChecked(True)
+        self.actions_["guess"].setChecked(self.guessing.enabled)
         self.actions_["select"].setChecked(True)
         for number in range(1, 10):
             key = QShortcut(QKeySequence(str(number)), self)
             key.activated.connect(lambda digit=str(number): self._pick_by_key(digit))
+        for letter, name in ((",", BACKGROUND_CLASS), (".", IGNORE_CLASS)):
+            key = QShortcut(QKeySequence(letter), self)
+            key.activated.connect(partial(session.choices.choose_class, name))
 
     # -- project and image
 
@@ -242,7 +252,7 @@ class MainWindow(QMainWindow):
 
     def _warm_up(self) -> None:
         project = self.session.project
-        if project is not None and project.models.all():
+        if project is not None and (self.guessing.enabled or project.models.all()):
             self.jobs.start_child("predictor")
 
     def _after_image(self) -> None:
@@ -341,6 +351,11 @@ class MainWindow(QMainWindow):
     def _toggle_outlines(self) -> None:
         look = self.canvas.look
         self.canvas.set_look(Look(look.opacity, self.actions_["outlines"].isChecked()))
+
+    def _toggle_guessing(self) -> None:
+        enabled = self.actions_["guess"].isChecked()
+        self.guessing.set_enabled(enabled)
+        settings.save({"guess_along": enabled})
 
     def restyle(self) -> None:
         """The look of the program has changed."""

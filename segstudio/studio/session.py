@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -24,6 +24,7 @@ from segstudio.studio.i18n import tr
 from segstudio.studio.loading import Loader
 from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
 
+T = TypeVar("T")
 _REVIEW_AFTER: Final = 500
 """Milliseconds after an edit until what became of drafts is written."""
 _LEFT_KEPT: Final = 30
@@ -355,6 +356,10 @@ class Session(QObject):
             self.image_changed.emit()
             self.message.emit(why, "bad")
 
+    def in_background(self, work: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
+        """Do `work` on a thread, then call `then` with its answer, or its error, in the window."""
+        self._loader.later(work, then)
+
     # -- saving
 
     def _on_change(self, change: Change) -> None:
@@ -389,6 +394,13 @@ class Session(QObject):
             self._saver.put(key, annotation)
         self._unsaved.clear()
         return True
+
+    def save_soon(self) -> bool:
+        """Have what was drawn written at once, without waiting; whether there is anything."""
+        if self._saver is None or not self.autosave or not self._flush_unsaved():
+            return False
+        self._saver.hurry()
+        return bool(self._saver.dirty)
 
     def save_now(self) -> bool:
         """Write everything; False when that failed."""

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from discs import QUICK, disc_picture, label
+from numpy.typing import NDArray
 
 from segstudio.engine.child import Child
 from segstudio.engine.protocol import (
@@ -18,6 +20,7 @@ from segstudio.engine.protocol import (
     Evaluate,
     Export,
     Failed,
+    Guess,
     ImageDone,
     Message,
     ModelSaved,
@@ -120,3 +123,32 @@ def test_a_training_without_end_is_cancelled(project: Project, engine: Engine) -
     engine.children["trainer"].send(Cancel("t"))
     assert isinstance(engine.until_end("t")[-1], Cancelled)
     assert project.models.all() == []
+
+
+def test_guesses_follow_the_label_files(engine: Engine, project: Project) -> None:
+    """Round 0: the same child learns from what is labelled, and again when that changes."""
+    keys = project.images()
+
+    def guess(number: int, *learn: str) -> NDArray[np.integer] | None:
+        request = Guess(f"g{number}", str(project.root), keys[5], learn)
+        engine.ask("predictor", request)
+        done = engine.until_end(request.job)[-1]
+        assert isinstance(done, Done)
+        assert done.result["image"] == keys[5]
+        if not done.result["file"]:
+            return None
+        with np.load(done.result["file"]) as found:
+            assert found["margin"].shape == found["labels"].shape
+            return np.asarray(found["labels"])
+
+    assert guess(1) is None  # nothing to learn from
+    first = guess(2, keys[0], keys[1])
+    mask = disc_picture(5)[1]
+    assert first is not None
+    assert ((first == 1) & mask).sum() / ((first == 1) | mask).sum() > 0.8
+    project.set_classes(project.classes.with_class("other"))
+    label(project, keys[2], class_name="other")
+    second = guess(3, keys[2])
+    assert second is not None
+    assert set(np.unique(second)) <= {0, 1, 2}
+    assert (second == 2).any()

@@ -20,6 +20,13 @@ def strokes(mask: NDArray[np.bool_], rows: int = 3) -> NDArray[np.int16]:
     return labels
 
 
+def learn(
+    classifier: Round0, key: str, picture: NDArray[np.uint8], labels: NDArray[np.int16]
+) -> None:
+    classifier.take(key, picture, labels)
+    classifier.fit()
+
+
 def iou(found: NDArray[np.integer], mask: NDArray[np.bool_]) -> float:
     return float(((found == 1) & mask).sum() / ((found == 1) | mask).sum())
 
@@ -27,7 +34,7 @@ def iou(found: NDArray[np.integer], mask: NDArray[np.bool_]) -> float:
 def test_a_few_strokes_fill_the_picture_and_the_next_one() -> None:
     picture, mask = disc_picture(0)
     classifier = Round0(classes=1)
-    classifier.learn("0", picture, strokes(mask))
+    learn(classifier, "0", picture, strokes(mask))
     found, margin = classifier.predict("0", picture)
     assert found.shape == margin.shape == mask.shape
     assert margin.dtype == np.uint8
@@ -43,20 +50,20 @@ def test_texture_is_told_apart_where_colour_is_the_same() -> None:
     grey = np.where(mask, rng.choice([60, 190], mask.shape), 125).astype(np.uint8)
     picture = np.repeat(grey[..., None], 3, 2)
     classifier = Round0(classes=1)
-    classifier.learn("a", picture, strokes(mask))
+    learn(classifier, "a", picture, strokes(mask))
     assert iou(classifier.predict("a", picture)[0], mask) > 0.9
 
 
 def test_another_stroke_corrects_and_taking_it_back_is_no_worse() -> None:
     picture, mask = disc_picture(3)
     classifier = Round0(classes=2)
-    classifier.learn("a", picture, strokes(mask))
+    learn(classifier, "a", picture, strokes(mask))
     corrected = strokes(mask)
     corrected[:10, :10] = 2
-    classifier.learn("a", picture, corrected)
+    learn(classifier, "a", picture, corrected)
     found = classifier.predict("a", picture)[0]
     assert (found[:10, :10] == 2).mean() > 0.5
-    classifier.learn("a", picture, strokes(mask))
+    learn(classifier, "a", picture, strokes(mask))
     assert not (classifier.predict("a", picture)[0] == 2).any()
 
 
@@ -64,11 +71,11 @@ def test_nothing_to_tell_apart_is_not_an_error_but_no_answer_either() -> None:
     picture, mask = disc_picture(0)
     classifier = Round0(classes=1)
     one = np.where(mask, 1, VOID).astype(np.int16)
-    classifier.learn("a", picture, one)
+    learn(classifier, "a", picture, one)
     assert not classifier.ready
     with pytest.raises(RuntimeError, match="learned nothing"):
         classifier.predict("a", picture)
-    classifier.learn("b", picture, strokes(mask))
+    learn(classifier, "b", picture, strokes(mask))
     assert classifier.ready
     classifier.forget("b")
     assert not classifier.ready
@@ -78,7 +85,7 @@ def test_a_large_picture_is_looked_at_smaller(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(round0, "MOST_PIXELS", 32 * 32)
     picture, mask = disc_picture(0)
     classifier = Round0(classes=1)
-    classifier.learn("a", picture, strokes(mask, 9))
+    learn(classifier, "a", picture, strokes(mask, 9))
     found, margin = classifier.predict("a", picture)
     assert found.shape == margin.shape == mask.shape
     assert iou(found, mask) > 0.6
@@ -89,7 +96,7 @@ def test_the_same_strokes_give_the_same_answer() -> None:
 
     def answer() -> NDArray[np.integer]:
         classifier = Round0(classes=1)
-        classifier.learn("a", picture, strokes(mask))
+        learn(classifier, "a", picture, strokes(mask))
         return classifier.predict("a", picture)[0]
 
     np.testing.assert_array_equal(answer(), answer())

@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QImage, QPainter
 from segstudio.annotation.bitmap import Box
 from segstudio.annotation.idmap import IdMap
 from segstudio.studio.canvas.colouring import Look, Table, colour_ids
+from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.canvas.picture import Picture, as_qimage
 from segstudio.studio.canvas.view import View
 
@@ -78,6 +79,7 @@ class Backing:
         ground: QColor,
         picture: Picture | None,
         overlay: tuple[IdMap, Table, Look] | None,
+        guess: Guess | None = None,
     ) -> None:
         """Draw `part` (device pixels) anew."""
         if part.isEmpty():
@@ -96,6 +98,8 @@ class Backing:
             if len(across) > 1 and len(down) > 1:
                 shown = picture.sample(across[:-1], down[:-1])
                 self._put(painter, corner, as_qimage(shown))
+        if guess is not None:
+            guess.draw(painter, view)
         if overlay is not None:
             self._draw_overlay(painter, part, view, *overlay)
         painter.end()

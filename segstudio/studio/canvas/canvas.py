@@ -22,6 +22,7 @@ from segstudio.annotation.document import Change, Splice
 from segstudio.annotation.idmap import IdMap
 from segstudio.studio.canvas.backing import Backing, set_cursor_shape
 from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table, make_table
+from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.canvas.marks import Outlines, draw_handles, draw_outline, draw_preview
 from segstudio.studio.canvas.picture import Picture
 from segstudio.studio.canvas.view import View, fit
@@ -72,6 +73,7 @@ class Canvas(QWidget):
         self.read_only = False
         self._desk: Desk | None = None
         self._picture: Picture | None = None
+        self._guess: Guess | None = None
         self._colours: Mapping[str, Colour] = {}
         self._table: Table | None = None
         self._tool: Tool | None = None
@@ -93,6 +95,7 @@ class Canvas(QWidget):
         if self._desk is not None and self._on_change in self._desk.document.listeners:
             self._desk.document.listeners.remove(self._on_change)
         self._picture, self._desk = picture, desk
+        self._guess = None
         self._outlines = Outlines()
         self._tool = None
         if desk is not None:
@@ -137,6 +140,11 @@ class Canvas(QWidget):
     def set_look(self, look: Look) -> None:
         self.look = look
         self.recolour()
+
+    def show_guess(self, guess: Guess | None) -> None:
+        """Show what the unlabelled pixels may be, or nothing."""
+        self._guess = guess
+        self.redraw()
 
     def hide_overlay(self, hidden: bool) -> None:
         if hidden != self.overlay_hidden:
@@ -229,7 +237,8 @@ class Canvas(QWidget):
         overlay = None
         if self._desk is not None and self._table is not None and not self.overlay_hidden:
             overlay = (self._desk.idmap, self._table, self.look)
-        self._backing.draw(part, self.view, self.ground, self._picture, overlay)
+        guess = None if self.overlay_hidden else self._guess
+        self._backing.draw(part, self.view, self.ground, self._picture, overlay, guess)
 
     def _draw_marks(self, painter: QPainter, desk: Desk) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)

@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from segstudio.annotation.document import Document
 from segstudio.annotation.rasterise import IdArray
-from segstudio.annotation.shape import IGNORE_CLASS
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 
 Colour = tuple[int, int, int]
 UNKNOWN: Final[Colour] = (150, 150, 150)
+RESERVED: Final[Mapping[str, Colour]] = {
+    BACKGROUND_CLASS: (205, 205, 205),
+    IGNORE_CLASS: (110, 110, 110),
+}
+"""What a person can paint in every project, beside its classes."""
 SELECTED: Final[Colour] = (255, 255, 255)
 DASH: Final = 4
 """Draft outlines alternate every so many device pixels."""
@@ -94,5 +99,5 @@ def colour_ids(ids: IdArray, table: Table, look: Look, origin: tuple[int, int]) 
 
 
 def colour_table(classes: Iterable[tuple[str, Colour]]) -> dict[str, Colour]:
-    """Colours by class name, with the one for pixels not to be learned from."""
-    return {IGNORE_CLASS: (110, 110, 110), **dict(classes)}
+    """Colours by class name, with those of the two that every project has."""
+    return {**RESERVED, **dict(classes)}

@@ -83,6 +83,7 @@ class KeysDialog(QDialog):
         rows = [(a.iconText().removesuffix(" …"), _keys_of(a)) for _, a in actions if a.shortcuts()]
         rows += [
             (tr("Pick a class"), "1 – 9"),
+            (tr("Paint background, paint what is to be ignored"), ",  ."),
             (tr("Pan"), tr("Space + drag, middle button")),
             (tr("Zoom"), tr("wheel, pinch")),
             (tr("Brush size"), tr("Ctrl + wheel")),

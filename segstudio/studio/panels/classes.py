@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPixmap
 from PySide6.QtWidgets import (
@@ -16,8 +18,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project.classes import ProjectClass
 from segstudio.studio import theme
+from segstudio.studio.canvas.colouring import RESERVED
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.widgets import faint, flat_button, heading, named
@@ -31,10 +35,16 @@ def swatch(colour: tuple[int, int, int], side: int = 14) -> QPixmap:
 
 
 class ClassRow(QWidget):
-    """One class: key, colour, name, seen or not, locked or not, count."""
+    """One class: key, colour, name, seen or not, locked or not, count.
 
-    def __init__(self, session: Session, shown: ProjectClass, count: int) -> None:
+    With `words` it is one of the two that every project has, and cannot be changed.
+    """
+
+    def __init__(
+        self, session: Session, shown: ProjectClass, count: int, words: str = "", tip: str = ""
+    ) -> None:
         super().__init__()
+        self._fixed = bool(words)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session, self.shown = session, shown
         hidden = shown.name in session.choices.hidden_classes
@@ -46,8 +56,8 @@ class ClassRow(QWidget):
         key = faint(shown.key or "")
         key.setFixedWidth(12)
         square = QLabel(pixmap=swatch(shown.colour))
-        name = QLabel(shown.name)
-        name.setToolTip(shown.name)
+        name = faint(words) if words else QLabel(shown.name)
+        name.setToolTip(tip or shown.name)
         number = faint(str(count) if count else "")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 2, 6, 2)
@@ -74,7 +84,8 @@ class ClassRow(QWidget):
     def contextMenuEvent(self, event: object) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction(tr("Change colour …")).triggered.connect(self._recolour)
+        if not self._fixed:
+            menu.addAction(tr("Change colour …")).triggered.connect(self._recolour)
         menu.addAction(tr("Give the selected shapes this class")).triggered.connect(
             lambda: self._session.choices.reclass_selection(self.shown.name)
         )
@@ -100,6 +111,7 @@ class ClassesPanel(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session = session
         self.rows: list[ClassRow] = []
+        self.reserved: list[ClassRow] = []
         self.field = QLineEdit(placeholderText=tr("Add or find a class  (/)"))
         self.field.returnPressed.connect(self._take_field)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
@@ -151,12 +163,29 @@ class ClassesPanel(QWidget):
         self.rows = [
             ClassRow(self._session, c, counts.get(c.name, 0)) for c in self._session.choices.classes
         ]
-        for row in self.rows:
+        self.reserved = self._reserved(counts) if self.rows else []
+        for row in (*self.rows, *self.reserved):
             self._list.addWidget(row)
         if not self.rows and self._session.project is not None:
             hint = faint(tr("No class yet. Type a name below and press Enter."))
             hint.setWordWrap(True)
             self._list.addWidget(hint)
+
+    def _reserved(self, counts: Mapping[str, int]) -> list[ClassRow]:
+        """Rows for what is no class of the project, and can be painted all the same."""
+        rows = []
+        for name, key, words, tip in (
+            (
+                BACKGROUND_CLASS,
+                ",",
+                tr("background"),
+                tr("Paint where surely nothing is: a model learns that before you confirm"),
+            ),
+            (IGNORE_CLASS, ".", tr("ignore"), tr("Paint what no model should learn from")),
+        ):
+            shown = ProjectClass(1, name, RESERVED[name], key)
+            rows.append(ClassRow(self._session, shown, counts.get(name, 0), words, tip))
+        return rows
 
     def _counts(self) -> dict[str, int]:
         image = self._session.image
@@ -167,12 +196,12 @@ class ClassesPanel(QWidget):
 
     def _count(self) -> None:
         counts = self._counts()
-        for row in self.rows:
+        for row in (*self.rows, *self.reserved):
             labels = row.findChildren(QLabel)
             labels[-1].setText(str(counts.get(row.shown.name, "") or ""))
 
     def _mark(self) -> None:
-        for row in self.rows:
+        for row in (*self.rows, *self.reserved):
             current = row.shown.name == self._session.choices.class_name
             row.mark(current)
             if current:

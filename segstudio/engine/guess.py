@@ -1,0 +1,89 @@
+"""Round 0 in the predictor: what it has learned of which label files, kept between requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from segstudio.engine import protocol
+from segstudio.project import atomic
+from segstudio.project.index import Stamp, stamp
+from segstudio.project.manifest import FILE_NAME
+from segstudio.project.project import Project
+
+if TYPE_CHECKING:
+    from segstudio.learning.round0 import Round0
+
+FOLDER: Final = Path(".segstudio", "guesses")
+"""Where guesses wait for the window, in the project's folder."""
+
+
+@dataclass(eq=False)
+class Guesser:
+    """Answers Guess; label files are read again only when they have changed.
+
+    The project stays open between requests, since a stroke cannot wait for it, until its
+    manifest changes: other classes are another classifier.
+    """
+
+    _project: Project | None = None
+    _manifest: Stamp | None = None
+    _round0: Round0 | None = None
+    _known: dict[str, Stamp | None] = field(default_factory=dict)
+
+    def guess(self, request: protocol.Guess) -> Mapping[str, Any]:
+        """What Done says; see protocol.Guess."""
+        from segstudio.learning.trainingset import number_table
+
+        project, round0 = self._open(Path(request.project), request.image)
+        self._learn(project, round0, request.learn)
+        answer = {"image": request.image, "file": ""}
+        if not round0.ready:
+            return answer
+        rows, margin = round0.predict(request.image, project.read_image(request.image))
+        labels = number_table(project.classes.values, project.classes.names)[rows]
+        file = project.root / FOLDER / f"{request.job}.npz"
+        with atomic.replacing(file) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, labels=labels, margin=margin)
+        return {**answer, "file": str(file)}
+
+    def close(self) -> None:
+        """Let go of the project."""
+        if self._project is not None:
+            self._project.close()
+        self._project = None
+
+    def _open(self, root: Path, image: str) -> tuple[Project, Round0]:
+        from segstudio.learning.round0 import Round0
+
+        now = stamp(root / FILE_NAME)
+        project = self._project
+        same = project is not None and project.root == root and now == self._manifest
+        if project is None or self._round0 is None or not same or image not in project:
+            self.close()
+            project = self._project = Project.open(root, read_only=True)
+            self._manifest, self._known = now, {}
+            self._round0 = Round0(len(project.classes))
+        return project, self._round0
+
+    def _learn(self, project: Project, round0: Round0, keys: tuple[str, ...]) -> None:
+        """Bring the classifier up to date with the label files."""
+        from segstudio.learning.trainingset import to_rows
+
+        changed = False
+        for key in (*keys, *(known for known in self._known if known not in keys)):
+            now = project.label_stamp(key)
+            if key in self._known and self._known[key] == now:
+                continue
+            self._known[key], changed = now, True
+            if now is None:
+                round0.forget(key)
+                continue
+            rows = to_rows(project.training_map(key), project, project.classes.names)
+            round0.take(key, project.read_image(key), rows)
+        if changed:
+            round0.fit()

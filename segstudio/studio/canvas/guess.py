@@ -1,0 +1,55 @@
+"""A guess of what the unlabelled pixels are, shown under everything a person drew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QImage, QPainter
+
+from segstudio.studio.canvas.colouring import Colour
+from segstudio.studio.canvas.picture import Pixels, as_qimage
+from segstudio.studio.canvas.view import View
+
+_SHADES: Final = 8
+"""Steps of certainty that can be seen apart."""
+_STRONGEST: Final = 0.45
+"""Opacity of a sure guess; an unsure one is fainter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Pixels (h, w), premultiplied 0xAARRGGBB."""
+
+    pixels: Pixels
+    image: QImage
+
+    @classmethod
+    def of(
+        cls,
+        labels: NDArray[np.integer],
+        margin: NDArray[np.uint8],
+        colours: Mapping[int, Colour],
+    ) -> Guess:
+        """Labels (h, w), 0 for nothing, and how sure each is (h, w), 0..255."""
+        table = np.zeros((max([*colours, 0]) + 1, _SHADES), np.uint32)
+        for value, colour in colours.items():
+            table[value] = [_premultiplied(colour, (s + 1) / _SHADES) for s in range(_SHADES)]
+        pixels = table[labels, margin // (256 // _SHADES)]
+        return cls(pixels, as_qimage(pixels, transparent=True))
+
+    def draw(self, painter: QPainter, view: View) -> None:
+        """Draw over the picture, within the painter's clip."""
+        x, y = view.to_screen(0, 0)
+        height, width = self.pixels.shape
+        painter.drawImage(QRectF(x, y, width * view.scale, height * view.scale), self.image)
+
+
+def _premultiplied(colour: Colour, share: float) -> int:
+    opacity = _STRONGEST * share
+    red, green, blue = (round(channel * opacity) for channel in colour)
+    return round(255 * opacity) << 24 | red << 16 | green << 8 | blue

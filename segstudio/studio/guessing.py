@@ -1,0 +1,200 @@
+"""Round 0 in the window: a guess of the rest of the picture after every stroke, and drafts on the
+next images, until there is a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from segstudio.annotation import components
+from segstudio.annotation.document import Annotation, Change
+from segstudio.annotation.rasterise import draw_ids
+from segstudio.annotation.shape import IGNORE_CLASS
+from segstudio.engine import protocol as p
+from segstudio.studio.canvas.guess import Guess
+from segstudio.studio.i18n import tr
+from segstudio.studio.jobs import Job, Jobs
+from segstudio.studio.open_image import Drafts, draft_name
+from segstudio.studio.session import Session
+from segstudio.studio.work import Work
+
+NAME: Final = "round-0"
+"""What shapes say that came from a guess."""
+_PAUSE: Final = 60
+"""Milliseconds after an edit in which another one may come."""
+_EXAMPLES: Final = 8
+"""Other labelled images to learn from: the nearest in the list."""
+
+
+_SPECK: Final = 1 / 2000
+"""Of the picture; a smaller draft is not worth a person's look."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A guess that was read, as what is to be shown of it: a preview, or drafts."""
+
+    preview: Guess | None = None
+    drafts: Drafts | None = None
+
+
+class Guessing(QObject):
+    """Asks for a guess when something was drawn and saved, and hands it on.
+
+    One question at a time; what changes meanwhile is asked afterwards.
+    """
+
+    made = Signal(object)
+    """A canvas.guess.Guess for the open image, or None when there is none any more."""
+
+    def __init__(
+        self, session: Session, jobs: Jobs, work: Work, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.enabled = True
+        self._session, self._jobs, self._work = session, jobs, work
+        self._asked = ""
+        self._again = self._shown = False
+        self._due = QTimer(self, singleShot=True, interval=_PAUSE)
+        self._due.timeout.connect(session.save_soon)
+        session.document_changed.connect(self._on_change)
+        session.saving.connect(lambda state, _: self._ask() if state == "saved" else None)
+        session.image_changed.connect(self._on_image)
+        work.models_changed.connect(self._on_models)
+        jobs.changed.connect(self._take)
+
+    def set_enabled(self, enabled: bool) -> None:
+        self.enabled = enabled
+        self._show(None)
+        if enabled:
+            self._ask()
+
+    # -- when
+
+    def _on_change(self, change: Change) -> None:
+        image = self._session.image
+        if image is None or not change.is_edit or image.document.is_live:
+            return
+        if image.document.confirmed:
+            self._show(None)
+        elif self._is_wanted():
+            self._due.start()
+
+    def _on_image(self) -> None:
+        """What was drawn on the image before is to be learned from: it is written first."""
+        self._show(None)
+        if not self._session.save_soon():
+            self._ask()
+
+    def _on_models(self) -> None:
+        if not self._is_wanted():
+            self._show(None)
+
+    def _is_wanted(self) -> bool:
+        """Whether a guess is of use, and there is something to tell apart."""
+        session = self._session
+        project, image = session.project, session.image
+        if not self.enabled or project is None or project.read_only or image is None:
+            return False
+        if image.document.confirmed or not session.autosave or self._work.model() is not None:
+            return False
+        here = {shape.class_name for shape in image.document.shapes} - {IGNORE_CLASS}
+        return len(here) > 1 or bool(self._examples(image.key))
+
+    def _examples(self, key: str) -> list[str]:
+        """Labelled images near the open one."""
+        session = self._session
+        keys = session.project.included() if session.project is not None else []
+        place = keys.index(key) if key in keys else 0
+        labelled = [
+            (abs(i - place), k)
+            for i, k in enumerate(keys)
+            if k != key and session.state(k) in ("edited", "confirmed")
+        ]
+        return [k for _, k in sorted(labelled)[:_EXAMPLES]]
+
+    # -- asking
+
+    def _ask(self) -> None:
+        if self._asked:
+            self._again = True
+            return
+        image, project = self._session.image, self._session.project
+        if image is None or project is None or not self._is_wanted():
+            return
+        own = [image.key] if image.document.shapes else []
+        learn = (*own, *self._examples(image.key))
+        request = p.Guess(self._jobs.new_id(), str(project.root), image.key, learn)
+        self._asked = request.job
+        self._jobs.run("predictor", tr("Guessing"), request, quiet=True)
+
+    def _take(self, job: Job) -> None:
+        if job.id != self._asked or not job.is_over:
+            return
+        self._asked = ""
+        file = str(job.result.get("file", ""))
+        if file:
+            self._read(Path(file), str(job.result["image"]))
+        if self._again:
+            self._again = False
+            self._ask()
+
+    # -- showing
+
+    def _read(self, file: Path, key: str) -> None:
+        """Make of the file what can be shown, on a thread."""
+        session, image, project = self._session, self._session.image, self._session.project
+        if image is None or project is None or image.key != key:
+            file.unlink(missing_ok=True)
+            return
+        annotation = image.annotation()
+        fresh = not annotation.shapes and session.state(key) == "none"
+        classes = list(session.choices.classes)
+
+        def work() -> _Answer:
+            with np.load(file) as found:
+                labels, margin = found["labels"], found["margin"]
+            file.unlink(missing_ok=True)
+            if fresh:
+                names = {c.id: c.name for c in classes}
+                return _Answer(drafts=_drafts(labels, margin, names))
+            colours = {c.id: c.colour for c in classes}
+            labels[_covered(annotation)] = 0
+            return _Answer(preview=Guess.of(labels, margin, colours))
+
+        def show(answer: _Answer | Exception) -> None:
+            now = session.image
+            if isinstance(answer, Exception) or now is not image or not self._is_wanted():
+                return
+            if answer.drafts is None:
+                self._show(answer.preview)
+            elif not image.document.shapes and not image.document.drafts:
+                image.show_drafts(answer.drafts)
+
+        session.in_background(work, show)
+
+    def _show(self, guess: Guess | None) -> None:
+        if guess is not None or self._shown:
+            self._shown = guess is not None
+            self.made.emit(guess)
+
+
+def _drafts(
+    labels: NDArray[np.uint8] | NDArray[np.uint16], margin: NDArray[np.uint8], names: dict[int, str]
+) -> Drafts:
+    """Drafts that no review remembers: the next guess is another one. Specks are left out."""
+    found = components.drafts(labels, margin, names, model=NAME)
+    shapes = [s for s in found if s.bitmap and s.bitmap.area >= _SPECK * labels.size]
+    return Drafts("", tuple(shapes), tuple(draft_name(shape) for shape in shapes))
+
+
+def _covered(annotation: Annotation) -> NDArray[np.bool_]:
+    """Pixels (h, w) that a person has labelled."""
+    box = (0, 0, annotation.width, annotation.height)
+    covered = draw_ids(annotation.shapes, [1] * len(annotation.shapes), box, "L")
+    return np.asarray(covered > 0)

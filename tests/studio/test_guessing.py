@@ -1,0 +1,111 @@
+"""Round 0 in the real window, with the real predictor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from segstudio.annotation.bitmap import Bitmap
+from segstudio.annotation.document import Annotation
+from segstudio.annotation.shape import mask_shape
+from segstudio.project.project import Project
+from segstudio.studio.canvas.guess import Guess
+from segstudio.studio.main_window import MainWindow
+from tests.studio.conftest import click, make_project, press, sweep
+
+PATIENCE = 120_000
+
+
+def opened(window: MainWindow, root: Path, qtbot: QtBot) -> list[Guess | None]:
+    """Open the project with guessing on; what was guessed comes into the list."""
+    made: list[Guess | None] = []
+    window.guessing.made.connect(made.append)
+    window.guessing.enabled = True
+    window.open_folder(root)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20_000)
+    return made
+
+
+def wait_for_a_guess(made: list[Guess | None], qtbot: QtBot) -> Guess:
+    qtbot.waitUntil(lambda: bool(made) and made[-1] is not None, timeout=PATIENCE)
+    guess = made[-1]
+    assert guess is not None
+    return guess
+
+
+def paint(window: MainWindow, digit: Qt.Key, *places: tuple[float, float]) -> None:
+    press(window, Qt.Key.Key_Escape)
+    press(window, digit)
+    sweep(window, *places)
+
+
+def test_two_strokes_show_the_rest_of_the_picture(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    made = opened(window, root, qtbot)
+    window.use_tool("brush")
+    window.session.choices.set_brush_radius(3)
+    paint(window, Qt.Key.Key_1, (36, 36), (44, 44))
+    assert not made  # one class tells nothing apart
+    paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
+    guess = wait_for_a_guess(made, qtbot)
+    alpha = guess.pixels >> 24
+    down, across = np.mgrid[:90, :120]
+    disc = (across - 40) ** 2 + (down - 40) ** 2 < 13**2
+    colour = guess.pixels[32, 40]
+    assert alpha[disc].mean() > 60
+    assert alpha[40, 40] == 0  # a person's own pixels are not guessed over
+    assert (guess.pixels[disc & (alpha > 0)] == colour).mean() > 0.5
+    assert window.session.image is not None
+    assert not window.session.image.document.drafts
+    window.actions_["guess"].trigger()
+    assert made[-1] is None
+
+
+def test_the_next_image_opens_with_guesses_as_drafts(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    label_first(root)
+    opened(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    assert image.key == "images/1.png"
+    qtbot.waitUntil(lambda: bool(image.document.drafts), timeout=PATIENCE)
+    drafts = image.document.drafts
+    assert {shape.class_name for shape in drafts} == {"cell"}
+    assert {shape.model for shape in drafts} == {"round-0"}
+    assert window.session.state(image.key) == "none"
+    click(window, 50, 40)
+    press(window, Qt.Key.Key_Y)
+    assert window.session.save_now()
+    with Project.open(root, read_only=True) as project:
+        (kept,) = project.load(image.key).shapes
+    assert (kept.source, kept.model) == ("model", "round-0")
+
+
+def label_first(root: Path) -> None:
+    down, across = np.mgrid[:90, :120]
+    disc = (across - 40) ** 2 + (down - 40) ** 2 < 15**2
+    with Project.open(root) as project:
+        shape = mask_shape("cell", Bitmap.from_array(disc))
+        project.save("images/0.png", Annotation(120, 90, (shape,), confirmed=True))
+
+
+def test_nothing_is_guessed_once_there_is_a_model(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    from segstudio.project import sample
+
+    root = make_project(tmp_path / "with-model", classes=("nucleus", "dirt"))
+    with Project.open(root) as project:
+        sample.add_starter(project)
+    made = opened(window, root, qtbot)
+    window.use_tool("brush")
+    paint(window, Qt.Key.Key_1, (36, 36), (44, 44))
+    paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
+    assert window.session.save_now()
+    assert not made
+    assert not [job for job in window.jobs.jobs.values() if job.title == "Guessing"]
