@@ -100,7 +100,7 @@ def _packages() -> Check:
 
 def _torch() -> Check:
     """Torch and torchvision from different indexes do not fit, and say so only when imported."""
-    problem = _fails("torch")
+    problem = library_fails("torch")
     if not problem:
         return Check("torch", True, "torch and torchvision fit together")
     remedy = "Install torch and torchvision together, both from the same index."
@@ -120,7 +120,7 @@ def _gpu() -> Check:
 
 
 def _opencv() -> Check:
-    problem = _fails("opencv")
+    problem = library_fails("opencv")
     both = _version("opencv-python") or _version("opencv-contrib-python")
     if problem:
         remedy = "pip install --force-reinstall opencv-python-headless"
@@ -136,7 +136,7 @@ def _opencv() -> Check:
 
 def _qt() -> Check:
     platform_name = os.environ.get("QT_QPA_PLATFORM") or ("" if _display() else "offscreen")
-    problem = _fails("qt", {"QT_QPA_PLATFORM": platform_name} if platform_name else {})
+    problem = library_fails("qt", {"QT_QPA_PLATFORM": platform_name} if platform_name else {})
     if not problem:
         shown = platform_name or "this display"
         return Check("Qt", True, f"opens a window on {shown}")
@@ -226,7 +226,7 @@ def check(name: str, json: bool) -> Result:
     return OK, {"works": bool(widgets.QApplication(["doctor"]).platformName())}
 
 
-def _fails(name: str, environment: dict[str, str] | None = None) -> str:
+def library_fails(name: str, environment: dict[str, str] | None = None) -> str:
     """Run `check` in a process of its own; the last line of what went wrong, or nothing."""
     program = (
         [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "segstudio"]

@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from segstudio.cli.console import FAILED, OK, Result, say
+from segstudio.cli import doctor
+from segstudio.cli.console import FAILED, OK, Result, note, say
 from segstudio.errors import UserError
 
 
@@ -28,8 +29,14 @@ def open_window(folder: Path | None, json: bool) -> Result:
 
 
 def self_test(json: bool) -> Result:
-    """Open the sample offscreen in the real window, segment one picture, export it."""
+    """Load the big libraries; open the sample offscreen in the real window, segment one picture,
+    export it."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    for name in ("torch", "opencv"):
+        why = doctor.library_fails(name)
+        if why:
+            note(f"self-test: {name}: {why}")
+            return FAILED, {"passed": False}
     code: int = _app().self_test()
     say("self-test passed" if code == 0 else "self-test FAILED")
     return (OK if code == 0 else FAILED), {"passed": code == 0}
