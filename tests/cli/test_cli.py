@@ -227,7 +227,7 @@ def test_doctor_names_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch)
     command = doctor.apt_command(["libEGL.so.1", "libxkbcommon.so.0", "libodd.so.3"])
     assert command.startswith("sudo apt-get install libegl1 libxkbcommon0")
     assert "libodd.so.3" in command
-    monkeypatch.setattr(doctor, "_fails", lambda *a: "could not load")
+    monkeypatch.setattr(doctor, "library_fails", lambda *a: "could not load")
     monkeypatch.setattr(doctor, "missing_libraries", lambda: ["libEGL.so.1"])
     checks = (doctor._program, doctor._qt)
     monkeypatch.setattr(doctor, "_CHECKS", checks)
