@@ -25,7 +25,19 @@ class Spec:
     checkable: bool = False
 
 
-TOOL_NAMES: Final = ("select", "polygon", "rectangle", "brush", "eraser")
+TOOL_NAMES: Final = (
+    "select",
+    "brush",
+    "eraser",
+    "polygon",
+    "lasso",
+    "rectangle",
+    "oriented",
+    "circle",
+    "line",
+    "linestrip",
+    "point",
+)
 
 
 def specs() -> list[Spec]:
@@ -53,14 +65,20 @@ def specs() -> list[Spec]:
         Spec("find_class", edit, tr("Pick or add a class by name"), ("/",)),
         Spec("select", tool, tr("Select and edit"), ("V",), "select", True),
         Spec("polygon", tool, tr("Polygon"), ("P",), "polygon", True),
+        Spec("lasso", tool, tr("Freehand"), ("F",), "lasso", True),
         Spec("rectangle", tool, tr("Rectangle"), ("R",), "rectangle", True),
+        Spec("oriented", tool, tr("Turned rectangle"), ("Shift+R",), "oriented", True),
+        Spec("circle", tool, tr("Circle"), ("C",), "circle", True),
+        Spec("line", tool, tr("Line"), ("L",), "line", True),
+        Spec("linestrip", tool, tr("Line of many points"), ("K",), "linestrip", True),
+        Spec("point", tool, tr("Point"), ("T",), "point", True),
         Spec("brush", tool, tr("Brush"), ("B",), "brush", True),
         Spec("eraser", tool, tr("Eraser"), ("E",), "eraser", True),
         Spec("-", tool, ""),
         Spec("smaller", tool, tr("Smaller brush"), ("[",)),
         Spec("larger", tool, tr("Larger brush"), ("]",)),
         Spec("fit", view, tr("Fit the picture"), ("0", "Ctrl+0"), "fit"),
-        Spec("actual", view, tr("One to one"), ("Ctrl+1",)),
+        Spec("actual", view, tr("One to one"), ("Ctrl+1",), "actual"),
         Spec("zoom_in", view, tr("Zoom in"), ("+", "=", "Ctrl++"), "zoom-in"),
         Spec("zoom_out", view, tr("Zoom out"), ("-", "Ctrl+-"), "zoom-out"),
         Spec("-", view, ""),
@@ -79,7 +97,7 @@ def specs() -> list[Spec]:
         Spec("segment_image", model, tr("Segment this image"), ("Ctrl+G",)),
         Spec("segment", model, tr("Segment folder"), ("Ctrl+Shift+G",), "segment"),
         Spec("train", model, tr("Train …"), ("Ctrl+T",), "train"),
-        Spec("guess", model, tr("Guess along while there is no model"), ("G",), "", True),
+        Spec("guess", model, tr("Guess along while there is no model"), ("Shift+G",), "", True),
         Spec("evaluate", model, tr("Score the model in force"), ()),
         Spec("roll_back", model, tr("Roll back to the model before"), ("Ctrl+B",), "rollback"),
         Spec("adopt", model, tr("Add a model file …"), (), "model"),

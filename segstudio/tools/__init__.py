@@ -2,13 +2,28 @@
 
 from segstudio.tools.brush import BrushTool, EraserTool
 from segstudio.tools.desk import Desk, Pointer, Preview, Tool
-from segstudio.tools.draw import PolygonTool, RectangleTool
+from segstudio.tools.draw import (
+    CircleTool,
+    LassoTool,
+    LinestripTool,
+    LineTool,
+    OrientedRectangleTool,
+    PointTool,
+    PolygonTool,
+    RectangleTool,
+)
 from segstudio.tools.select import SelectTool
 
 TOOLS: dict[str, type[Tool]] = {
     "select": SelectTool,
     "polygon": PolygonTool,
+    "lasso": LassoTool,
     "rectangle": RectangleTool,
+    "oriented": OrientedRectangleTool,
+    "circle": CircleTool,
+    "line": LineTool,
+    "linestrip": LinestripTool,
+    "point": PointTool,
     "brush": BrushTool,
     "eraser": EraserTool,
 }

@@ -42,12 +42,15 @@ class Pointer:
 class Preview:
     """What the canvas shows of a tool at work, in image pixels.
 
-    A path with its vertices (the one to close on first), a rubber band, and the brush's outline.
+    A path (with its vertices, the one to close on first, and its inside when filled), a rubber
+    band, and the brush's outline.
     """
 
     path: Points = field(default_factory=lambda: as_points([]))
     closed: bool = False
     closing: bool = False
+    filled: bool = True
+    handles: bool = True
     band: tuple[float, float, float, float] | None = None
     brush: tuple[float, float, float] | None = None
 

@@ -34,11 +34,13 @@ def sentences() -> set[str]:
 
 
 def edit_names() -> set[str]:
-    """First arguments of what makes edits in the tools."""
+    """First arguments of what makes edits in the tools, and the `step` of whole tools."""
     makers = {"Edit", "add_shapes", "replace_shapes", "_show", "_apply"}
     found: set[str] = set()
     for file in EDITS.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "step":
+                found.add(ast.literal_eval(node.value))
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))

@@ -72,6 +72,94 @@ def test_polygon_double_click_closes_without_a_doubled_point() -> None:
     assert len(desk.document.shapes[0].points) == 3
 
 
+def test_freehand_closes_where_the_button_is_let_go() -> None:
+    desk = desk_with()
+    tool = TOOLS["lasso"](desk)
+    turns = np.linspace(0, 2 * np.pi, 200)
+    ring = [(60 + 25 * np.cos(t), 40 + 20 * np.sin(t)) for t in turns]
+    tool.press(Pointer(*ring[0]))
+    for place in ring[1:]:
+        tool.drag(Pointer(*place))
+        assert tool.preview().closed
+    tool.release(Pointer(*ring[-1]))
+    (shape,) = desk.document.shapes
+    assert shape.kind == "polygon"
+    assert len(shape.points) < 60  # simpler than the hand's way
+    area = int((label_map([shape], {"cell": 1}, (80, 120)) == 1).sum())
+    assert area == pytest.approx(np.pi * 25 * 20, rel=0.05)
+    sweep(tool, (5, 5), (5.2, 5.1))  # a slip of the hand
+    assert len(desk.document.shapes) == 1
+    assert not tool.busy
+
+
+@pytest.mark.parametrize("dragged", [True, False])
+@pytest.mark.parametrize("name", ["circle", "line"])
+def test_two_points_by_drag_and_by_two_clicks(name: str, dragged: bool) -> None:
+    desk = desk_with()
+    tool = TOOLS[name](desk)
+    if dragged:
+        sweep(tool, (50, 40), (55, 40), (60, 40))
+    else:
+        click(tool, 50, 40)
+        assert tool.busy
+        click(tool, 60, 40)
+    (shape,) = desk.document.shapes
+    assert (shape.kind, shape.points.tolist()) == (name, [[50, 40], [60, 40]])
+    assert desk.document.undo_name == f"Draw {name}"
+
+
+def test_a_linestrip_ends_with_enter_or_a_double_click() -> None:
+    desk = desk_with()
+    tool = TOOLS["linestrip"](desk)
+    click(tool, 10, 10)
+    assert not tool.key("Enter")
+    for x, y in [(20, 10), (30, 30), (31, 31)]:
+        click(tool, x, y)
+    assert tool.key("Backspace")
+    assert not tool.preview().filled
+    assert tool.key("Enter")
+    for x, y in [(50, 50), (60, 60)]:
+        click(tool, x, y)
+    tool.double_click(Pointer(60, 60))
+    kinds = [(s.kind, s.points.tolist()) for s in desk.document.shapes]
+    assert kinds == [
+        ("linestrip", [[10, 10], [20, 10], [30, 30]]),
+        ("linestrip", [[50, 50], [60, 60]]),
+    ]
+
+
+def test_a_point_is_one_click_inside_the_picture() -> None:
+    desk = desk_with()
+    click(TOOLS["point"](desk), 130, -4)
+    (shape,) = desk.document.shapes
+    assert (shape.kind, shape.points.tolist()) == ("point", [[120, 0]])
+
+
+@given(
+    st.tuples(*[st.floats(5, 60) for _ in range(6)]).filter(
+        lambda p: np.hypot(p[2] - p[0], p[3] - p[1]) > 2
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_a_turned_rectangle_has_right_angles(places: tuple[float, ...]) -> None:
+    desk = desk_with()
+    tool = TOOLS["oriented"](desk)
+    click(tool, *places[:2])
+    click(tool, *places[2:4])
+    click(tool, *places[4:])
+    if not desk.document.shapes:  # the third click was on the side itself
+        along = np.array(places[2:4]) - places[:2]
+        away = np.array(places[4:]) - places[:2]
+        assert abs(along[0] * away[1] - along[1] * away[0]) / np.hypot(*along) < 1.01
+        return
+    (shape,) = desk.document.shapes
+    assert shape.kind == "oriented_rectangle"
+    sides = np.diff(shape.points, axis=0)
+    lengths = np.hypot(*sides.T)
+    assert abs(sides[0] @ sides[1]) / (lengths[0] * lengths[1]) < 0.01
+    np.testing.assert_allclose(sides[0], -sides[2], atol=0.01)
+
+
 @pytest.mark.parametrize("dragged", [True, False])
 def test_rectangle_by_drag_and_by_two_clicks(dragged: bool) -> None:
     desk = desk_with()

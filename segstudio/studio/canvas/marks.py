@@ -127,11 +127,14 @@ def _draw_path(painter: QPainter, view: View, preview: Preview, colour: QColor) 
     fill.setAlpha(60)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(fill)
-    painter.drawPolygon(places)
+    if preview.filled:
+        painter.drawPolygon(places)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for shade, width in ((QColor(0, 0, 0, 140), 3.5), (colour, 1.8)):
         painter.setPen(pen(shade, width))
         (painter.drawPolygon if preview.closed else painter.drawPolyline)(places)
+    if not preview.handles:
+        return
     painter.setPen(pen(QColor(20, 20, 20), 1.0))
     painter.setBrush(colour)
     half = _HANDLE / 2
