@@ -93,7 +93,7 @@ def _adopt_file(
                 remedy='Map rows to classes, as in {"1": "road", "2": "car"}',
             )
     _check_names(project, [str(row) for row in range(1, rows)], names, file)
-    normalisation = Normalisation.imagenet() if architecture != "unet" else Normalisation()
+    normalisation = Normalisation.imagenet() if architecture != "unet" else Normalisation.root()
     facts = {"adopted_from": file.name, "mapping": dict(mapping) or None}
     return _add(project, state, names, architecture, options, normalisation, facts)
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from segstudio.annotation.document import Change
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project import settings
 from segstudio.studio import theme
@@ -134,7 +135,7 @@ class MainWindow(QMainWindow):
         session.image_changed.connect(self._after_image)
         session.choices.classes_changed.connect(self._recolour)
         session.selection_changed.connect(self.canvas.recolour)
-        session.document_changed.connect(lambda _: self._show_undo())
+        session.document_changed.connect(self._after_change)
         session.states_changed.connect(lambda _: self._show_allowed())
         session.saving.connect(self.status.show_saving)
         session.message.connect(self.status.say)
@@ -268,6 +269,11 @@ class MainWindow(QMainWindow):
         else:
             self.canvas.show_image(image.picture, image.desk)
         self._show_state()
+
+    def _after_change(self, change: Change) -> None:
+        self._show_undo()
+        if any(splice.layer == "drafts" for splice in change.splices):
+            self._show_allowed()
 
     def _after_models(self) -> None:
         self.work.forget_models()

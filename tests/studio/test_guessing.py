@@ -78,6 +78,7 @@ def test_the_next_image_opens_with_guesses_as_drafts(
     assert {shape.class_name for shape in drafts} == {"cell"}
     assert {shape.model for shape in drafts} == {"round-0"}
     assert window.session.state(image.key) == "none"
+    qtbot.waitUntil(window.actions_["accept"].isEnabled)
     click(window, 50, 40)
     press(window, Qt.Key.Key_Y)
     assert window.session.save_now()

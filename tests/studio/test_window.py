@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from segstudio.project.lock import ProjectLock
@@ -153,6 +153,19 @@ def test_class_keys_and_new_classes(studio: MainWindow, root: Path) -> None:
     assert studio.session.choices.class_name == "fibre"
     assert len(studio.classes.rows) == 3
     assert "fibre" in (root / "segstudio.toml").read_text()
+
+
+def test_the_classes_panel_counts_every_shape(studio: MainWindow, qtbot: QtBot) -> None:
+    def counts() -> list[str]:
+        return [row.findChildren(QLabel)[-1].text() for row in studio.classes.rows]
+
+    studio.use_tool("point")
+    for number, key in enumerate((Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_2)):
+        press(studio, key)
+        click(studio, 20 + 30 * number, 20)
+    qtbot.waitUntil(lambda: counts() == ["1", "2"])
+    studio.actions_["undo"].trigger()
+    qtbot.waitUntil(lambda: counts() == ["1", "1"])
 
 
 def test_hiding_and_locking_a_class(studio: MainWindow) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPixmap
@@ -25,6 +26,9 @@ from segstudio.studio.canvas.colouring import RESERVED
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.widgets import faint, flat_button, heading, named
+
+_SETTLE: Final = 150
+"""Milliseconds over which edits are gathered before shapes are counted again."""
 
 
 def swatch(colour: tuple[int, int, int], side: int = 14) -> QPixmap:
@@ -128,7 +132,9 @@ class ClassesPanel(QWidget):
         session.image_changed.connect(self.rebuild)
         session.project_changed.connect(self.rebuild)
         session.choices.desk_changed.connect(self._mark)
-        session.states_changed.connect(lambda _: self._count())
+        self._count_due = QTimer(self, singleShot=True, interval=_SETTLE)
+        self._count_due.timeout.connect(self._count)
+        session.document_changed.connect(lambda _: self._count_soon())
 
     def _lay_out(self) -> None:
         title = heading(tr("CLASSES"))
@@ -193,6 +199,11 @@ class ClassesPanel(QWidget):
         for shape in image.document.shapes if image is not None else ():
             counts[shape.class_name] = counts.get(shape.class_name, 0) + 1
         return counts
+
+    def _count_soon(self) -> None:
+        """Edits come fast; the numbers follow when there is a pause."""
+        if not self._count_due.isActive():
+            self._count_due.start()
 
     def _count(self) -> None:
         counts = self._counts()
