@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 import traceback
@@ -88,7 +89,14 @@ def _with_command(arguments: list[str], parser: argparse.ArgumentParser) -> list
     first = arguments[0]
     if first == "--self-test":
         return ["self-test", *arguments[1:]]
-    return arguments if first in _COMMANDS or first.startswith("-") else ["open", *arguments]
+    if first in _COMMANDS or first.startswith("-"):
+        return arguments
+    if Path(first).is_dir():
+        return ["open", *arguments]
+    near = difflib.get_close_matches(first, _COMMANDS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    usage = parser.format_usage().rstrip()
+    raise _UsageError(f"there is no command and no folder {first!r}{hint}", usage)
 
 
 def _parser() -> argparse.ArgumentParser:

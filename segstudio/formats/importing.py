@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.errors import UserError
 from segstudio.formats.base import (
     DEFAULT_NUMBERING,
@@ -149,9 +150,22 @@ class _Import:
             place = place.with_suffix(_suffix_of(_content(item.image)))
         return f"{prefix}{place}"
 
+    def _add_in_order(self) -> None:
+        """Classes come in the order of their values, not of the first picture that has them."""
+        source, table = self.set.source, self.project.classes
+        read = [meaning.name for meaning in meanings(source.legend)]
+        for name in (*source.numbering.classes, *read):
+            if name not in (BACKGROUND_CLASS, IGNORE_CLASS):
+                table = table.with_class(name)
+        if table != self.project.classes:
+            self.project.set_classes(table)
+
     def finish(self) -> ImportReport:
         self.project.rescan()
-        added = self.project.collect_classes()
+        before = set(self.project.classes.names)
+        self._add_in_order()
+        self.project.collect_classes()
+        added = [name for name in self.project.classes.names if name not in before]
         if self.sides:
             self.project.splits.put_all(self.sides)
         return ImportReport(

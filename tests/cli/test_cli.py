@@ -75,6 +75,7 @@ def write_model(folder: Path, classes: str = '["cat"]') -> None:
     "arguments",
     [
         ("--what",),
+        ("trian", "p"),
         ("export", "p"),
         ("train", "p", "--minutes", "0"),
         ("train", "p", "--minutes", "soon"),
@@ -85,6 +86,11 @@ def test_wrong_usage_says_so_in_words_and_in_json(run: Run, arguments: tuple[str
     assert run.json["error"] in run.err
     assert "usage: segstudio" in run.err
     assert "_positive" not in run.err
+
+
+def test_a_misspelt_command_is_told_the_right_one(run: Run) -> None:
+    assert run("trian", "p") == console.USAGE
+    assert "did you mean train?" in run.err
 
 
 # -- projects

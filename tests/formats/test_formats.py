@@ -387,6 +387,22 @@ def test_unknown_folders_are_refused_with_the_way_out(tmp_path: Path) -> None:
             find_set(tmp_path / folder, fmt)
 
 
+def test_classes_come_in_the_order_of_their_values(tmp_path: Path) -> None:
+    for name, values in (("a", [2, 0]), ("b", [1, 255])):
+        picture(tmp_path / "set" / "images" / f"{name}.png", 6, 4)
+        maps.save_index(
+            np.repeat(np.array(values, np.uint8), 3)[None].repeat(4, 0),
+            tmp_path / "set" / "labels" / f"{name}.png",
+        )
+    with Project.create(tmp_path / "p") as project:
+        numbering = Numbering(("sky", "road", "car", "never seen"), first=0)
+        report = import_into(project, find_set(tmp_path / "set", numbering=numbering))
+        assert project.classes.names == report.classes == ("sky", "road", "car", "never seen")
+    with Project.create(tmp_path / "q") as project:
+        import_into(project, find_set(tmp_path / "set"))
+        assert project.classes.names == ("class 1", "class 2")
+
+
 def zero_based(folder: Path) -> None:
     """A set of two classes 0 and 1, and 7 where nobody knows; a third of the pixels each."""
     picture(folder / "images" / "a.png", 6, 4)
