@@ -25,6 +25,7 @@ from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project import settings
 from segstudio.studio import theme
 from segstudio.studio.actions import TOOL_NAMES, Actions
+from segstudio.studio.arranging import Arranging
 from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.guessing import Guessing
@@ -66,6 +67,7 @@ class MainWindow(QMainWindow):
         self.work.models_kept = int(now["models_kept"])
         self.guessing = Guessing(self.session, self.jobs, self.work, self)
         self.guessing.enabled = bool(now["guess_along"])
+        self.arranging = Arranging(self.session)
         self.actions_ = Actions(self)
         self._on_paint: Callable[[], None] | None = None
         self._allowed_due = QTimer(self, singleShot=True, interval=_SETTLE)
@@ -201,7 +203,7 @@ class MainWindow(QMainWindow):
             "roll_back": self.work.roll_back,
             "prune": self.work.free_space,
         }
-        for name, act in simple.items():
+        for name, act in {**simple, **self.arranging.acts()}.items():
             on(name, act)
         self.actions_["outlines"].setChecked(True)
         self.actions_["guess"].setChecked(self.guessing.enabled)
@@ -324,7 +326,8 @@ class MainWindow(QMainWindow):
             (no_project or no_model, ("evaluate",)),
             (no_drafts, ("accept", "accept_class", "accept_all", "reject_all")),
             (no_edit, ("confirm", "unconfirm", "newest", "reclass", "delete")),
-            (no_image, ("select_all",)),
+            (no_image, ("select_all", "copy")),
+            (no_edit, tuple(name for name in self.arranging.acts() if name != "copy")),
         ):
             for name in names:
                 disable(name, why)

@@ -106,7 +106,8 @@ class Tool:
         self.press(pointer)
 
     def key(self, name: str) -> bool:
-        """Enter, Backspace, Delete or Escape; returns whether the tool had a use for it."""
+        """Enter, Backspace, Delete, Escape, or an arrow ("Left", "Shift+Left", …); returns whether
+        the tool had a use for it."""
         if name == "Escape" and self.busy:
             self.cancel()
             return True

@@ -8,8 +8,15 @@ from segstudio.annotation.bitmap import Box, union_boxes
 from segstudio.annotation.document import Edit, replace_shapes
 from segstudio.annotation.geometry import nearest_edge, nearest_vertex
 from segstudio.annotation.shape import MIN_POINTS, Points, Shape, as_points
+from segstudio.tools.arrange import nudge
 from segstudio.tools.desk import Desk, Pointer, Preview, Tool
 
+_NUDGES = {
+    f"{fast}{name}": (far * dx, far * dy)
+    for name, dx, dy in (("Left", -1, 0), ("Right", 1, 0), ("Up", 0, -1), ("Down", 0, 1))
+    for fast, far in (("", 1.0), ("Shift+", 10.0))
+}
+"""Image pixels by which an arrow key moves the selected shapes."""
 _CLOSED = frozenset({"polygon"})
 _OPEN = frozenset({"linestrip", "points"})
 
@@ -40,7 +47,8 @@ class SelectTool(Tool):
     """Click to select (again for what lies below), drag to move, drag a vertex to reshape.
 
     Double click on an edge adds a vertex, Alt+click on a vertex takes it away, a drag over
-    nothing selects what is inside, Ctrl or Shift adds to the selection.
+    nothing selects what is inside, Ctrl or Shift adds to the selection. Arrows move what is
+    selected by a pixel, with Shift by ten.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -116,6 +124,8 @@ class SelectTool(Tool):
                 document.apply(edit)
                 self.desk.select([])
             return bool(edit.splices)
+        if name in _NUDGES:
+            return nudge(self.desk, *_NUDGES[name])
         if name == "Escape" and not self.busy and self.desk.selection:
             self.desk.select([])
             return True

@@ -41,12 +41,26 @@ def edit_names() -> set[str]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "step":
                 found.add(ast.literal_eval(node.value))
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.IfExp):
+                both = (node.value.body, node.value.orelse)
+                if getattr(node.targets[0], "id", "") == "name":
+                    found.update(str(ast.literal_eval(one)) for one in both)
+            if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "_NAMES":
+                assert node.value is not None
+                found.update(ast.literal_eval(node.value).values())
+            if isinstance(node, ast.IfExp) and getattr(node.test, "id", "") == "locked":
+                found.update(str(ast.literal_eval(one)) for one in (node.body, node.orelse))
+            if isinstance(node, ast.FunctionDef) and node.args.defaults:
+                last = node.args.args[-1].arg, node.args.defaults[-1]
+                found.update([ast.literal_eval(last[1])] if last[0] == "name" else [])
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
             if name in makers:
                 found.update(t for t in texts[:1] if isinstance(t, str) and t)
+            if name == "paste":
+                found.update(t for t in texts if isinstance(t, str))
             if name == "_finish":
                 found.update(t for t in texts[1:2] if isinstance(t, str))
             if name == "_take_draft":

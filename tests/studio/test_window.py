@@ -168,6 +168,33 @@ def test_the_classes_panel_counts_every_shape(studio: MainWindow, qtbot: QtBot) 
     qtbot.waitUntil(lambda: counts() == ["1", "1"])
 
 
+def test_arranging_by_keys_and_pasting_into_another_image(studio: MainWindow, qtbot: QtBot) -> None:
+    press(studio, Qt.Key.Key_1)
+    studio.use_tool("rectangle")
+    sweep(studio, (10, 10), (40, 40))
+    sweep(studio, (30, 30), (60, 60))
+    studio.use_tool("select")
+    studio.actions_["select_all"].trigger()
+    press(studio, Qt.Key.Key_Right)
+    press(studio, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    image = studio.session.image
+    assert image is not None
+    first = image.document.shapes[0].points[0]
+    assert first.round().tolist() == [11, 20]
+    studio.actions_["copy"].trigger()
+    studio.actions_["unite"].trigger()
+    (whole,) = image.document.shapes
+    assert whole.is_mask
+    assert image.document.undo_name == "Unite shapes"
+    studio.actions_["next"].trigger()
+    qtbot.waitUntil(lambda: studio.session.image is not None and studio.session.image is not image)
+    following = studio.session.image
+    assert following is not None
+    studio.actions_["paste"].trigger()
+    assert [s.kind for s in following.document.shapes] == ["rectangle", "rectangle"]
+    assert len(following.desk.selection) == 2
+
+
 def test_hiding_and_locking_a_class(studio: MainWindow) -> None:
     press(studio, Qt.Key.Key_R)
     sweep(studio, (10, 10), (40, 40), (70, 50))

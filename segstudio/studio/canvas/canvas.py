@@ -34,7 +34,12 @@ _KEYS: Final = {
     Qt.Key.Key_Backspace: "Backspace",
     Qt.Key.Key_Delete: "Delete",
     Qt.Key.Key_Escape: "Escape",
+    Qt.Key.Key_Left: "Left",
+    Qt.Key.Key_Right: "Right",
+    Qt.Key.Key_Up: "Up",
+    Qt.Key.Key_Down: "Down",
 }
+_ARROWS: Final = frozenset({"Left", "Right", "Up", "Down"})
 _WHEEL_STEP: Final = 1.2
 READ_ONLY: Final = "This project is open read-only."
 _MARKED: Final = 64
@@ -375,7 +380,9 @@ class Canvas(QWidget):
         elif key == Qt.Key.Key_Tab:
             self.hide_overlay(True)
         elif name is not None:
-            used = self._tool is not None and not self.read_only and self._tool.key(name)
+            fast = "Shift+" if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else ""
+            word = f"{fast}{name}" if name in _ARROWS else name
+            used = self._tool is not None and not self.read_only and self._tool.key(word)
             if not used:
                 self.key_unused.emit(name)
             self.update()

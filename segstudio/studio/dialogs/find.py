@@ -93,6 +93,7 @@ class KeysDialog(QDialog):
             (tr("Take the last point back"), "Backspace"),
             (tr("Cancel, select nothing"), "Esc"),
             (tr("Delete shapes, reject drafts"), "Del"),
+            (tr("Move the selected shapes by 1 px, by 10 px"), tr("arrows, Shift + arrows")),
             (tr("Add a vertex"), tr("double click on an edge")),
             (tr("Delete a vertex"), tr("Alt + click")),
         ]
