@@ -104,7 +104,11 @@ def _walk(root: Root, project: Path) -> Iterator[tuple[ImageKey, os.DirEntry[str
         ours = folder == project
         for entry in entries:
             name = entry.name
-            if entry.is_dir():
+            try:
+                is_folder = entry.is_dir()
+            except OSError:
+                continue  # a link to itself, or to where we may not look
+            if is_folder:
                 if not name.startswith(".") and not (ours and name in NOT_PICTURES):
                     pending.append((Path(entry.path), f"{prefix}{name}/"))
             elif not name.startswith(".") or name.endswith(atomic.SUFFIX):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -536,6 +537,15 @@ def test_create_collects_the_classes_of_the_label_files_there(tmp_path: Path) ->
         project.rescan()
         assert project.collect_classes() == ["cow"]
     assert load(tmp_path / "p").classes.values == {"cat": 1, "dog": 2, "cow": 3}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_links_that_lead_nowhere_stop_nobody(tmp_path: Path) -> None:
+    picture(tmp_path / "p" / "a.png")
+    (tmp_path / "p" / "loop").symlink_to("loop")
+    (tmp_path / "p" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with Project.open(tmp_path / "p") as project:
+        assert "a.png" in project.images()
 
 
 def test_class_table_changes() -> None:
