@@ -37,6 +37,7 @@ TOOL_NAMES: Final = (
     "line",
     "linestrip",
     "point",
+    "fill",
 )
 
 
@@ -91,6 +92,7 @@ def specs() -> list[Spec]:
         Spec("point", tool, tr("Point"), ("T",), "point", True),
         Spec("brush", tool, tr("Brush"), ("B",), "brush", True),
         Spec("eraser", tool, tr("Eraser"), ("E",), "eraser", True),
+        Spec("fill", tool, tr("Fill"), ("X",), "fill", True),
         Spec("-", tool, ""),
         Spec("smaller", tool, tr("Smaller brush"), ("[",)),
         Spec("larger", tool, tr("Larger brush"), ("]",)),

@@ -12,6 +12,7 @@ from segstudio.tools.draw import (
     PolygonTool,
     RectangleTool,
 )
+from segstudio.tools.fill import FillTool
 from segstudio.tools.select import SelectTool
 
 TOOLS: dict[str, type[Tool]] = {
@@ -26,6 +27,7 @@ TOOLS: dict[str, type[Tool]] = {
     "point": PointTool,
     "brush": BrushTool,
     "eraser": EraserTool,
+    "fill": FillTool,
 }
 
 __all__ = ["TOOLS", "Desk", "Pointer", "Preview", "Tool"]

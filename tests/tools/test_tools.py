@@ -72,6 +72,33 @@ def test_polygon_double_click_closes_without_a_doubled_point() -> None:
     assert len(desk.document.shapes[0].points) == 3
 
 
+def test_fill_takes_a_hole_and_a_region_and_leaves_the_rest() -> None:
+    ring = np.ones((20, 20), bool)
+    ring[5:15, 5:15] = False
+    desk = desk_with(mask_shape("cell", Bitmap.from_array(ring, 10, 10)))
+    tool = TOOLS["fill"](desk)
+    desk.select(desk.document.ids())
+    click(tool, 20, 20)
+    (whole,) = desk.document.shapes
+    assert whole.bitmap == Bitmap.from_array(np.ones((20, 20), bool), 10, 10)
+    assert desk.document.undo_name == "Fill"
+    click(tool, 12, 12)  # it is of the class already
+    assert desk.document.shapes[0] is whole
+    desk.document.undo()
+    desk.select([])
+    desk.class_name = "dirt"
+    click(tool, 20, 20)
+    click(tool, 2, 2)
+    labels = label_map(desk.document.shapes, {"cell": 1, "dirt": 2}, (80, 120))
+    assert (labels[15:25, 15:25] == 2).all()
+    assert (labels[:10] == 2).all()
+    assert (labels == 1).sum() == ring.sum()
+    click(tool, -3, 400)  # outside
+    desk.locked_classes = frozenset({"cell"})
+    click(tool, 12, 12)
+    assert (label_map(desk.document.shapes, {"cell": 1, "dirt": 2}, (80, 120)) == labels).all()
+
+
 def test_freehand_closes_where_the_button_is_let_go() -> None:
     desk = desk_with()
     tool = TOOLS["lasso"](desk)
