@@ -228,7 +228,7 @@ class _Plot:
         item.scene().addItem(self._right)
         item.getAxis("right").linkToView(self._right)
         self._right.setXLink(item)
-        self._right.setYRange(0, 1, padding=0.02)
+        self._right.setYRange(0, 1, padding=0.06)
         self._right.setMouseEnabled(x=False, y=False)
         item.vb.sigResized.connect(lambda: self._right.setGeometry(item.vb.sceneBoundingRect()))
         self._loss: Any = item.plot([], [])
@@ -242,17 +242,14 @@ class _Plot:
         look = theme.current()
         self.widget.setBackground(look.panel)
         item = self.widget.getPlotItem()
-        for side, words, colour in (
-            ("left", tr("loss"), look.warn),
-            ("right", "mIoU", look.accent),
-            ("bottom", "", look.faint),
-        ):
+        sides = (("left", look.warn), ("right", look.accent), ("bottom", look.faint))
+        for side, colour in sides:
             axis = item.getAxis(side)
-            axis.enableAutoSIPrefix(False)
             axis.setPen(self._pg.mkPen(look.line))
             axis.setTextPen(self._pg.mkPen(colour))
-            if words:
-                axis.setLabel(words, color=colour)
+        loss = f"<span style='color: {look.warn}'>{tr('loss')}</span>"
+        miou = f"<span style='color: {look.accent}'>mIoU</span>"
+        item.setTitle(f"{loss} &nbsp; {miou}", size="9pt")
         self._loss.setPen(self._pg.mkPen(look.warn, width=1.5))
         self._miou.setPen(self._pg.mkPen(look.accent, width=2))
         self._dots.setBrush(self._pg.mkBrush(look.accent))
@@ -265,5 +262,7 @@ class _Plot:
         else:
             self._loss.setData([], [])
         points = curves.miou
+        last = max((p[0] for p in (*curves.loss, *points)), default=1.0)
+        self.widget.setXRange(0, max(last, 1.0), padding=0.03)
         self._miou.setData([p[0] for p in points], [p[1] for p in points])
         self._dots.setData([p[0] for p in points], [p[1] for p in points])
