@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from segstudio.engine import protocol
+from segstudio.errors import UserError
 from segstudio.project import atomic
 from segstudio.project.index import Stamp, stamp
 from segstudio.project.manifest import FILE_NAME
@@ -80,10 +81,13 @@ class Guesser:
             if key in self._known and self._known[key] == now:
                 continue
             self._known[key], changed = now, True
-            if now is None:
+            try:
+                if now is None:
+                    round0.forget(key)
+                    continue
+                rows = to_rows(project.training_map(key), project, project.classes.names)
+                round0.take(key, project.read_image(key), rows)
+            except (UserError, OSError):  # damaged: the window says so where it is opened
                 round0.forget(key)
-                continue
-            rows = to_rows(project.training_map(key), project, project.classes.names)
-            round0.take(key, project.read_image(key), rows)
         if changed:
             round0.fit()

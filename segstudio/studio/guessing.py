@@ -149,7 +149,8 @@ class Guessing(QObject):
     def _read(self, file: Path, key: str) -> None:
         """Make of the file what can be shown, on a thread."""
         session, image, project = self._session, self._session.image, self._session.project
-        if image is None or project is None or image.key != key:
+        here = project is not None and file.is_relative_to(project.root)
+        if image is None or not here or image.key != key:
             file.unlink(missing_ok=True)
             return
         annotation = image.annotation()
