@@ -52,17 +52,21 @@ class Bitmap:
             tiles[key] = _packed(block)
         return cls(tiles)
 
-    def to_array(self, box: Box) -> BoolArray:
-        """The pixels inside `box` as a bool array of shape (y1 - y0, x1 - x0)."""
+    def to_array(self, box: Box, step: int = 1) -> BoolArray:
+        """The pixels inside `box` as a bool array of shape (y1 - y0, x1 - x0).
+
+        With `step`, a power of two up to 256, every step-th pixel; `box` then counts those.
+        """
         x0, y0, x1, y1 = box
         out = np.zeros((max(0, y1 - y0), max(0, x1 - x0)), dtype=np.bool_)
-        for key, (tile_y, tile_x) in self._touching(box):
-            tile = _unpacked(self._tiles[key])
+        side = TILE // step
+        for key, _ in self._touching((x0 * step, y0 * step, x1 * step, y1 * step)):
+            tile_y, tile_x = key[0] * side, key[1] * side
             top, left = max(tile_y, y0), max(tile_x, x0)
-            bottom, right = min(tile_y + TILE, y1), min(tile_x + TILE, x1)
-            out[top - y0 : bottom - y0, left - x0 : right - x0] = tile[
-                top - tile_y : bottom - tile_y, left - tile_x : right - tile_x
-            ]
+            bottom, right = min(tile_y + side, y1), min(tile_x + side, x1)
+            rows = self._tiles[key][(top - tile_y) * step : (bottom - tile_y) * step : step]
+            tile = _unpacked(rows)[:, (left - tile_x) * step : (right - tile_x) * step : step]
+            out[top - y0 : bottom - y0, left - x0 : right - x0] = tile
         return out
 
     def crop(self) -> tuple[int, int, BoolArray]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from operator import is_not
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from segstudio.annotation.bitmap import Box, union_boxes
 from segstudio.annotation.shape import Shape
 
 Layer = Literal["shapes", "drafts"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,14 @@ class Edit:
 class Change:
     """What listeners hear: the splices done, and the pixels that may look different.
 
+    `numbers` are those of the shapes that the splices put in, some of which may be gone again.
     `is_edit` is false for what is not a person's work: other drafts, a live edit given up.
     """
 
     splices: tuple[Splice, ...]
     dirty: Box | None
     is_edit: bool = True
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -113,6 +116,7 @@ class Document:
         self.annotation: Final = annotation
         self._numbers = count(1)
         self._rows: dict[Layer, _Row] = {"shapes": _Row(), "drafts": _Row()}
+        self._by_number: dict[int, Shape] = {}
         self._undo: list[Edit] = []
         self._redo: list[Edit] = []
         self._live: Edit | None = None
@@ -143,6 +147,9 @@ class Document:
     def ids(self, layer: Layer = "shapes") -> Sequence[int]:
         return self._rows[layer].ids
 
+    def layer_shapes(self, layer: Layer) -> Sequence[Shape]:
+        return self._rows[layer].shapes
+
     def layer(self, layer: Layer) -> list[tuple[int, Shape]]:
         """(number, shape) of a layer, from the bottom up."""
         row = self._rows[layer]
@@ -156,10 +163,15 @@ class Document:
             return None
 
     def shape(self, number: int) -> Shape | None:
-        for row in self._rows.values():
-            if number in row.ids:
-                return row.shapes[row.ids.index(number)]
-        return None
+        return self._by_number.get(number)
+
+    def places(self, changed: Mapping[int, T]) -> list[tuple[int, T]]:
+        """Values by number as (place among the shapes, value); what is gone is left out."""
+        if len(changed) < 8:
+            found = ((self.index_of(number), value) for number, value in changed.items())
+            return [(index, value) for index, value in found if index is not None]
+        ids = self._rows["shapes"].ids
+        return [(index, changed[n]) for index, n in enumerate(ids) if n in changed]
 
     # -- edits
 
@@ -176,10 +188,9 @@ class Document:
         looks different from the last one. It becomes an undo step by `commit`.
         """
         steps = edit.splices if self._live is None else _between(self._live, edit)
-        for splice in steps:
-            self._splice(splice)
+        numbers = self._splice_all(steps)
         self._live = edit
-        self._changed(steps, dirty)
+        self._changed(steps, dirty, numbers=numbers)
 
     def commit(self) -> None:
         """Make the live edit, if there is one, an undo step."""
@@ -232,35 +243,49 @@ class Document:
             self._undo.clear()
             self._redo.clear()
         splice = Splice("drafts", 0, tuple(self.drafts), tuple(drafts))
-        self._splice(splice)
-        self._changed((splice,), splice.bounds(), is_edit=False)
+        numbers = self._splice_all((splice,))
+        self._changed((splice,), splice.bounds(), is_edit=False, numbers=numbers)
 
     def _push(self, edit: Edit) -> None:
         self._undo.append(edit)
         self._redo.clear()
 
     def _do(self, edit: Edit, dirty: Box | None, is_edit: bool = True) -> None:
-        for splice in edit.splices:
-            self._splice(splice)
+        numbers = self._splice_all(edit.splices)
         if edit.confirmed is not None:
             self.confirmed = edit.confirmed[1]
-        self._changed(edit.splices, dirty, is_edit)
+        self._changed(edit.splices, dirty, is_edit, numbers)
 
-    def _splice(self, splice: Splice) -> None:
+    def _splice_all(self, splices: Iterable[Splice]) -> tuple[int, ...]:
+        """Do splices in order; the numbers of what they put in."""
+        return tuple(number for splice in splices for number in self._splice(splice))
+
+    def _splice(self, splice: Splice) -> Sequence[int]:
         row = self._rows[splice.layer]
         end = splice.index + len(splice.removed)
         there = row.shapes[splice.index : end]
         if len(there) != len(splice.removed) or any(map(is_not, there, splice.removed)):
             raise ValueError("An edit removes shapes that are not where it says")
         if len(splice.removed) != len(splice.inserted):
-            row.ids[splice.index : end] = [next(self._numbers) for _ in splice.inserted]
+            for number in row.ids[splice.index : end]:
+                del self._by_number[number]
+            fresh = [next(self._numbers) for _ in splice.inserted]
+            row.ids[splice.index : end] = fresh
+        else:
+            fresh = row.ids[splice.index : end]
         row.shapes[splice.index : end] = splice.inserted
+        self._by_number.update(zip(fresh, splice.inserted, strict=True))
+        return fresh
 
     def _changed(
-        self, splices: tuple[Splice, ...], dirty: Box | None, is_edit: bool = True
+        self,
+        splices: tuple[Splice, ...],
+        dirty: Box | None,
+        is_edit: bool = True,
+        numbers: tuple[int, ...] = (),
     ) -> None:
         self.revision += 1
-        change = Change(splices, dirty, is_edit)
+        change = Change(splices, dirty, is_edit, numbers)
         for listener in tuple(self.listeners):
             listener(change)
 
@@ -278,13 +303,10 @@ def _between(old: Edit, new: Edit) -> tuple[Splice, ...]:
 
 def replace_shapes(name: str, document: Document, changed: Mapping[int, Shape | None]) -> Edit:
     """An edit that gives shapes (by number) a new form, or removes them (None)."""
-    splices: list[Splice] = []
-    for number, shape in changed.items():
-        index = document.index_of(number)
-        if index is None:
-            continue
-        old = document.shapes[index]
-        splices.append(Splice("shapes", index, (old,), () if shape is None else (shape,)))
+    splices = [
+        Splice("shapes", index, (document.shapes[index],), () if shape is None else (shape,))
+        for index, shape in document.places(changed)
+    ]
     splices.sort(key=lambda s: -s.index)
     return Edit(name, tuple(splices))
 

@@ -2,6 +2,7 @@
 
 Hover is one array read, hiding or changing a shape redraws its rectangle only, and a picture
 costs what is looked at: tiles live in a least-recently-used cache, uniform ones as one number.
+From afar, every 2nd, 4th, … pixel is enough: such levels have tiles of their own.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from numpy.typing import NDArray
 
 from segstudio.annotation.bitmap import TILE, Box, intersect_boxes
 from segstudio.annotation.document import Change, Document, Layer, Splice
-from segstudio.annotation.rasterise import IdArray, draw_ids
-from segstudio.annotation.shape import Shape
+from segstudio.annotation.rasterise import IdArray, draw_ids, draw_overview
+from segstudio.annotation.shape import Shape, bounds_of
 
 CACHE_BYTES: Final = 96 * 2**20
-_NOTHING: Final = (0, 0, 0, 0)
+COARSEST: Final = 64
+"""The largest step between pixels of a level."""
+_LAYERS: Final[tuple[Layer, ...]] = ("drafts", "shapes")
 _Tile = int | IdArray
+_Key = tuple[int, int, int]
+"""(step, row, column): a tile of every step-th pixel."""
 _Boxes = NDArray[np.int64]
 
 
@@ -32,11 +37,12 @@ class IdMap:
         self.document: Final = document
         self.height, self.width = document.size
         self._hidden: frozenset[str] = frozenset()
-        self._tiles: OrderedDict[tuple[int, int], _Tile] = OrderedDict()
+        self._tiles: OrderedDict[_Key, _Tile] = OrderedDict()
+        self._used = 0
         self._room = cache_bytes
         self._bounds: dict[Layer, _Boxes] = {
-            "drafts": _bounds_of(document.drafts),
-            "shapes": _bounds_of(document.shapes),
+            "drafts": bounds_of(document.drafts),
+            "shapes": bounds_of(document.shapes),
         }
 
     # -- reading
@@ -45,30 +51,50 @@ class IdMap:
         """The shape on top at a pixel, 0 when there is none or it is outside."""
         if not (0 <= x < self.width and 0 <= y < self.height):
             return 0
-        tile = self._tile(y // TILE, x // TILE)
+        tile = self._tiles.get((1, y // TILE, x // TILE))
+        if tile is None:
+            return next(self._covering(x, y), 0)
         return tile if isinstance(tile, int) else int(tile[y % TILE, x % TILE])
 
     def stack(self, x: int, y: int) -> list[int]:
         """All visible shapes that cover a pixel, the top-most first."""
         if not (0 <= x < self.width and 0 <= y < self.height):
             return []
-        row = (0, y, self.width, y + 1)
-        shapes, ids = self._meeting((x, y, x + 1, y + 1))
-        covers = [n for s, n in zip(shapes, ids, strict=True) if draw_ids([s], [1], row, "L")[0, x]]
-        return covers[::-1]
+        return list(self._covering(x, y))
 
-    def sample(self, columns: NDArray[np.intp], rows: NDArray[np.intp]) -> IdArray:
-        """Ids where ascending pixel `rows` and `columns` cross: (len(rows), len(columns))."""
+    def sample(self, columns: NDArray[np.intp], rows: NDArray[np.intp], step: int = 1) -> IdArray:
+        """Ids where ascending pixel `rows` and `columns` cross: (len(rows), len(columns)).
+
+        With `step`, a power of two, the pixel nearest above and left that is a multiple of it
+        is taken: from afar that is as good, and costs less.
+        """
         out = np.zeros((len(rows), len(columns)), dtype=np.int32)
+        rows, columns = rows // step, columns // step
+        runs = list(_runs(columns))
         for row, down in _runs(rows):
-            for column, across in _runs(columns):
-                tile = self._tile(row, column)
+            self._draw_missing(step, row, [column for column, _ in runs])
+            for column, across in runs:
+                tile = self._tiles[step, row, column]
                 if isinstance(tile, int):
-                    out[down, across] = tile
+                    if tile:
+                        out[down, across] = tile
                 else:
                     ys, xs = rows[down] - row * TILE, columns[across] - column * TILE
                     out[down, across] = tile.take(ys, axis=0).take(xs, axis=1)
+        self._make_room()
         return out
+
+    def at_hand(self, columns: NDArray[np.intp], rows: NDArray[np.intp], step: int) -> int:
+        """The step nearest to `step` with which `sample` has nothing to draw first; `step` itself
+        when there is none."""
+        finer = [step >> n for n in range(1, step.bit_length())]
+        coarser = [s for s in (step << n for n in range(8)) if s <= COARSEST]
+        for candidate in (*coarser[:1], *finer[:1], *coarser[1:], *finer[1:]):
+            across = range(columns[0] // candidate // TILE, columns[-1] // candidate // TILE + 1)
+            down = range(rows[0] // candidate // TILE, rows[-1] // candidate // TILE + 1)
+            if all((candidate, row, column) in self._tiles for row in down for column in across):
+                return candidate
+        return step
 
     # -- changing
 
@@ -83,9 +109,10 @@ class IdMap:
         if classes != self._hidden:
             self._hidden = classes
             self._tiles.clear()
+            self._used = 0
 
     def _move_bounds(self, splice: Splice) -> None:
-        old, fresh = self._bounds[splice.layer], _bounds_of(splice.inserted)
+        old, fresh = self._bounds[splice.layer], bounds_of(splice.inserted)
         end = splice.index + len(splice.removed)
         if len(splice.removed) == len(splice.inserted):
             old[splice.index : end] = fresh
@@ -96,84 +123,136 @@ class IdMap:
         if dirty is None:
             return
         box = intersect_boxes(dirty, (0, 0, self.width, self.height))
-        x0, y0, x1, y1 = box
-        touched = [key for key in self._tiles if _meets_tile(box, key)]
-        if x1 <= x0 or y1 <= y0 or not touched:
+        if box[2] <= box[0] or box[3] <= box[1]:
             return
-        shapes, ids = self._meeting(box)
-        fresh = draw_ids(shapes, ids, (0, y0, self.width, y1))
-        for key in touched:
-            self._write(key, fresh, box)
+        touched: dict[int, list[_Key]] = {}
+        for key in self._tiles:
+            if _meets_tile(box, key):
+                touched.setdefault(key[0], []).append(key)
+        for step, keys in touched.items():
+            part = _in_steps(box, step)
+            fresh = _draw(*self._meeting(_in_pixels(part, step)), part, step)
+            for key in keys:
+                self._write(key, fresh, part)
 
-    def _write(self, key: tuple[int, int], strip: NDArray[np.generic], box: Box) -> None:
-        top, left = key[0] * TILE, key[1] * TILE
+    def _write(self, key: _Key, fresh: IdArray, box: Box) -> None:
+        """Put what was drawn in `box` (in pixels of the tile's level) into a tile."""
+        top, left = key[1] * TILE, key[2] * TILE
         x0, y0, x1, y1 = intersect_boxes(box, (left, top, left + TILE, top + TILE))
         tile = self._tiles[key]
+        part = fresh[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
         if isinstance(tile, int):
-            shape = min(TILE, self.height - top), min(TILE, self.width - left)
-            tile = np.full(shape, tile, dtype=np.int32)
-        tile[y0 - top : y1 - top, x0 - left : x1 - left] = strip[y0 - box[1] : y1 - box[1], x0:x1]
-        self._tiles[key] = _settled(tile)
+            if part.size and bool((part == tile).all()):
+                return
+            tile = np.full(self._tile_shape(key), tile, dtype=np.int32)
+        else:
+            self._used -= tile.nbytes
+        tile[y0 - top : y1 - top, x0 - left : x1 - left] = part
+        self._put(key, tile)
 
     # -- drawing
 
-    def _tile(self, row: int, column: int) -> _Tile:
-        tile = self._tiles.get((row, column))
-        if tile is None:
-            self._draw_row(row)
-            tile = self._tiles[(row, column)]
-        else:
-            self._tiles.move_to_end((row, column))
-        return tile
-
-    def _draw_row(self, row: int) -> None:
-        y0, y1 = row * TILE, min((row + 1) * TILE, self.height)
-        box = (0, y0, self.width, y1)
-        shapes, ids = self._meeting(box)
-        columns = range((self.width + TILE - 1) // TILE)
-        if not shapes:
-            self._tiles.update({(row, column): 0 for column in columns})
-            return
-        strip = draw_ids(shapes, ids, box)
-        self._make_room(strip.nbytes)
+    def _draw_missing(self, step: int, row: int, columns: Sequence[int]) -> None:
+        """Draw the tiles of a row that are not there, in one go."""
+        missing = []
         for column in columns:
-            part = strip[:, column * TILE : (column + 1) * TILE]
-            self._tiles[(row, column)] = _settled(part.astype(np.int32))
+            if (step, row, column) in self._tiles:
+                self._tiles.move_to_end((step, row, column))
+            else:
+                missing.append(column)
+        if not missing:
+            return
+        width, height = -(-self.width // step), -(-self.height // step)
+        first, last = missing[0], missing[-1] + 1
+        box = (
+            first * TILE,
+            row * TILE,
+            min(last * TILE, width),
+            min((row + 1) * TILE, height),
+        )
+        shapes, ids = self._meeting(_in_pixels(box, step))
+        if not shapes:
+            self._tiles.update({(step, row, column): 0 for column in missing})
+            return
+        drawn = _draw(shapes, ids, box, step)
+        for column in missing:
+            left = (column - first) * TILE
+            self._put((step, row, column), drawn[:, left : left + TILE].copy())
 
-    def _make_room(self, wanted: int) -> None:
-        used = sum(t.nbytes for t in self._tiles.values() if not isinstance(t, int))
-        while self._tiles and used + wanted > self._room:
+    def _tile_shape(self, key: _Key) -> tuple[int, int]:
+        step, row, column = key
+        width, height = -(-self.width // step), -(-self.height // step)
+        return min(TILE, height - row * TILE), min(TILE, width - column * TILE)
+
+    def _put(self, key: _Key, tile: IdArray) -> None:
+        first = int(tile[0, 0])
+        if bool((tile == first).all()):
+            self._tiles[key] = first
+        else:
+            self._tiles[key] = tile
+            self._used += tile.nbytes
+
+    def _make_room(self) -> None:
+        while self._used > self._room:
             _, tile = self._tiles.popitem(last=False)
-            used -= 0 if isinstance(tile, int) else tile.nbytes
+            self._used -= 0 if isinstance(tile, int) else tile.nbytes
+
+    # -- what lies where
+
+    def _covering(self, x: int, y: int) -> Iterator[int]:
+        shapes, ids = self._meeting((x, y, x + 1, y + 1))
+        for shape, number in zip(reversed(shapes), reversed(ids), strict=True):
+            if shape.bitmap is not None:
+                covers = shape.bitmap.contains(x, y)
+            else:
+                covers = bool(draw_ids([shape], [1], (0, y, x + 1, y + 1), "L")[0, x])
+            if covers:
+                yield number
 
     def _meeting(self, box: Box) -> tuple[list[Shape], list[int]]:
+        """The visible shapes whose bounds meet `box`, from the bottom up, and their numbers."""
         x0, y0, x1, y1 = box
-        b = np.concatenate([self._bounds["drafts"], self._bounds["shapes"]])
-        meets = (b[:, 0] < x1) & (b[:, 2] > x0) & (b[:, 1] < y1) & (b[:, 3] > y0)
-        shapes, ids = self.document.items()
-        chosen = np.flatnonzero(meets).tolist()
-        if self._hidden:
-            chosen = [i for i in chosen if shapes[i].class_name not in self._hidden]
-        return [shapes[i] for i in chosen], [ids[i] for i in chosen]
+        shapes: list[Shape] = []
+        numbers: list[int] = []
+        for layer in _LAYERS:
+            b = self._bounds[layer]
+            meets = (b[:, 0] < x1) & (b[:, 2] > x0) & (b[:, 1] < y1) & (b[:, 3] > y0)
+            row, ids = self.document.layer_shapes(layer), self.document.ids(layer)
+            for index in np.flatnonzero(meets).tolist():
+                if row[index].class_name not in self._hidden:
+                    shapes.append(row[index])
+                    numbers.append(ids[index])
+        return shapes, numbers
 
 
-def _bounds_of(shapes: Sequence[Shape]) -> _Boxes:
-    boxes = [shape.bounds() or _NOTHING for shape in shapes]
-    return np.array(boxes, dtype=np.int64).reshape(-1, 4)
+def _draw(shapes: Sequence[Shape], ids: Sequence[int], box: Box, step: int) -> IdArray:
+    """Ids of every step-th pixel in `box`, which counts such pixels."""
+    if step == 1:
+        return draw_ids(shapes, ids, box).astype(np.int32, copy=False)
+    return draw_overview(shapes, ids, box, step)
 
 
-def _settled(tile: IdArray) -> _Tile:
-    first = int(tile[0, 0])
-    return first if bool((tile == first).all()) else tile
+def _in_steps(box: Box, step: int) -> Box:
+    """The box in pixels of a level, with a pixel around it where outlines are rounded."""
+    if step == 1:
+        return box
+    x0, y0, x1, y1 = box
+    return x0 // step - 1, y0 // step - 1, -(-x1 // step) + 1, -(-y1 // step) + 1
 
 
-def _meets_tile(box: Box, key: tuple[int, int]) -> bool:
-    row, column = key
+def _in_pixels(box: Box, step: int) -> Box:
+    x0, y0, x1, y1 = box
+    return x0 * step, y0 * step, x1 * step, y1 * step
+
+
+def _meets_tile(box: Box, key: _Key) -> bool:
+    step, row, column = key
+    side, around = TILE * step, 0 if step == 1 else step
     return (
-        box[0] < (column + 1) * TILE
-        and column * TILE < box[2]
-        and box[1] < (row + 1) * TILE
-        and row * TILE < box[3]
+        box[0] - around < (column + 1) * side
+        and column * side < box[2] + around
+        and box[1] - around < (row + 1) * side
+        and row * side < box[3] + around
     )
 
 

@@ -142,7 +142,15 @@ class Shape:
     __hash__ = None  # type: ignore[assignment]  # compares by value and holds arrays
 
 
-_PADDING: Final = {"line": LINE_WIDTH, "linestrip": LINE_WIDTH, "point": POINT_RADIUS}
+_PLAIN: Final = frozenset(
+    ("polygon", "rectangle", "oriented_rectangle", "line", "linestrip", "point", "points")
+)
+"""Kinds that lie within their points and a padding."""
+_PADDING: Final[Mapping[str, int]] = {
+    "line": LINE_WIDTH,
+    "linestrip": LINE_WIDTH,
+    "point": POINT_RADIUS,
+}
 
 
 def _facts(shape: Shape) -> tuple[Any, ...]:
@@ -156,6 +164,24 @@ def _facts(shape: Shape) -> tuple[Any, ...]:
         shape.score,
         dict(shape.extra),
     )
+
+
+def bounds_of(shapes: Sequence[Shape]) -> NDArray[np.int64]:
+    """The bounds of every shape, (n, 4); four zeros for one that covers nothing."""
+    boxes = np.zeros((len(shapes), 4), dtype=np.int64)
+    flat = []
+    for index, shape in enumerate(shapes):
+        if shape.kind in _PLAIN and len(shape.points) >= MIN_POINTS[shape.kind]:
+            flat.append(index)
+        else:
+            boxes[index] = shape.bounds() or (0, 0, 0, 0)
+    if flat:
+        points = np.concatenate([shapes[index].points for index in flat])
+        starts = np.cumsum([0, *(len(shapes[index].points) for index in flat[:-1])])
+        pads = np.array([_PADDING.get(shapes[index].kind, 1) for index in flat])[:, None]
+        boxes[flat, :2] = np.floor(np.minimum.reduceat(points, starts)) - pads
+        boxes[flat, 2:] = np.ceil(np.maximum.reduceat(points, starts)) + pads + 1
+    return boxes
 
 
 def _extent(shape: Shape) -> tuple[Points, Points]:

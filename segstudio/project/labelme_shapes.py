@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +29,7 @@ _SHAPE_KEYS: Final = (
     "mask",
     "locked",
 )
+_KNOWN_KEYS: Final = frozenset((*_SHAPE_KEYS, OUR_KEY))
 _KINDS: Final[Mapping[str, Kind]] = {
     "polygon": "polygon",
     "rectangle": "rectangle",
@@ -75,21 +77,27 @@ class ShapeReader:
         self.points: dict[_Point, Sequence[float]] = {}
         self.masks: dict[Box | None, tuple[_MaskText, ...]] = {}
         self._groups: dict[str, int] = {}
+        self._odd: list[tuple[list[Any], NDArray[np.float64]]] = []
 
-    def read(self, raw: Any, number: int) -> Shape:
-        """The shape; one that cannot be understood stays as it is, opaque."""
+    def read_all(self, raw: Sequence[Any]) -> list[Shape]:
+        """The shapes of a file; what cannot be understood stays as it is, opaque."""
+        points = _all_numbers(raw)
+        shapes = [self._read(*entry) for entry in zip(raw, points, count(1), strict=False)]
+        self._remember()
+        return shapes
+
+    def _read(self, raw: Any, points: NDArray[np.float64] | None, number: int) -> Shape:
         if not isinstance(raw, dict):
             self._mended(number, "is no object; kept as it is")
             return Shape(UNNAMED, "opaque", extra={"": raw})
         kind = self._kind(raw, number)
-        points = _numbers(raw.get("points"))
         if kind is None or points is None or not len(points):
             if kind is not None:
                 self._mended(number, "has no points that can be read; kept as it is")
             return Shape(self._label(raw, number), "opaque", extra=dict(raw))
         if kind == "mask":
             return self._mask(raw, points, number)
-        self._remember(raw["points"], points)
+        self._odd.append((raw["points"], points))
         kind, points = self._corners(kind, points, number)
         return Shape(kind=kind, points=points, **self._facts(raw, number))
 
@@ -141,7 +149,7 @@ class ShapeReader:
         """Everything of a shape that is not its place."""
         ours = raw.get(OUR_KEY)
         facts = dict(ours) if isinstance(ours, dict) else {}
-        extra = {k: v for k, v in raw.items() if k not in (*_SHAPE_KEYS, OUR_KEY)}
+        extra = {k: v for k, v in raw.items() if k not in _KNOWN_KEYS}
         source, model, score = (facts.pop(key, None) for key in ("source", "model", "score"))
         if facts:
             extra[OUR_KEY] = facts
@@ -178,33 +186,53 @@ class ShapeReader:
             # groups with names: shapes of one name stay one group, far from usual numbers
             return self._groups.setdefault(str(value), 1_000_000 + len(self._groups))
 
-    def _remember(self, raw_points: Sequence[Sequence[float]], points: NDArray[np.float64]) -> None:
-        """Note the numbers of a shape, unless all of them would be written just so anyway."""
-        with np.errstate(over="ignore"):
-            rounded = bool((np.rint(points * 1000) / 1000 == points).all())
-        if rounded and all(type(v) is float for point in raw_points for v in point):
+    def _remember(self) -> None:
+        """Note the numbers of shapes, but of those that would all be written just so anyway."""
+        if not self._odd:
             return
-        for x, y in raw_points:
-            self.points[float(x), float(y)] = (x, y)
+        points = np.concatenate([numbers for _, numbers in self._odd])
+        with np.errstate(over="ignore"):
+            rounded = (np.rint(points * 1000) / 1000 == points).all(axis=1)
+        starts = np.cumsum([0, *(len(numbers) for _, numbers in self._odd[:-1])])
+        usual = np.logical_and.reduceat(rounded, starts).tolist()
+        all_raw = [raw for raw, _ in self._odd]
+        floats = _value_types(chain.from_iterable(all_raw)) == {float}
+        for raw, is_usual in zip(all_raw, usual, strict=True):
+            if not is_usual or not (floats or _value_types(raw) == {float}):
+                self.points.update(((float(x), float(y)), (x, y)) for x, y in raw)
+        self._odd.clear()
 
     def _mended(self, number: int, what: str) -> None:
         self.repairs.append(f"shape {number} {what}")
 
 
+def _all_numbers(shapes: Sequence[Any]) -> list[NDArray[np.float64] | None]:
+    """The points (n, 2) of every shape of a file, None where they cannot be understood."""
+    lists: list[Any] = [e.get("points") if isinstance(e, dict) else None for e in shapes]
+    if set(map(type, lists)) == {list}:  # as a rule all are fine, and then one look is enough
+        joined = _numbers(list(chain.from_iterable(lists)))
+        if joined is not None:
+            ends = np.cumsum([len(points) for points in lists]).tolist()
+            return [joined[a:b] for a, b in pairwise([0, *ends])]
+    return [_numbers(points) for points in lists]
+
+
 def _numbers(raw: Any) -> NDArray[np.float64] | None:
     """Points (n, 2) of a JSON list of pairs; None when it is not one, or not finite."""
-    if not isinstance(raw, list):
+    if not isinstance(raw, list) or not set(map(type, raw)) <= {list} or set(map(len, raw)) - {2}:
         return None
-    for point in raw:
-        if not (isinstance(point, list) and len(point) == 2):
-            return None
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in point):
-            return None
+    flat = list(chain.from_iterable(raw))
+    if not set(map(type, flat)) <= {int, float}:
+        return None
     try:
-        points = np.array(raw, dtype=np.float64).reshape(-1, 2)
+        points = np.array(flat, dtype=np.float64).reshape(-1, 2)
     except OverflowError:
         return None
     return points if np.isfinite(points).all() else None
+
+
+def _value_types(points: Iterable[Iterable[Any]]) -> set[type]:
+    return set(map(type, chain.from_iterable(points)))
 
 
 def _source(value: Any) -> Source:

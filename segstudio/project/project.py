@@ -25,9 +25,12 @@ from segstudio.project.predictions import LabelMap, Predictions
 from segstudio.project.reviews import Reviews
 from segstudio.project.scan import ImageKey, stem_of
 from segstudio.project.splits import SplitItem, Splits
+from segstudio.project.tiles import TileReader, open_tiles
 
 State = Literal["none", "draft", "edited", "confirmed"]
 _INDEX: Final = Path(".segstudio", "cache", "index.sqlite")
+_LARGE: Final = 24_000_000
+"""Pixels."""
 _PARTS: Final = ("models", "predictions", "exports", "reviews", "labels", ".segstudio")
 
 
@@ -261,6 +264,19 @@ class Project:
     def read_image(self, key: ImageKey) -> RGB:
         """The picture as uint8 (h, w, 3) RGB; UserError when it cannot be read."""
         return self._pictures.read(key)
+
+    def is_large(self, key: ImageKey) -> bool:
+        """Whether a picture takes so much memory that it is not decoded before it is needed."""
+        facts = self._pictures.facts(key)
+        return facts.width * facts.height > _LARGE
+
+    def tiles(self, key: ImageKey) -> TileReader | None:
+        """A reader of parts, for a picture that is too large to be read as a whole."""
+        return open_tiles(self.image_file(key), self.image_size(key))
+
+    def preview(self, key: ImageKey, px: int) -> RGB | None:
+        """The picture at about `px` pixels, when that is much quicker to read than all of it."""
+        return images.preview(self.image_file(key), px)
 
     def thumbnail(self, key: ImageKey, px: int = 128) -> RGB:
         """The picture, at most `px` on its longer side, cached on the disk."""

@@ -22,6 +22,8 @@ def make_app() -> QApplication:
     """The one application object, in the user's look and language."""
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
+    # a thread at work hands the interpreter over sooner: no frame waits for a file being written
+    sys.setswitchinterval(0.0005)
     app.setApplicationName("segstudio")
     app.setDesktopFileName("segstudio")
     now = settings.load()

@@ -10,15 +10,22 @@ from PySide6.QtCore import QObject, Signal
 
 from segstudio.errors import UserError
 from segstudio.project.project import Project
-from segstudio.studio.canvas.picture import Picture
-from segstudio.studio.open_image import Loaded, load_drafts
+from segstudio.studio.canvas.picture import Picture, halved
+from segstudio.studio.canvas.tiled import TiledPicture
+from segstudio.studio.open_image import Loaded, load_drafts, make_desk
 
 T = TypeVar("T")
 _PICTURES_KEPT: Final = 4
+_PIXELS_KEPT: Final = 64_000_000
+"""Pixels of decoded pictures that are kept beside the newest one."""
+_PREVIEW_FROM: Final = 24_000_000
+"""Pixels from which on a picture is shown from a small copy while it is decoded."""
+_PREVIEW_SIDE: Final = 1400
 
 
 class Loader(QObject):
-    """Two threads that read; what they bring is handed over on the window's thread."""
+    """Two threads that read, and one for the tiles of large pictures; what they bring is handed
+    over on the window's thread."""
 
     loaded = Signal(object)
     failed = Signal(object, str, str)
@@ -28,19 +35,21 @@ class Loader(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="load")
+        self._tile_pool = ThreadPoolExecutor(1, thread_name_prefix="tiles")
         self._pictures: dict[str, Future[Picture]] = {}
+        self._at_work: set[TiledPicture] = set()
         self._in_window.connect(lambda task: task())
 
     def close(self) -> None:
         """Wait for what is being read and end the threads."""
+        self.forget()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._tile_pool.shutdown(wait=True, cancel_futures=True)
 
     def forget(self, key: str | None = None) -> None:
         """Drop one decoded picture, or all."""
-        if key is None:
-            self._pictures.clear()
-        else:
-            self._pictures.pop(key, None)
+        for known in list(self._pictures) if key is None else [key]:
+            _let_go(self._pictures.pop(known, None))
 
     def in_window(self, act: Callable[[], object]) -> None:
         """Call `act` on the window's thread; may be called on any."""
@@ -48,7 +57,14 @@ class Loader(QObject):
 
     def later(self, work: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
         """Do `work` on a thread, then call `then` with its answer, or its error, in the window."""
+        self._submit(self._pool, work, then)
 
+    def _submit(
+        self,
+        pool: ThreadPoolExecutor,
+        work: Callable[[], T],
+        then: Callable[[T | Exception], None],
+    ) -> None:
         def report(done: Future[T]) -> None:
             if done.cancelled():
                 return
@@ -59,7 +75,7 @@ class Loader(QObject):
             elif isinstance(error, Exception):
                 self.in_window(lambda: then(error))
 
-        self._pool.submit(work).add_done_callback(report)
+        pool.submit(work).add_done_callback(report)
 
     def load(self, project: Project, key: str, before: Callable[[], object]) -> None:
         """Read an image, after `before` (on the thread); ends in `loaded` or `failed`."""
@@ -79,27 +95,88 @@ class Loader(QObject):
         self.later(work, tell)
 
     def picture_of(self, project: Project, key: str) -> Future[Picture]:
-        """The decoded picture, which may be on its way already; the newest few are kept."""
+        """The picture, which may be on its way already; the newest few are kept."""
         known = self._pictures.pop(key, None)
-        future = known or self._pool.submit(lambda: Picture(project.read_image(key)))
+        future = known or self._pool.submit(lambda: self._read(project, key))
         self._pictures[key] = future
-        while len(self._pictures) > _PICTURES_KEPT:
-            self._pictures.pop(next(iter(self._pictures)))
+        while len(self._pictures) > 1 and self._is_too_much():
+            _let_go(self._pictures.pop(next(iter(self._pictures))))
         return future
+
+    def _is_too_much(self) -> bool:
+        done = [f.result() for f in self._pictures.values() if f.done() and not f.exception()]
+        pixels = sum(picture.width * picture.height for picture in done)
+        return len(self._pictures) > _PICTURES_KEPT or pixels > _PIXELS_KEPT
+
+    # -- pictures of any size
+
+    def _read(self, project: Project, key: str) -> Picture:
+        """On a thread: the picture, or what can be shown of a large one for now."""
+        width, height = project.image_size(key)
+        if width * height < _PREVIEW_FROM:
+            return Picture.of(project.read_image(key))
+        tiles = project.tiles(key)
+        if tiles is not None:
+            tiled = TiledPicture(tiles, self._feed)
+            self.in_window(lambda: self._feed(tiled))
+            return tiled
+        small = project.preview(key, _PREVIEW_SIDE)
+        if small is None:
+            return Picture.of(project.read_image(key))
+        picture = Picture.preview(width, height, small)
+        self.in_window(lambda: self._sharpen(project, key, picture))
+        return picture
+
+    def _sharpen(self, project: Project, key: str, picture: Picture) -> None:
+        """Bring all of a picture of which a small copy is shown."""
+
+        def show(answer: object) -> None:
+            if isinstance(answer, list):
+                picture.complete(answer)
+            else:
+                self.forget(key)
+                self.failed.emit(project, key, str(answer))
+
+        self.later(lambda: halved(project.read_image(key)), show)
+
+    def _feed(self, picture: TiledPicture) -> None:
+        """Read tiles one after the other, as long as the picture asks for some."""
+        if picture in self._at_work:
+            return
+        self._at_work.add(picture)
+
+        def take(answer: Callable[[], None] | Exception | None) -> None:
+            self._at_work.discard(picture)
+            if callable(answer):
+                answer()
+                self._feed(picture)
+
+        self._submit(self._tile_pool, picture.work, take)
+
+
+def _let_go(future: Future[Picture] | None) -> None:
+    """The picture is not needed any more."""
+    if future is None or not future.done() or future.exception() is not None:
+        return
+    picture = future.result()
+    if isinstance(picture, TiledPicture):
+        picture.close()
 
 
 def _load(project: Project, key: str, picture: Future[Picture]) -> Loaded:
-    shown = picture.result()
     file = project.load_label_file(key)
     annotation = file.annotation if file is not None else project.load(key)
+    drafts = load_drafts(project, key, annotation, _model_to_show(project, key))
+    desk = make_desk(annotation, drafts)
+    shown = picture.result()
     size = (annotation.width, annotation.height)
     if size != (shown.width, shown.height):
         text = f"The label file is for {size[0]}x{size[1]} pixels, the picture has "
         raise UserError(f"{text}{shown.width}x{shown.height}", path=project.label_file(key))
-    drafts = load_drafts(project, key, annotation, _model_to_show(project, key))
     if drafts.shapes and not project.read_only:
         project.predictions.mark_shown(drafts.model, key)
-    return Loaded(project, key, shown, annotation, drafts, file.repairs if file is not None else ())
+    repairs = file.repairs if file is not None else ()
+    return Loaded(project, key, shown, annotation, drafts, desk, repairs)
 
 
 def _model_to_show(project: Project, key: str) -> str:

@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
         session.project_changed.connect(self._after_project)
         session.image_changed.connect(self._after_image)
         session.choices.classes_changed.connect(self._recolour)
-        session.selection_changed.connect(self.canvas.recolour)
+        session.selection_changed.connect(self.canvas.reselect)
         session.document_changed.connect(self._after_change)
         session.states_changed.connect(lambda _: self._show_allowed())
         session.saving.connect(self.status.show_saving)

@@ -20,6 +20,8 @@ from segstudio.project.reviews import Review
 from segstudio.studio.canvas.picture import Picture
 from segstudio.tools import Desk
 
+_VIEW = (1600, 1000)
+"""Pixels of a usual canvas: what it shows of a picture at first is drawn before."""
 _PAUSE = 30.0
 """Seconds without an edit after which a person counts as away."""
 
@@ -99,7 +101,22 @@ class Loaded:
     picture: Picture
     annotation: Annotation
     drafts: Drafts
+    desk: Desk
     repairs: tuple[str, ...] = ()
+
+
+def make_desk(annotation: Annotation, drafts: Drafts) -> Desk:
+    """A desk with the document; may be made on any thread, and then its first view is drawn."""
+    document = Document(annotation, drafts.shapes)
+    idmap = IdMap(document)
+    document.listeners.append(idmap.update)
+    height, width = document.size
+    step = 1
+    while max(width / _VIEW[0], height / _VIEW[1]) >= 2 * step:
+        step *= 2
+    if document.shapes or document.drafts:
+        idmap.sample(np.arange(0, width, step), np.arange(0, height, step), step)
+    return Desk(document, idmap)
 
 
 @dataclass(slots=True)
@@ -119,13 +136,11 @@ class OpenImage:
 
     @classmethod
     def of(cls, loaded: Loaded, past: Review | None) -> OpenImage:
-        document = Document(loaded.annotation, loaded.drafts.shapes)
-        idmap = IdMap(document)
-        document.listeners.append(idmap.update)
+        document = loaded.desk.document
         image = cls(
             loaded.key,
             loaded.picture,
-            Desk(document, idmap),
+            loaded.desk,
             loaded.drafts,
             loaded.repairs,
             _seconds=loaded.annotation.seconds,

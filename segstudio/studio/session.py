@@ -308,7 +308,7 @@ class Session(QObject):
         keys = self.project.included() if self.project is not None else []
         if self.project is not None and key in keys and keys.index(key) + 1 < len(keys):
             following = keys[keys.index(key) + 1]
-            if following not in self.problems:
+            if following not in self.problems and not self.project.is_large(following):
                 self._loader.picture_of(self.project, following)
 
     def _install(self, loaded: Loaded) -> None:

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 
 from segstudio.annotation.bitmap import Box
-from segstudio.annotation.idmap import IdMap
+from segstudio.annotation.idmap import COARSEST, IdMap
 from segstudio.studio.canvas.colouring import Look, Table, colour_ids
 from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.canvas.picture import Picture, as_qimage
@@ -24,6 +24,7 @@ class Backing:
 
     def __init__(self) -> None:
         self.image = QImage()
+        self._spare = QImage()
         self._ratio = 1.0
 
     def resize(self, size: QSize, ratio: float) -> bool:
@@ -32,7 +33,7 @@ class Backing:
         if self.image.size() == device and self._ratio == ratio:
             return False
         self.image = QImage(device, QImage.Format.Format_RGB32)
-        self.image.setDevicePixelRatio(ratio)
+        self._spare = QImage(device, QImage.Format.Format_RGB32)
         self._ratio = ratio
         return True
 
@@ -59,14 +60,11 @@ class Backing:
             return None
         if abs(across) >= whole.width() // 2 or abs(down) >= whole.height() // 2:
             return None
-        before = self.image.copy()
-        before.setDevicePixelRatio(1.0)
-        self.image.setDevicePixelRatio(1.0)
-        painter = QPainter(self.image)
+        painter = QPainter(self._spare)
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
-        painter.drawImage(across, down, before)
+        painter.drawImage(across, down, self.image)
         painter.end()
-        self.image.setDevicePixelRatio(self._ratio)
+        self.image, self._spare = self._spare, self.image
         column = QRect(0 if across > 0 else whole.width() + across, 0, abs(across), whole.height())
         row = QRect(0, 0 if down > 0 else whole.height() + down, whole.width(), abs(down))
         # a pixel more, for the outlines that the edge of the screen had cut off
@@ -80,37 +78,49 @@ class Backing:
         picture: Picture | None,
         overlay: tuple[IdMap, Table, Look] | None,
         guess: Guess | None = None,
+        rough: bool = False,
     ) -> None:
-        """Draw `part` (device pixels) anew."""
+        """Draw `part` (device pixels) anew; `rough` takes ids that are at hand."""
         if part.isEmpty():
             return
         painter = QPainter(self.image)
         ratio = self._ratio
-        area = QRectF(
-            part.x() / ratio, part.y() / ratio, part.width() / ratio, part.height() / ratio
-        )
-        painter.setClipRect(area)
-        painter.fillRect(area, ground)
+        painter.setClipRect(part)
         if picture is not None and picture.is_smooth(view.scale * ratio):
-            picture.draw(painter, view, area, ratio)
-        elif picture is not None:
+            box = (part.x(), part.y(), part.x() + part.width(), part.y() + part.height())
+            colour = ground.red(), ground.green(), ground.blue()
+            shown = picture.render(box, view, ratio, colour)
+            painter.drawImage(part.topLeft(), as_qimage(shown))
+        else:
+            painter.fillRect(part, ground)
+        if picture is not None and not picture.is_smooth(view.scale * ratio):
             across, down, corner = self._grid(part, view, (picture.width, picture.height))
             if len(across) > 1 and len(down) > 1:
                 shown = picture.sample(across[:-1], down[:-1])
-                self._put(painter, corner, as_qimage(shown))
+                painter.drawImage(*corner, as_qimage(shown))
         if guess is not None:
-            guess.draw(painter, view)
+            guess.draw(painter, view, ratio)
         if overlay is not None:
-            self._draw_overlay(painter, part, view, *overlay)
+            self._draw_overlay(painter, part, view, *overlay, rough=rough)
         painter.end()
 
     def _draw_overlay(
-        self, painter: QPainter, part: QRect, view: View, idmap: IdMap, table: Table, look: Look
+        self,
+        painter: QPainter,
+        part: QRect,
+        view: View,
+        idmap: IdMap,
+        table: Table,
+        look: Look,
+        rough: bool,
     ) -> None:
         across, down, (left, top) = self._grid(part, view, (idmap.width, idmap.height))
         if len(across) < 2 or len(down) < 2:
             return
-        ids = idmap.sample(across, down)
+        step = _step(1 / (view.scale * self._ratio))
+        if rough:
+            step = idmap.at_hand(across, down, step)
+        ids = idmap.sample(across, down, step)
         # beyond the picture's last row and column there is nothing, and that makes an outline
         if left + len(across) - 1 < part.x() + part.width():
             ids[:, -1] = 0
@@ -120,7 +130,7 @@ class Backing:
             return
         corner = round(view.x * self._ratio), round(view.y * self._ratio)
         pixels = colour_ids(ids, table, look, (left - corner[0], top - corner[1]))
-        self._put(painter, (left, top), as_qimage(pixels, transparent=True))
+        painter.drawImage(left, top, as_qimage(pixels, transparent=True))
 
     def _grid(
         self, part: QRect, view: View, size: tuple[int, int]
@@ -130,13 +140,6 @@ class Backing:
         across, left = _pixels(part.x(), part.width(), view.x, view.scale, ratio, size[0])
         down, top = _pixels(part.y(), part.height(), view.y, view.scale, ratio, size[1])
         return across, down, (left, top)
-
-    def _put(self, painter: QPainter, corner: tuple[int, int], image: QImage) -> None:
-        """Draw an image of device pixels."""
-        painter.save()
-        painter.scale(1 / self._ratio, 1 / self._ratio)
-        painter.drawImage(*corner, image)
-        painter.restore()
 
 
 def _pixels(
@@ -153,9 +156,14 @@ def _pixels(
         return np.zeros(0, dtype=np.intp), start
     first, last = int(inside[0]), int(inside[-1])
     chosen = image[first : last + 1]
-    if last < count:  # the picture ends here: repeat its last pixel as the neighbour beyond
+    if last < len(image) - 1:  # the picture ends here: repeat its last pixel as the one beyond
         chosen = np.append(chosen, chosen[-1])
     return chosen, start + first
+
+
+def _step(pixels: float) -> int:
+    """The largest power of two that is no more than so many image pixels."""
+    return min(COARSEST, 1 << max(0, math.floor(math.log2(pixels))))
 
 
 def set_cursor_shape(name: str) -> Qt.CursorShape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QKeyEvent,
@@ -18,10 +18,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from segstudio.annotation.document import Change, Splice
+from segstudio.annotation.bitmap import Box
+from segstudio.annotation.document import Change
 from segstudio.annotation.idmap import IdMap
 from segstudio.studio.canvas.backing import Backing, set_cursor_shape
-from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table, make_table
+from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table
 from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.canvas.marks import Outlines, draw_handles, draw_outline, draw_preview
 from segstudio.studio.canvas.picture import Picture
@@ -42,9 +43,15 @@ _KEYS: Final = {
 _ARROWS: Final = frozenset({"Left", "Right", "Up", "Down"})
 _WHEEL_STEP: Final = 1.2
 READ_ONLY: Final = "This project is open read-only."
-_MARKED: Final = 64
+_MARKED: Final = 24
 """Of more selected shapes than this, the rest is marked in the overlay only."""
 _WITH_HANDLES: Final = 4
+_AT_ONCE: Final = 700_000
+"""Device pixels that are drawn within a frame; a larger viewport is drawn coarsely first."""
+_ROUGH: Final = 3
+"""What is drawn coarsely has one pixel for so many by so many device pixels."""
+_REST: Final = 70
+"""Milliseconds without another zoom step after which what is coarse is made fine."""
 
 
 class Canvas(QWidget):
@@ -86,6 +93,10 @@ class Canvas(QWidget):
         self._backing = Backing()
         self._outlines = Outlines()
         self._stale = True
+        self._rough: Backing | None = None
+        self._strips: list[QRect] = []
+        self._rest = QTimer(self, singleShot=True)
+        self._rest.timeout.connect(self._refine)
         self._space = False
         self._pan_from: QPointF | None = None
         self._pointer: QPointF | None = None
@@ -99,7 +110,11 @@ class Canvas(QWidget):
         """Show another image, or nothing."""
         if self._desk is not None and self._on_change in self._desk.document.listeners:
             self._desk.document.listeners.remove(self._on_change)
+        if self._picture is not None:
+            self._picture.changed = _ignore
         self._picture, self._desk = picture, desk
+        if picture is not None:
+            picture.changed = self._mend_picture
         self._guess = None
         self._outlines = Outlines()
         self._tool = None
@@ -125,6 +140,10 @@ class Canvas(QWidget):
         self._tool = None if self._desk is None else TOOLS[name](self._desk)
         self._follow_cursor()
         self.update()
+
+    @property
+    def picture(self) -> Picture | None:
+        return self._picture
 
     @property
     def tool(self) -> Tool | None:
@@ -157,25 +176,53 @@ class Canvas(QWidget):
             self.redraw()
 
     def recolour(self) -> None:
-        """Colours, look or selection have changed: a new table, everything drawn anew."""
-        self._table = self._make_table()
+        """Colours or look have changed: a new table, everything drawn anew."""
+        desk = self._desk
+        self._table = None
+        if desk is not None:
+            self._table = Table(desk.document, self._colours, self.look, desk.selection)
         self.redraw()
+
+    def reselect(self) -> None:
+        """Other shapes are selected: their outlines are drawn anew."""
+        desk, table = self._desk, self._table
+        if desk is None or table is None:
+            return
+        changed = set(table.selected) ^ set(desk.selection)
+        table.select(desk.selection)
+        if len(changed) > _MARKED:
+            self.redraw()
+            return
+        for number in changed:
+            shape = desk.document.shape(number)
+            box = shape.bounds() if shape is not None else None
+            if box is not None:
+                self._mend(box)
+        self.update()
 
     def redraw(self) -> None:
         self._stale = True
         self.update()
 
-    def _make_table(self) -> Table | None:
-        if self._desk is None:
-            return None
-        return make_table(self._desk.document, self._colours, self.look, self._desk.selection)
-
     def _on_change(self, change: Change) -> None:
-        if any(_changes_colours(splice) for splice in change.splices):
-            self._table = self._make_table()
-        if change.dirty is not None and not self._stale:
-            self._draw_part(self._backing.device_rect(change.dirty, self.view))
+        if self._desk is not None and self._table is not None:
+            self._table.follow(self._desk.document, change)
+        if change.dirty is not None:
+            self._mend(change.dirty)
         self.update()
+
+    def _mend_picture(self, box: Box) -> None:
+        """More of the picture has come."""
+        self._mend(box)
+        self.update()
+
+    def _mend(self, box: Box) -> None:
+        """Draw what shows these image pixels anew."""
+        if self._stale:
+            return
+        for backing in (self._backing, self._rough):
+            if backing is not None:
+                self._draw(backing, backing.device_rect(box, self.view))
 
     # -- the view
 
@@ -186,14 +233,17 @@ class Canvas(QWidget):
         view = view.snapped(self.devicePixelRatioF())
         if view == self.view:
             return
-        strips = None if self._stale else self._backing.scroll(self.view, view)
+        whole = self._stale or self._rough is not None
+        strips = None if whole else self._backing.scroll(self.view, view)
         self.view = view
         self._fitted = False
         if strips is None:
-            self.redraw()
+            self._stale = True
+            self._rest.start(_REST)
+            self.update()
         else:
             for strip in strips:
-                self._draw_part(strip)
+                self._draw(self._backing, strip)
             self.update()
         self.view_changed.emit()
 
@@ -220,10 +270,9 @@ class Canvas(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._backing.resize(self.size(), self.devicePixelRatioF()) or self._stale:
-            self._draw_part(self._backing.whole())
-            self._stale = False
+            self._draw_whole()
         painter = QPainter(self)
-        painter.drawImage(QPoint(0, 0), self._backing.image)
+        painter.drawImage(self.rect(), (self._rough or self._backing).image)
         if self._desk is not None:
             self._draw_marks(painter, self._desk)
         elif self.notice:
@@ -238,12 +287,40 @@ class Canvas(QWidget):
         flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
         painter.drawText(room, flags, self.notice)
 
-    def _draw_part(self, part: QRect) -> None:
+    def _draw_whole(self) -> None:
+        """All of the viewport; a large one coarsely for now, so that no frame comes late.
+        `_refine` does the rest between events."""
+        self._stale = False
+        whole = self._backing.whole()
+        if whole.width() * whole.height() <= _AT_ONCE:
+            self._rest.stop()
+            self._rough = None
+            self._draw(self._backing, whole)
+            return
+        self._rough = self._rough or Backing()
+        self._rough.resize(self.size(), self.devicePixelRatioF() / _ROUGH)
+        self._draw(self._rough, self._rough.whole(), rough=True)
+        self._strips = _strips(whole)
+        if not self._rest.isActive():
+            self._rest.start(0)
+
+    def _refine(self) -> None:
+        """Draw the next strip in full; the last one makes it what is shown."""
+        if self._stale or not self._strips:
+            return
+        self._draw(self._backing, self._strips.pop())
+        if self._strips:
+            self._rest.start(0)
+        else:
+            self._rough = None
+            self.update()
+
+    def _draw(self, backing: Backing, part: QRect, rough: bool = False) -> None:
         overlay = None
         if self._desk is not None and self._table is not None and not self.overlay_hidden:
             overlay = (self._desk.idmap, self._table, self.look)
         guess = None if self.overlay_hidden else self._guess
-        self._backing.draw(part, self.view, self.ground, self._picture, overlay, guess)
+        backing.draw(part, self.view, self.ground, self._picture, overlay, guess, rough)
 
     def _draw_marks(self, painter: QPainter, desk: Desk) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
@@ -407,9 +484,12 @@ class Canvas(QWidget):
             self._follow_cursor()
 
 
-def _changes_colours(splice: Splice) -> bool:
-    """Whether shapes came, went or changed their class; moving one changes no colour."""
-    if len(splice.removed) != len(splice.inserted):
-        return True
-    pairs = zip(splice.removed, splice.inserted, strict=True)
-    return any(old.class_name != new.class_name for old, new in pairs)
+def _ignore(box: Box) -> None:
+    """The picture is shown no more."""
+
+
+def _strips(whole: QRect) -> list[QRect]:
+    """The viewport in strips that each take some milliseconds, the lowest first."""
+    height = max(32, _AT_ONCE // 2 // max(1, whole.width()))
+    tops = range(0, whole.height(), height)
+    return [QRect(0, top, whole.width(), height).intersected(whole) for top in reversed(tops)]

@@ -42,11 +42,12 @@ class Guess:
         pixels = table[labels, margin // (256 // _SHADES)]
         return cls(pixels, as_qimage(pixels, transparent=True))
 
-    def draw(self, painter: QPainter, view: View) -> None:
-        """Draw over the picture, within the painter's clip."""
+    def draw(self, painter: QPainter, view: View, ratio: float) -> None:
+        """Draw over the picture in device pixels, within the painter's clip."""
         x, y = view.to_screen(0, 0)
         height, width = self.pixels.shape
-        painter.drawImage(QRectF(x, y, width * view.scale, height * view.scale), self.image)
+        scale = view.scale * ratio
+        painter.drawImage(QRectF(x * ratio, y * ratio, width * scale, height * scale), self.image)
 
 
 def _premultiplied(colour: Colour, share: float) -> int:

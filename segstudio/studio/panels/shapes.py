@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import repeat
 from typing import Any, Final
 
 from PySide6.QtCore import (
@@ -18,8 +20,9 @@ from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QListView,
+    QHeaderView,
     QPushButton,
+    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +35,8 @@ from segstudio.studio.session import Session
 from segstudio.studio.widgets import faint
 
 _SETTLE: Final = 60
+_LIST: Final = 100
+"""Of more selected shapes, only so many are marked in the list."""
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -51,31 +56,71 @@ def kind_word(kind: str) -> str:
     }[kind]
 
 
+_Row = tuple[int, Shape, bool]
+"""A shape's number, the shape, and whether it is a draft."""
+
+
+def _middle(old: Sequence[int], new: Sequence[int]) -> tuple[int, int, int]:
+    """(first, end in old, end in new) of what differs; before and after it both are the same."""
+    first, shorter = 0, min(len(old), len(new))
+    while first < shorter and old[first] == new[first]:
+        first += 1
+    same = 0
+    while same < shorter - first and old[-1 - same] == new[-1 - same]:
+        same += 1
+    return first, len(old) - same, len(new) - same
+
+
 class ShapeList(QAbstractListModel):
     """Rows from the top shape down, then the drafts."""
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._rows: list[tuple[int, Shape, bool]] = []
+        self._rows: list[_Row] = []
+        self._places: dict[int, int] = {}
 
     def reload(self) -> None:
-        self.beginResetModel()
+        """Follow the image; rows that stay are left alone, for a view of thousands is slow to
+        build."""
+        rows = self._now()
+        first, last, fresh_last = _middle([n for n, *_ in self._rows], [n for n, *_ in rows])
+        root = QModelIndex()
+        if last > first:
+            self.beginRemoveRows(root, first, last - 1)
+            del self._rows[first:last]
+            self.endRemoveRows()
+        if fresh_last > first:
+            self.beginInsertRows(root, first, fresh_last - 1)
+            self._rows[first:first] = rows[first:fresh_last]
+            self.endInsertRows()
+        changed = [
+            i for i, (a, b) in enumerate(zip(self._rows, rows, strict=True)) if a[1] is not b[1]
+        ]
+        self._rows = rows
+        self._places = {number: row for row, (number, _, _) in enumerate(rows)}
+        if changed:
+            self.dataChanged.emit(self.index(changed[0]), self.index(changed[-1]))
+
+    def recolour(self) -> None:
+        """The classes have changed: every row may look different."""
+        if self._rows:
+            self.dataChanged.emit(self.index(0), self.index(len(self._rows) - 1))
+
+    def _now(self) -> list[_Row]:
         image = self._session.image
-        self._rows = []
-        if image is not None:
-            document = image.document
-            for layer in ("shapes", "drafts"):
-                shapes = document.shapes if layer == "shapes" else document.drafts
-                pairs = zip(document.ids(layer), shapes, strict=True)
-                self._rows += [(n, s, layer == "drafts") for n, s in reversed(list(pairs))]
-        self.endResetModel()
+        if image is None:
+            return []
+        document = image.document
+        shapes = zip(document.ids(), document.shapes, repeat(False))
+        drafts = zip(document.ids("drafts"), document.drafts, repeat(True))
+        return [*list(shapes)[::-1], *list(drafts)[::-1]]
 
     def number(self, row: int) -> int:
         return self._rows[row][0]
 
     def row_of(self, number: int) -> int | None:
-        return next((i for i, (n, _, _) in enumerate(self._rows) if n == number), None)
+        return self._places.get(number)
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own signature
         return 0 if parent.isValid() else len(self._rows)
@@ -125,9 +170,15 @@ class ShapesPanel(QWidget):
         self._session = session
         self._following = False
         self.model = ShapeList(session, self)
-        self.list = QListView()
+        self.list = QTableView()  # a list view lays all its rows out, thousands at every change
         self.list.setModel(self.model)
-        self.list.setUniformItemSizes(True)
+        self.list.setShowGrid(False)
+        self.list.horizontalHeader().hide()
+        self.list.horizontalHeader().setStretchLastSection(True)
+        self.list.verticalHeader().hide()
+        self.list.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.list.verticalHeader().setDefaultSectionSize(self.list.fontMetrics().height() + 8)
+        self.list.setWordWrap(False)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setAccessibleName("shapes")
@@ -149,7 +200,7 @@ class ShapesPanel(QWidget):
         self._settle.timeout.connect(self.reload)
         self.list.selectionModel().selectionChanged.connect(self._select)
         session.image_changed.connect(self.reload)
-        session.choices.classes_changed.connect(self.reload)
+        session.choices.classes_changed.connect(self.model.recolour)
         session.document_changed.connect(self._after_change)
         session.selection_changed.connect(self._follow)
 
@@ -177,7 +228,7 @@ class ShapesPanel(QWidget):
             return
         self._following = True
         chosen = QItemSelection()
-        for number in image.desk.selection[:500]:
+        for number in image.desk.selection[:_LIST]:
             row = self.model.row_of(number)
             if row is not None:
                 chosen.select(self.model.index(row), self.model.index(row))

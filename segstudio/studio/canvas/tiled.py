@@ -1,0 +1,157 @@
+"""A picture too large for memory: a small copy of all of it, and the tiles that are looked at."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import cv2
+import numpy as np
+
+from segstudio.annotation.bitmap import Box, intersect_boxes
+from segstudio.project.tiles import Place, TileReader, put
+from segstudio.studio.canvas.picture import RGB, Picture, halved
+
+_CACHE: Final = 384 * 2**20
+_WANTED: Final = 400
+"""Tiles asked for that are remembered; those of views long gone are not read any more."""
+
+
+class TiledPicture(Picture):
+    """Tiles come in the background, the ones asked for last first; until then, and from afar, the
+    small copy is shown, which itself fills row by row.
+
+    `work` reads one tile on a background thread and returns what to do on the window's thread.
+    """
+
+    def __init__(self, tiles: TileReader, wake: Callable[[TiledPicture], None]) -> None:
+        super().__init__(tiles.width, tiles.height)
+        self._tiles = tiles
+        self._wake = wake
+        self._step = tiles.shrink()
+        small = np.full((self.height // self._step, self.width // self._step, 3), 40, np.uint8)
+        self._levels = halved(small)
+        self._overview: Iterator[tuple[tuple[int, int], RGB]] | None = tiles.overview()
+        self._cache: OrderedDict[Place, RGB] = OrderedDict()
+        self._used = 0
+        self._wanted: OrderedDict[Place, None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def is_whole(self) -> bool:
+        return True
+
+    @property
+    def nbytes(self) -> int:
+        return super().nbytes + self._used
+
+    def close(self) -> None:
+        """Read no more."""
+        with self._lock:
+            self._closed = True
+            self._wanted.clear()
+
+    # -- drawing, on the window's thread
+
+    def _level(self, scale: float) -> tuple[tuple[int, int], float, float]:
+        if self._is_near(scale):
+            return (self.width, self.height), 1.0, 1.0
+        return super()._level(scale)
+
+    def _region(self, scale: float, box: Box) -> RGB:
+        return self._assembled(box) if self._is_near(scale) else super()._region(scale, box)
+
+    def _is_near(self, scale: float) -> bool:
+        """Whether the small copy has fewer pixels than the screen."""
+        return scale * self._step > 1
+
+    def _assembled(self, box: Box) -> RGB:
+        """A part of the picture from tiles; from the small copy where they are not there yet."""
+        x0, y0, x1, y1 = box
+        out = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
+        wide, high = self._tiles.tile
+        missing = []
+        for row in range(y0 // high, (y1 - 1) // high + 1):
+            for column in range(x0 // wide, (x1 - 1) // wide + 1):
+                corner = column * wide, row * high
+                part = intersect_boxes(box, (*corner, corner[0] + wide, corner[1] + high))
+                tile = self._cache.get((row, column))
+                if tile is None:
+                    missing.append((row, column))
+                    pixels = self._enlarged(part)
+                else:
+                    self._cache.move_to_end((row, column))
+                    left, top = part[0] - corner[0], part[1] - corner[1]
+                    pixels = tile[top : top + part[3] - part[1], left : left + part[2] - part[0]]
+                out[part[1] - y0 : part[3] - y0, part[0] - x0 : part[2] - x0] = pixels
+        if missing:
+            self._ask(missing)
+        return out
+
+    def _enlarged(self, box: Box) -> RGB:
+        x0, y0, x1, y1 = (value // self._step for value in box)
+        small = self._levels[0]
+        part = small[min(y0, len(small) - 1) : y1 + 1, min(x0, small.shape[1] - 1) : x1 + 1]
+        size = box[2] - box[0], box[3] - box[1]
+        return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+    def _ask(self, missing: list[Place]) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            for place in missing:
+                self._wanted[place] = None
+                self._wanted.move_to_end(place)
+            while len(self._wanted) > _WANTED:
+                self._wanted.popitem(last=False)
+        self._wake(self)
+
+    # -- reading, on a background thread
+
+    def work(self) -> Callable[[], None] | None:
+        """Read one tile; None when there is nothing left to read."""
+        with self._lock:
+            if self._closed:
+                self._overview = None
+                self._tiles.close()
+                return None
+            place = self._wanted.popitem()[0] if self._wanted else None
+        if place is not None:
+            pixels = self._tiles.read(place)
+            return lambda: self._take(place, pixels)
+        found = next(self._overview, None) if self._overview is not None else None
+        if found is None:
+            self._overview = None
+            return None
+        return lambda: self._take_small(*found)
+
+    def _take(self, place: Place, pixels: RGB) -> None:
+        if place not in self._cache:
+            self._cache[place] = pixels
+            self._used += pixels.nbytes
+        while self._used > _CACHE:
+            self._used -= self._cache.popitem(last=False)[1].nbytes
+        wide, high = self._tiles.tile
+        x, y = place[1] * wide, place[0] * high
+        self.changed((x, y, x + wide, y + high))
+
+    def _take_small(self, corner: tuple[int, int], part: RGB) -> None:
+        put(self._levels[0], corner, part)
+        x, y = corner
+        for depth in range(1, len(self._levels)):
+            level, finer = self._levels[depth], self._levels[depth - 1]
+            x0, y0 = (x >> depth) - 1, (y >> depth) - 1
+            x1, y1 = (x + part.shape[1] >> depth) + 2, (y + part.shape[0] >> depth) + 2
+            box = intersect_boxes((x0, y0, x1, y1), (0, 0, level.shape[1], level.shape[0]))
+            source = finer[2 * box[1] : 2 * box[3], 2 * box[0] : 2 * box[2]]
+            size = box[2] - box[0], box[3] - box[1]
+            if min(size) > 0:
+                level[box[1] : box[3], box[0] : box[2]] = cv2.resize(
+                    source, size, interpolation=cv2.INTER_AREA
+                )
+        left, top = x * self._step, y * self._step
+        wide, high = self._tiles.tile
+        self.changed((left, top, left + wide, top + high))
