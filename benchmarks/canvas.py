@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,6 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PIL import Image
 from PySide6.QtCore import QEventLoop, QPoint, QPointF, Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
 
 from benchmarks.common import Measure, parser, peer, report
 from segstudio.annotation.bitmap import Bitmap
@@ -101,6 +101,9 @@ class Stage:
     def _count(self) -> None:
         self._painted += 1
         self._shown = self.canvas.picture
+
+    def has_read_ahead(self) -> bool:
+        return all(p.done() for p in self.window.session._loader._pictures.values())
 
     def busy(self) -> bool:
         saver = self.window.session._saver
@@ -287,7 +290,8 @@ def _save(s: Stage) -> list[Measure]:
         session.save_soon()
         gaps = []
         while s.busy():
-            gaps.append(s.frame(lambda: s.move(QPoint(300 + len(gaps) % 900, 300))))
+            place = QPoint(300 + 7 * len(gaps) % 900, 300)
+            gaps.append(s.frame(partial(s.move, place)))
             QTest.qWait(6)  # a mouse speaks about 125 times a second
         times.append((time.perf_counter() - start) * 1000)
         longest.append(max(gaps, default=0.0))
@@ -345,6 +349,7 @@ def large_here(root: Path) -> None:
 
     with stage(root) as s:
         session = s.window.session
+        s.wait(lambda: s.canvas.picture.is_whole)
         facts = {"large_pan": s.pan(), "large_zoom": s.zoom()}
         s.canvas.fit()
         s.canvas.zoom(4)
@@ -354,11 +359,11 @@ def large_here(root: Path) -> None:
         session.image.desk.select([session.image.document.ids()[0]])
         facts["large_brush"] = s.drag(QPoint(400, 300), QPoint(9, 5))
         s.go("images/b.jpg")
-        s.wait(lambda: not s.busy())
+        s.wait(lambda: not s.busy() and s.canvas.picture.is_whole)
         session._left.clear()
         session._loader.forget()
         facts["large_preview"] = _preview(s)
-        s.wait(lambda: session.image is not None and session.image.key == "images/a.jpg")
+        s.wait(lambda: s.canvas.picture.is_whole)
         facts["large_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     facts["undo_memory"] = _undo_memory()
     print(json.dumps(facts))
@@ -437,6 +442,10 @@ def tiled_here(root: Path) -> None:
     print(json.dumps(facts))
 
 
+def _shows(s: Stage, key: str, paints: int) -> Callable[[], bool]:
+    return lambda: s.window.session.image.key == key and s._painted > paints
+
+
 def following(folder: Path) -> list[Measure]:
     """D on an ordinary folder, the next picture decoded ahead."""
     size = 1600, 1200
@@ -450,11 +459,11 @@ def following(folder: Path) -> list[Measure]:
         session = s.window.session
         s.go(names[0])
         for name in names[1:]:
-            session._loader.settle()
+            s.wait(s.has_read_ahead)
             before = s._painted
             start = time.perf_counter()
             session.step(1)
-            s.wait(lambda name=name: session.image.key == name and s._painted > before)
+            s.wait(_shows(s, name, before))
             took.append((time.perf_counter() - start) * 1000)
     return [
         bound("next_image", statistics.median(took), 30, "1600x1200, 30 polygons, decoded ahead")

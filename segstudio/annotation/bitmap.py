@@ -93,8 +93,8 @@ class Bitmap:
         x1 = y1 = 0
         for (row, column), bits in self._tiles.items():
             if row in (first_row, last_row) or column in (first_column, last_column):
-                tile = _unpacked(bits)
-                down, across = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
+                down = np.flatnonzero(bits.any(axis=1))
+                across = np.flatnonzero(np.unpackbits(np.bitwise_or.reduce(bits, axis=0)))
                 y0 = min(y0, int(down[0])) if row == first_row else y0
                 y1 = max(y1, int(down[-1]) + 1) if row == last_row else y1
                 x0 = min(x0, int(across[0])) if column == first_column else x0
@@ -113,6 +113,11 @@ class Bitmap:
             TILE * TILE if bits is _FULL else int(np.bitwise_count(bits).sum())
             for bits in self._tiles.values()
         )
+
+    @property
+    def tile_count(self) -> int:
+        """How many tiles are not empty."""
+        return len(self._tiles)
 
     @property
     def nbytes(self) -> int:
@@ -152,7 +157,9 @@ class Bitmap:
         for key, bits in other._tiles.items():
             mine = tiles.get(key)
             tiles[key] = bits if mine is None else _union(mine, bits)
-        return Bitmap(tiles)
+        both = Bitmap(tiles)
+        both._bounds = union_boxes(self.bounds(), other.bounds())
+        return both
 
     def __and__(self, other: Bitmap) -> Bitmap:
         return self._combine(other, np.bitwise_and, keep_mine=False)

@@ -227,9 +227,9 @@ class IdMap:
 
 def _draw(shapes: Sequence[Shape], ids: Sequence[int], box: Box, step: int) -> IdArray:
     """Ids of every step-th pixel in `box`, which counts such pixels."""
-    if step == 1:
-        return draw_ids(shapes, ids, box).astype(np.int32, copy=False)
-    return draw_overview(shapes, ids, box, step)
+    if step > 1 or all(shape.bitmap is not None for shape in shapes):
+        return draw_overview(shapes, ids, box, step)
+    return draw_ids(shapes, ids, box).astype(np.int32, copy=False)
 
 
 def _in_steps(box: Box, step: int) -> Box:

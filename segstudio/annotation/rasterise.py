@@ -93,21 +93,18 @@ def draw_ids(
 ) -> NDArray[np.int32] | NDArray[np.uint8]:
     """The id of the top-most shape per pixel inside `box`, 0 where there is none.
 
-    Returns (y1 - y0, x1 - x0) int32, or uint8 for mode "L". Where there are vectors, all that
-    lies left of the box is drawn too (see the module's text), so a box of masks only, or one
-    that begins at x = 0, costs less.
+    Returns (y1 - y0, x1 - x0) int32, or uint8 for mode "L". All that lies left of the box is
+    drawn too (see the module's text), so one that begins at x = 0 costs least.
     """
     x0, y0, x1, y1 = box
-    drawn = [(s, n) for s, n in zip(shapes, ids, strict=True) if _is_drawn(s)]
-    left = x0 if all(shape.bitmap is not None for shape, _ in drawn) else 0
-    image = Image.new(mode, (max(0, x1 - left), max(0, y1 - y0)), 0)
+    image = Image.new(mode, (max(0, x1), max(0, y1 - y0)), 0)
     draw = ImageDraw.Draw(image)
-    for shape, number in drawn:
+    for shape, number in zip(shapes, ids, strict=True):
         if shape.bitmap is not None:
-            _paste(image, shape.bitmap, number, (left, y0))
-        else:
+            _paste(image, shape.bitmap, number, (x0, y0))
+        elif _is_drawn(shape):
             _draw_vector(image, draw, shape, number, y0)
-    return np.array(image)[:, x0 - left :]
+    return np.array(image)[:, x0:]
 
 
 def _is_drawn(shape: Shape) -> bool:
@@ -189,16 +186,16 @@ def coverage(shape: Shape, size: tuple[int, int]) -> Bitmap:
 
 
 def _paste(image: Image.Image, bitmap: Bitmap, number: int, corner: tuple[int, int]) -> None:
-    """Put a mask on an image whose first pixel is at `corner` of the picture."""
+    """Put a mask on an image of the picture's rows from `corner` on, right of it."""
     bounds = bitmap.bounds()
     if bounds is None:
         return
     left, top = corner
-    x0, y0, x1, y1 = intersect_boxes(bounds, (left, top, left + image.width, top + image.height))
+    x0, y0, x1, y1 = intersect_boxes(bounds, (left, top, image.width, top + image.height))
     if x1 <= x0 or y1 <= y0:
         return
     stencil = Image.fromarray(bitmap.to_array((x0, y0, x1, y1)).view(np.uint8) * np.uint8(255))
-    image.paste(number, (x0 - left, y0 - top, x1 - left, y1 - top), stencil)
+    image.paste(number, (x0, y0 - top, x1, y1 - top), stencil)
 
 
 def _draw_vector(

@@ -260,7 +260,8 @@ def _decoded_mask(data: Any) -> NDArray[np.bool_] | None:
             pixels = np.asarray(image)
     except (OSError, ValueError, SyntaxError):
         return None
-    return np.asarray(pixels.reshape(*pixels.shape[:2], -1).any(axis=-1), dtype=np.bool_)
+    drawn = pixels != 0
+    return np.asarray(drawn if drawn.ndim == 2 else drawn.any(axis=-1), dtype=np.bool_)
 
 
 def as_dict(value: Any) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class TileReader:
 
     def read(self, place: Place) -> RGB:
         """One tile as (h, w, 3) uint8, cut at the picture's right and lower edge."""
-        rows, columns = self.shape
+        columns = self.shape[1]
         row, column = place
         index = row * columns + column
         with self._lock:

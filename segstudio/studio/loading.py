@@ -16,10 +16,6 @@ from segstudio.studio.open_image import Loaded, load_drafts, make_desk
 
 T = TypeVar("T")
 _PICTURES_KEPT: Final = 4
-_PIXELS_KEPT: Final = 64_000_000
-"""Pixels of decoded pictures that are kept beside the newest one."""
-_PREVIEW_FROM: Final = 24_000_000
-"""Pixels from which on a picture is shown from a small copy while it is decoded."""
 _PREVIEW_SIDE: Final = 1400
 
 
@@ -99,21 +95,16 @@ class Loader(QObject):
         known = self._pictures.pop(key, None)
         future = known or self._pool.submit(lambda: self._read(project, key))
         self._pictures[key] = future
-        while len(self._pictures) > 1 and self._is_too_much():
+        kept = 1 if project.is_large(key) else _PICTURES_KEPT
+        while len(self._pictures) > kept:
             _let_go(self._pictures.pop(next(iter(self._pictures))))
         return future
-
-    def _is_too_much(self) -> bool:
-        done = [f.result() for f in self._pictures.values() if f.done() and not f.exception()]
-        pixels = sum(picture.width * picture.height for picture in done)
-        return len(self._pictures) > _PICTURES_KEPT or pixels > _PIXELS_KEPT
 
     # -- pictures of any size
 
     def _read(self, project: Project, key: str) -> Picture:
         """On a thread: the picture, or what can be shown of a large one for now."""
-        width, height = project.image_size(key)
-        if width * height < _PREVIEW_FROM:
+        if not project.is_large(key):
             return Picture.of(project.read_image(key))
         tiles = project.tiles(key)
         if tiles is not None:
@@ -123,7 +114,7 @@ class Loader(QObject):
         small = project.preview(key, _PREVIEW_SIDE)
         if small is None:
             return Picture.of(project.read_image(key))
-        picture = Picture.preview(width, height, small)
+        picture = Picture.preview(*project.image_size(key), small)
         self.in_window(lambda: self._sharpen(project, key, picture))
         return picture
 

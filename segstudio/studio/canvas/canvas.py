@@ -24,7 +24,13 @@ from segstudio.annotation.idmap import IdMap
 from segstudio.studio.canvas.backing import Backing, set_cursor_shape
 from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table
 from segstudio.studio.canvas.guess import Guess
-from segstudio.studio.canvas.marks import Outlines, draw_handles, draw_outline, draw_preview
+from segstudio.studio.canvas.marks import (
+    Outlines,
+    draw_handles,
+    draw_outline,
+    draw_preview,
+    has_outline,
+)
 from segstudio.studio.canvas.picture import Picture
 from segstudio.studio.canvas.view import View, fit
 from segstudio.tools import TOOLS, Desk, Pointer, Tool
@@ -326,7 +332,7 @@ class Canvas(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         if not self.overlay_hidden:
             selected = desk.selected()[:_MARKED]
-            for _, shape in selected:
+            for shape in (s for _, s in selected if has_outline(s)):
                 draw_outline(painter, self.view, self._outlines.of(shape), QColor(255, 255, 255))
                 if self._tool_name == "select" and len(selected) <= _WITH_HANDLES:
                     draw_handles(painter, self.view, shape, self._colour(shape.class_name))

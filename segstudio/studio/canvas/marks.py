@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -23,6 +25,19 @@ def pen(colour: QColor, width: float, dashed: bool = False) -> QPen:
         result.setStyle(Qt.PenStyle.DashLine)
     result.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     return result
+
+
+_SMALL: Final = 8
+"""Tiles of a mask whose outline is drawn as a vector."""
+_POINTS: Final = 4000
+
+
+def has_outline(shape: Shape) -> bool:
+    """Whether the outline is drawn as a vector; else the white line of the overlay must do, for
+    a path of thousands of parts takes seconds."""
+    if shape.bitmap is not None:
+        return shape.bitmap.tile_count <= _SMALL
+    return len(shape.points) <= _POINTS
 
 
 class Outlines:
