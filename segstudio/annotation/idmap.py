@@ -138,13 +138,16 @@ class IdMap:
     def _write(self, key: _Key, fresh: IdArray, box: Box) -> None:
         """Put what was drawn in `box` (in pixels of the tile's level) into a tile."""
         top, left = key[1] * TILE, key[2] * TILE
-        x0, y0, x1, y1 = intersect_boxes(box, (left, top, left + TILE, top + TILE))
+        height, width = self._tile_shape(key)
+        x0, y0, x1, y1 = intersect_boxes(box, (left, top, left + width, top + height))
+        if x1 <= x0 or y1 <= y0:
+            return
         tile = self._tiles[key]
         part = fresh[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
         if isinstance(tile, int):
-            if part.size and bool((part == tile).all()):
+            if bool((part == tile).all()):
                 return
-            tile = np.full(self._tile_shape(key), tile, dtype=np.int32)
+            tile = np.full((height, width), tile, dtype=np.int32)
         else:
             self._used -= tile.nbytes
         tile[y0 - top : y1 - top, x0 - left : x1 - left] = part

@@ -115,7 +115,8 @@ def preview(path: Path, px: int) -> RGB | None:
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         return None
     with _explained(path), Image.open(path) as image:
-        image.draft("RGB", (px, px))
+        longer = max(image.size)
+        image.draft("RGB", (image.width * px // longer, image.height * px // longer))
         return _turned(image)
 
 

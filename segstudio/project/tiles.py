@@ -40,7 +40,9 @@ class TileReader:
         self.tile = page.tilewidth, page.tilelength
 
     def close(self) -> None:
-        self._file.close()
+        """Read no more; whoever still tries gets an error."""
+        with self._lock:
+            self._file.close()
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -34,10 +34,12 @@ class Loader(QObject):
         self._tile_pool = ThreadPoolExecutor(1, thread_name_prefix="tiles")
         self._pictures: dict[str, Future[Picture]] = {}
         self._at_work: set[TiledPicture] = set()
+        self._closed = False
         self._in_window.connect(lambda task: task())
 
     def close(self) -> None:
         """Wait for what is being read and end the threads."""
+        self._closed = True
         self.forget()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._tile_pool.shutdown(wait=True, cancel_futures=True)
@@ -132,7 +134,7 @@ class Loader(QObject):
 
     def _feed(self, picture: TiledPicture) -> None:
         """Read tiles one after the other, as long as the picture asks for some."""
-        if picture in self._at_work:
+        if picture in self._at_work or self._closed:
             return
         self._at_work.add(picture)
 

@@ -53,6 +53,8 @@ class TiledPicture(Picture):
         with self._lock:
             self._closed = True
             self._wanted.clear()
+            self._overview = None
+        self._tiles.close()
 
     # -- drawing, on the window's thread
 
@@ -115,14 +117,13 @@ class TiledPicture(Picture):
         """Read one tile; None when there is nothing left to read."""
         with self._lock:
             if self._closed:
-                self._overview = None
-                self._tiles.close()
                 return None
             place = self._wanted.popitem()[0] if self._wanted else None
         if place is not None:
             pixels = self._tiles.read(place)
             return lambda: self._take(place, pixels)
-        found = next(self._overview, None) if self._overview is not None else None
+        overview = self._overview
+        found = next(overview, None) if overview is not None else None
         if found is None:
             self._overview = None
             return None

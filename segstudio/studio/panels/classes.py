@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -129,7 +130,7 @@ class ClassesPanel(QWidget):
         self._list.setSpacing(1)
         self._lay_out()
         session.choices.classes_changed.connect(self.rebuild)
-        session.image_changed.connect(self.rebuild)
+        session.image_changed.connect(self._after_image)
         session.project_changed.connect(self.rebuild)
         session.choices.desk_changed.connect(self._mark)
         self._count_due = QTimer(self, singleShot=True, interval=_SETTLE)
@@ -158,6 +159,10 @@ class ClassesPanel(QWidget):
         layout.addWidget(area, 1)
         layout.addWidget(self.field)
         layout.addLayout(below)
+
+    def _after_image(self) -> None:
+        self._count()
+        self._mark()
 
     def rebuild(self) -> None:
         """Make the rows anew."""
@@ -193,12 +198,9 @@ class ClassesPanel(QWidget):
             rows.append(ClassRow(self._session, shown, counts.get(name, 0), words, tip))
         return rows
 
-    def _counts(self) -> dict[str, int]:
+    def _counts(self) -> Mapping[str, int]:
         image = self._session.image
-        counts: dict[str, int] = {}
-        for shape in image.document.shapes if image is not None else ():
-            counts[shape.class_name] = counts.get(shape.class_name, 0) + 1
-        return counts
+        return Counter(s.class_name for s in image.document.shapes) if image is not None else {}
 
     def _count_soon(self) -> None:
         """Edits come fast; the numbers follow when there is a pause."""

@@ -1,0 +1,137 @@
+"""The id map's levels: what is shown from afar follows every edit, and is what lies there."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segstudio.annotation.bitmap import Bitmap
+from segstudio.annotation.document import Annotation, Document, add_shapes, replace_shapes
+from segstudio.annotation.idmap import COARSEST, IdMap
+from segstudio.annotation.rasterise import draw_ids, draw_overview
+from segstudio.annotation.shape import Shape, as_points, bounds_of, mask_shape
+from tests.annotation.test_rasterise import SIZE, shapes
+
+STEPS = (1, 2, 4, 8)
+
+
+def everywhere(idmap: IdMap, step: int) -> np.ndarray:
+    """Every step-th pixel of the picture."""
+    return idmap.sample(np.arange(0, idmap.width, step), np.arange(0, idmap.height, step), step)
+
+
+def watched(document: Document) -> IdMap:
+    idmap = IdMap(document)
+    document.listeners.append(idmap.update)
+    return idmap
+
+
+def check(mended: IdMap, fresh: IdMap) -> None:
+    """At every pixel the same; from afar, outlines may be rounded another way."""
+    assert np.array_equal(everywhere(mended, 1), everywhere(fresh, 1))
+    for step in STEPS[1:]:
+        differs = everywhere(mended, step) != everywhere(fresh, step)
+        thick = cv2.erode(differs.astype(np.uint8), np.ones((3, 3), np.uint8))
+        assert not thick[1:-1, 1:-1].any(), step
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes, shapes, st.integers(0, 5), st.floats(-60, 60), st.floats(-60, 60))
+def test_levels_follow_edits(
+    before: list[Shape], more: list[Shape], which: int, dx: float, dy: float
+) -> None:
+    document = Document(Annotation(SIZE[1], SIZE[0], tuple(before)))
+    idmap = watched(document)
+    for step in STEPS:
+        everywhere(idmap, step)
+    document.apply(add_shapes("add", document, more))
+    if document.shapes:
+        number = document.ids()[which % len(document.shapes)]
+        shape = document.shape(number)
+        assert shape is not None
+        document.apply(replace_shapes("move", document, {number: shape.moved(dx, dy)}))
+    check(idmap, IdMap(document))
+    document.undo()
+    check(idmap, IdMap(document))
+
+
+@given(shapes)
+@settings(deadline=None)
+def test_bounds_of_many_are_those_of_each(many: list[Shape]) -> None:
+    mask = mask_shape("a", Bitmap.from_array(np.ones((3, 5)), 7, 9))
+    mixed = [*many, mask, Shape("a", "opaque"), mask_shape("a", Bitmap())]
+    expected = [shape.bounds() or (0, 0, 0, 0) for shape in mixed]
+    assert bounds_of(mixed).tolist() == [list(box) for box in expected]
+    assert bounds_of([]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("step", [2, 8, 64])
+def test_masks_from_afar_are_every_nth_pixel(step: int) -> None:
+    rng = np.random.default_rng(step)
+    mask = Bitmap.from_array(rng.random((700, 900)) < 0.3, 100, 30)
+    shape = mask_shape("a", mask)
+    full = draw_ids([shape], [7], (0, 0, 1100, 800))
+    small = draw_overview([shape], [7], (0, 0, -(-1100 // step), -(-800 // step)), step)
+    assert np.array_equal(small, full[::step, ::step])
+    assert np.array_equal(
+        mask.to_array((2, 1, 1100 // step, 800 // step), step),
+        (full > 0)[step : 800 // step * step : step, 2 * step : 1100 // step * step : step],
+    )
+
+
+def test_vectors_from_afar_are_off_by_a_pixel_at_most() -> None:
+    ring = as_points([(40, 30), (900, 100), (700, 640), (200, 500)])
+    full = draw_ids([Shape("a", "polygon", ring)], [1], (0, 0, 1000, 700)) > 0
+    small = draw_overview([Shape("a", "polygon", ring)], [1], (0, 0, 250, 175), 4) > 0
+    wrong = small != full[::4, ::4]
+    inner = np.zeros_like(wrong)
+    inner[1:-1, 1:-1] = (
+        full[::4, ::4][1:-1, 1:-1] & full[::4, ::4][:-2, 1:-1] & full[::4, ::4][2:, 1:-1]
+    )
+    assert not wrong[inner & np.roll(inner, 1, 1) & np.roll(inner, -1, 1)].any()
+    assert wrong.mean() < 0.02
+
+
+def test_a_part_right_of_the_edge_is_drawn_as_the_whole_is() -> None:
+    rng = np.random.default_rng(3)
+    many = [
+        Shape("a", "polygon", as_points(rng.uniform(0, 500, (5, 2)))),
+        mask_shape("b", Bitmap.from_array(rng.random((60, 80)) < 0.5, 300, 200)),
+        Shape("a", "circle", as_points([(350, 240), (390, 240)])),
+    ]
+    whole = draw_ids(many, [1, 2, 3], (0, 0, 500, 400))
+    assert np.array_equal(draw_ids(many, [1, 2, 3], (290, 180, 420, 300)), whole[180:300, 290:420])
+
+
+def test_what_is_at_hand_is_taken_and_old_tiles_make_room() -> None:
+    masks = [
+        mask_shape("a", Bitmap.from_array(np.eye(900, dtype=bool), x, 0)) for x in (0, 900, 1800)
+    ]
+    document = Document(Annotation(3000, 900, tuple(masks)))
+    idmap = IdMap(document, cache_bytes=256 * 256 * 4 * 6)
+    columns, rows = np.arange(0, 3000, 4), np.arange(0, 900, 4)
+    assert idmap.at_hand(columns, rows, 4) == 4
+    everywhere(idmap, 8)
+    assert idmap.at_hand(columns, rows, 4) == 8
+    everywhere(idmap, 1)
+    assert everywhere(idmap, 1)[5, 905] == document.ids()[1]
+    kept = sum(tile.nbytes for tile in idmap._tiles.values() if not isinstance(tile, int))
+    assert kept == idmap._used <= 256 * 256 * 4 * 6
+    assert COARSEST >= 64
+
+
+def test_the_pixel_under_the_pointer_needs_no_tile() -> None:
+    ring = as_points([(10, 10), (200, 10), (200, 200), (10, 200)])
+    mask = mask_shape("b", Bitmap.from_array(np.ones((20, 20)), 50, 50))
+    document = Document(Annotation(300, 300, (Shape("a", "polygon", ring), mask)))
+    idmap = IdMap(document)
+    polygon, top = document.ids()
+    assert (idmap.at(60, 60), idmap.at(100, 100), idmap.at(250, 250)) == (top, polygon, 0)
+    assert idmap.stack(60, 60) == [top, polygon]
+    assert idmap.at(-1, 5) == idmap.at(5, 300) == 0
+    assert not idmap._tiles
+    everywhere(idmap, 1)
+    assert (idmap.at(60, 60), idmap.at(100, 100), idmap.at(250, 250)) == (top, polygon, 0)
