@@ -128,6 +128,19 @@ class Bitmap:
         """Whether both hold the very same tile object there (for tests of copy-on-write)."""
         return self._tiles.get((row, column)) is other._tiles.get((row, column))
 
+    def changes_from(self, other: Bitmap) -> dict[_Key, NDArray[np.uint8] | None]:
+        """The packed tiles that `other` does not have so, None for one that is empty here."""
+        found: dict[_Key, NDArray[np.uint8] | None] = {
+            key: bits for key, bits in self._tiles.items() if other._tiles.get(key) is not bits
+        }
+        return found | dict.fromkeys(other._tiles.keys() - self._tiles.keys())
+
+    def patched(self, changes: Mapping[_Key, NDArray[np.uint8] | None]) -> Bitmap:
+        """With packed tiles put in, and taken out where there is None."""
+        tiles = {key: bits for key, bits in self._tiles.items() if key not in changes}
+        fresh = {key: _sealed(bits) for key, bits in changes.items() if bits is not None}
+        return Bitmap(tiles | fresh)
+
     def contains(self, x: int, y: int) -> bool:
         bits = self._tiles.get((y // TILE, x // TILE))
         if bits is None:

@@ -12,6 +12,8 @@ from segstudio.annotation.bitmap import Box, union_boxes
 from segstudio.annotation.shape import Shape
 
 Layer = Literal["shapes", "drafts"]
+Step = Literal["do", "undo", "redo", "forget"]
+"""What can happen to the history; "forget" is the end of all of it."""
 T = TypeVar("T")
 
 
@@ -89,12 +91,14 @@ class Change:
 
     `numbers` are those of the shapes that the splices put in, some of which may be gone again.
     `is_edit` is false for what is not a person's work: other drafts, a live edit given up.
+    `step` says what happened to the history, with the edit it happened to; None for nothing.
     """
 
     splices: tuple[Splice, ...]
     dirty: Box | None
     is_edit: bool = True
     numbers: tuple[int, ...] = ()
+    step: tuple[Step, Edit] | None = None
 
 
 @dataclass(slots=True)
@@ -179,7 +183,7 @@ class Document:
         """Do `edit` and make it the step that undo takes back; what was undone is forgotten."""
         self.commit()
         self._push(edit)
-        self._do(edit, edit.bounds())
+        self._do(edit, edit.bounds(), step="do")
 
     def live(self, edit: Edit, dirty: Box | None) -> None:
         """Show `edit` while it is being made, in place of the live edit shown before.
@@ -197,7 +201,7 @@ class Document:
         if self._live is not None:
             edit, self._live = self._live, None
             self._push(edit)
-            self._changed((), None)
+            self._changed((), None, step=("do", edit))
 
     def cancel(self) -> None:
         """Take the live edit back as if it had never been."""
@@ -212,7 +216,7 @@ class Document:
             return None
         edit = self._undo.pop()
         self._redo.append(edit)
-        self._do(edit.inverse(), edit.bounds())
+        self._do(edit.inverse(), edit.bounds(), step="undo")
         return edit
 
     def redo(self) -> Edit | None:
@@ -222,7 +226,7 @@ class Document:
             return None
         edit = self._redo.pop()
         self._undo.append(edit)
-        self._do(edit, edit.bounds())
+        self._do(edit, edit.bounds(), step="redo")
         return edit
 
     @property
@@ -239,22 +243,40 @@ class Document:
 
     def set_drafts(self, drafts: Sequence[Shape]) -> None:
         """Show other drafts (another model's). Not an edit; steps that touched drafts go."""
+        step: tuple[Step, Edit] | None = None
         if any(s.layer == "drafts" for e in self._undo + self._redo for s in e.splices):
             self._undo.clear()
             self._redo.clear()
+            step = "forget", Edit("")
         splice = Splice("drafts", 0, tuple(self.drafts), tuple(drafts))
         numbers = self._splice_all((splice,))
-        self._changed((splice,), splice.bounds(), is_edit=False, numbers=numbers)
+        self._changed((splice,), splice.bounds(), is_edit=False, numbers=numbers, step=step)
+
+    def restore(self, done: Iterable[Edit], undone: Iterable[Edit] = ()) -> None:
+        """Take over the history of an earlier session: what was done, oldest first, and what was
+        undone after it, the next to be done again last.
+
+        Their last shapes must be the very ones that are here.
+        """
+        self._undo[:], self._redo[:] = done, undone
+
+    @property
+    def history(self) -> tuple[Sequence[Edit], Sequence[Edit]]:
+        """What undo would take back, oldest first, and what redo would do, the next one last."""
+        return self._undo, self._redo
 
     def _push(self, edit: Edit) -> None:
         self._undo.append(edit)
         self._redo.clear()
 
-    def _do(self, edit: Edit, dirty: Box | None, is_edit: bool = True) -> None:
+    def _do(
+        self, edit: Edit, dirty: Box | None, is_edit: bool = True, step: Step | None = None
+    ) -> None:
         numbers = self._splice_all(edit.splices)
         if edit.confirmed is not None:
             self.confirmed = edit.confirmed[1]
-        self._changed(edit.splices, dirty, is_edit, numbers)
+        done = None if step is None else (step, edit.inverse() if step == "undo" else edit)
+        self._changed(edit.splices, dirty, is_edit, numbers, done)
 
     def _splice_all(self, splices: Iterable[Splice]) -> tuple[int, ...]:
         """Do splices in order; the numbers of what they put in."""
@@ -283,9 +305,10 @@ class Document:
         dirty: Box | None,
         is_edit: bool = True,
         numbers: tuple[int, ...] = (),
+        step: tuple[Step, Edit] | None = None,
     ) -> None:
         self.revision += 1
-        change = Change(splices, dirty, is_edit, numbers)
+        change = Change(splices, dirty, is_edit, numbers, step)
         for listener in tuple(self.listeners):
             listener(change)
 

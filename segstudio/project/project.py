@@ -15,6 +15,7 @@ from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
 from segstudio.project import atomic, grouping, images, manifest, pictures
 from segstudio.project.classes import ClassTable
+from segstudio.project.history import Histories
 from segstudio.project.images import RGB
 from segstudio.project.index import Index, LabelFacts, Stamp, stamp
 from segstudio.project.labelme import LabelFile
@@ -376,6 +377,10 @@ class Project:
     @cached_property
     def predictions(self) -> Predictions:
         return Predictions(self.root / "predictions", self.prediction_stem, self.images)
+
+    @cached_property
+    def histories(self) -> Histories:
+        return Histories(self.root / ".segstudio" / "history", self.prediction_stem)
 
     @cached_property
     def reviews(self) -> Reviews:

@@ -169,7 +169,8 @@ def _load(project: Project, key: str, picture: Future[Picture]) -> Loaded:
     if drafts.shapes and not project.read_only:
         project.predictions.mark_shown(drafts.model, key)
     repairs = file.repairs if file is not None else ()
-    return Loaded(project, key, shown, annotation, drafts, desk, repairs)
+    history = project.histories.open(key, desk.document)
+    return Loaded(project, key, shown, annotation, drafts, desk, history, repairs)
 
 
 def _model_to_show(project: Project, key: str) -> str:

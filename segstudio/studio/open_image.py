@@ -15,6 +15,7 @@ from segstudio.annotation.document import Annotation, Change, Document, Edit, Sp
 from segstudio.annotation.idmap import IdMap
 from segstudio.annotation.rasterise import draw_ids
 from segstudio.annotation.shape import Shape
+from segstudio.project.history import History
 from segstudio.project.project import Project
 from segstudio.project.reviews import Review
 from segstudio.studio.canvas.picture import Picture
@@ -102,6 +103,7 @@ class Loaded:
     annotation: Annotation
     drafts: Drafts
     desk: Desk
+    history: History
     repairs: tuple[str, ...] = ()
 
 
@@ -127,6 +129,7 @@ class OpenImage:
     picture: Picture
     desk: Desk
     drafts: Drafts
+    history: History
     repairs: tuple[str, ...] = ()
     strokes: int = 0
     _seconds: float = 0.0
@@ -142,6 +145,7 @@ class OpenImage:
             loaded.picture,
             loaded.desk,
             loaded.drafts,
+            loaded.history,
             loaded.repairs,
             _seconds=loaded.annotation.seconds,
             _past=past if past is not None and past.shown == loaded.drafts.model else None,

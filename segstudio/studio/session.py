@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -73,6 +74,7 @@ class Session(QObject):
         self._asked: set[str] = set()
         self._reviews_due = QTimer(self, singleShot=True, interval=_REVIEW_AFTER)
         self._reviews_due.timeout.connect(lambda: self.image and self._keep_review(self.image))
+        self._notes = ThreadPoolExecutor(1, thread_name_prefix="history")
         self._loader = Loader(self)
         self._loader.loaded.connect(self._install)
         self._loader.failed.connect(self._cannot_show)
@@ -153,6 +155,7 @@ class Session(QObject):
             self.closing.emit(str(self.project.root))
         if self._saver is not None:
             self._saver.close()
+        self._notes.submit(lambda: None).result()
         self.project.close()
         if self._lock is not None:
             self._lock.release()
@@ -169,6 +172,7 @@ class Session(QObject):
         if self.project is not None and not self.close_project():
             return False
         self._loader.close()
+        self._notes.shutdown(wait=True)
         return True
 
     def ensure_written(self) -> bool:
@@ -303,6 +307,7 @@ class Session(QObject):
         """On a loader thread: what was drawn is read again only after it was written."""
         if self._saver is not None and key in self._saver.dirty:
             self._saver.flush(20.0)
+        self._notes.submit(lambda: None).result()
 
     def _prefetch(self, key: str) -> None:
         keys = self.project.included() if self.project is not None else []
@@ -363,8 +368,13 @@ class Session(QObject):
     # -- saving
 
     def _on_change(self, change: Change) -> None:
-        self.document_changed.emit(change)
         image = self.image
+        if image is not None and change.step is not None and self.project is not None:
+            if change.step[0] == "forget":
+                image.history = self.project.histories.fresh(image.key, image.document)
+            else:
+                image.history.note(*change.step)
+        self.document_changed.emit(change)
         if image is not None and change.is_edit and not image.document.is_live:
             self._save_soon(image)
 
@@ -393,7 +403,33 @@ class Session(QObject):
         for key, annotation in self._unsaved.items():
             self._saver.put(key, annotation)
         self._unsaved.clear()
+        self._write_histories()
         return True
+
+    def _write_histories(self) -> None:
+        """Append the steps of images to their history files, in the background."""
+        for image in (self.image, *self._left.values()):
+            if image is not None and image.history.has_news:
+                self._notes.submit(image.history.take()).add_done_callback(self._noted)
+
+    def _noted(self, done: Future[None]) -> None:
+        """On the thread that writes histories."""
+        error = done.exception()
+        if error is not None:
+            words = tr("The undo history cannot be written: {why}", why=str(error))
+            self._loader.in_window(lambda: self.message.emit(words, "warn"))
+
+    def forget_histories(self) -> int:
+        """Delete the undo histories on the disk; the bytes freed. What is open keeps its own."""
+        project = self.project
+        if project is None or project.read_only:
+            return 0
+        self._notes.submit(lambda: None).result()
+        freed = project.histories.clear()
+        for image in (self.image, *self._left.values()):
+            if image is not None:
+                image.history = project.histories.fresh(image.key, image.document)
+        return freed
 
     def save_soon(self) -> bool:
         """Have what was drawn written at once, without waiting; whether there is anything."""

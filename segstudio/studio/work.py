@@ -179,12 +179,13 @@ class Work(QObject):
             self.models_changed.emit()
 
     def free_space(self) -> None:
-        """Remove old models that nothing holds, and predictions that nobody saw."""
+        """Remove old models that nothing holds, predictions that nobody saw, and undo histories."""
         project = self._session.project
         if project is None or project.read_only:
             return
         gone, freed = self._prune(project)
-        words = tr("{n} models removed, {mb} MB of predictions freed")
+        freed += self._session.forget_histories()
+        words = tr("{n} models removed, {mb} MB of predictions and undo history freed")
         self._session.message.emit(words.format(n=len(gone), mb=round(freed / 1e6, 1)), "info")
         self.models_changed.emit()
 
