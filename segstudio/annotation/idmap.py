@@ -7,6 +7,7 @@ From afar, every 2nd, 4th, … pixel is enough: such levels have tiles of their 
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -61,6 +62,12 @@ class IdMap:
         if not (0 <= x < self.width and 0 <= y < self.height):
             return []
         return list(self._covering(x, y))
+
+    def near(self, x: float, y: float, reach: float) -> list[Shape]:
+        """The visible shapes whose bounds come within `reach` pixels of a place."""
+        left, top = math.floor(x - reach), math.floor(y - reach)
+        right, bottom = math.ceil(x + reach), math.ceil(y + reach)
+        return self._meeting((left, top, right, bottom))[0]
 
     def sample(self, columns: NDArray[np.intp], rows: NDArray[np.intp], step: int = 1) -> IdArray:
         """Ids where ascending pixel `rows` and `columns` cross: (len(rows), len(columns)).

@@ -38,7 +38,10 @@ TOOL_NAMES: Final = (
     "linestrip",
     "point",
     "fill",
+    "split",
 )
+OPTION_NAMES: Final = ("square", "exclusive", "only_class", "snap")
+"""Switches for how tools work; the fields of segstudio.tools.Options."""
 
 
 def specs() -> list[Spec]:
@@ -93,10 +96,30 @@ def specs() -> list[Spec]:
         Spec("brush", tool, tr("Brush"), ("B",), "brush", True),
         Spec("eraser", tool, tr("Eraser"), ("E",), "eraser", True),
         Spec("fill", tool, tr("Fill"), ("X",), "fill", True),
+        Spec("split", tool, tr("Split along a line"), ("Shift+X",), "split", True),
         Spec("-", tool, ""),
         Spec("smaller", tool, tr("Smaller brush"), ("[",)),
         Spec("larger", tool, tr("Larger brush"), ("]",)),
+        Spec("square", tool, tr("Square brush"), ("Shift+Q",), "square", True),
+        Spec(
+            "exclusive",
+            tool,
+            tr("The brush takes pixels from other shapes"),
+            ("Shift+B",),
+            "exclusive",
+            True,
+        ),
+        Spec(
+            "only_class",
+            tool,
+            tr("The eraser erases the current class only"),
+            ("Shift+E",),
+            "only-class",
+            True,
+        ),
+        Spec("snap", tool, tr("Points snap to their neighbours"), ("Shift+S",), "snap", True),
         Spec("fit", view, tr("Fit the picture"), ("0", "Ctrl+0"), "fit"),
+        Spec("fit_selection", view, tr("Zoom to the selected shapes"), ("Shift+0", "Ctrl+2")),
         Spec("actual", view, tr("One to one"), ("Ctrl+1",), "actual"),
         Spec("zoom_in", view, tr("Zoom in"), ("+", "=", "Ctrl++"), "zoom-in"),
         Spec("zoom_out", view, tr("Zoom out"), ("-", "Ctrl+-"), "zoom-out"),

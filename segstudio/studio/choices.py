@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Signal
@@ -10,7 +11,7 @@ from segstudio.annotation.document import replace_shapes
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, Shape
 from segstudio.project.classes import ClassTable, Colour
 from segstudio.studio.i18n import tr
-from segstudio.tools import Desk
+from segstudio.tools import Desk, Options
 
 if TYPE_CHECKING:
     from segstudio.studio.session import Session
@@ -29,6 +30,7 @@ class Choices(QObject):
         self._session = session
         self.class_name = ""
         self.brush_radius = 8.0
+        self.options = Options()
         self.locked_classes: frozenset[str] = frozenset()
         self.hidden_classes: frozenset[str] = frozenset()
 
@@ -41,7 +43,7 @@ class Choices(QObject):
 
     def put_on(self, desk: Desk) -> None:
         desk.class_name, desk.brush_radius = self.class_name, self.brush_radius
-        desk.locked_classes = self.locked_classes
+        desk.locked_classes, desk.options = self.locked_classes, self.options
         desk.idmap.hide(self.hidden_classes)
 
     def _put(self) -> None:
@@ -99,7 +101,13 @@ class Choices(QObject):
         if changed:
             desk.document.apply(replace_shapes(tr("Change class"), desk.document, changed))
 
-    # -- the brush
+    # -- how tools work
+
+    def set_option(self, name: str, on: bool) -> None:
+        """One of segstudio.tools.Options."""
+        self.options = replace(self.options, **{name: on})
+        self._put()
+        self.desk_changed.emit()
 
     def set_brush_radius(self, radius: float) -> None:
         """In image pixels, half a pixel at least."""

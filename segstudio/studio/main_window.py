@@ -24,7 +24,7 @@ from segstudio.annotation.document import Change
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project import settings
 from segstudio.studio import theme
-from segstudio.studio.actions import TOOL_NAMES, Actions
+from segstudio.studio.actions import OPTION_NAMES, TOOL_NAMES, Actions
 from segstudio.studio.arranging import Arranging
 from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
@@ -168,6 +168,8 @@ class MainWindow(QMainWindow):
         on, canvas, session = self.actions_.on, self.canvas, self.session
         for name in TOOL_NAMES:
             on(name, partial(self.use_tool, name))
+        for name in OPTION_NAMES:
+            on(name, partial(self._set_option, name))
         simple: dict[str, Callable[[], object]] = {
             "save": session.save_now,
             "rescan": session.rescan,
@@ -183,6 +185,7 @@ class MainWindow(QMainWindow):
             ),
             "larger": lambda: session.choices.set_brush_radius(session.choices.brush_radius * 1.25),
             "fit": canvas.fit,
+            "fit_selection": canvas.fit_selection,
             "actual": canvas.actual_size,
             "zoom_in": lambda: canvas.zoom(1.25),
             "zoom_out": lambda: canvas.zoom(0.8),
@@ -360,6 +363,10 @@ class MainWindow(QMainWindow):
     def _toggle_outlines(self) -> None:
         look = self.canvas.look
         self.canvas.set_look(Look(look.opacity, self.actions_["outlines"].isChecked()))
+
+    def _set_option(self, name: str) -> None:
+        """A switch for how tools work; tools that were at work go on with it."""
+        self.session.choices.set_option(name, self.actions_[name].isChecked())
 
     def _toggle_guessing(self) -> None:
         enabled = self.actions_["guess"].isChecked()

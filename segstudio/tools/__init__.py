@@ -1,7 +1,7 @@
 """What the pointer does, without a window: pointer events in image pixels become edits."""
 
 from segstudio.tools.brush import BrushTool, EraserTool
-from segstudio.tools.desk import Desk, Pointer, Preview, Tool
+from segstudio.tools.desk import Desk, Options, Pointer, Preview, Tool
 from segstudio.tools.draw import (
     CircleTool,
     LassoTool,
@@ -14,6 +14,7 @@ from segstudio.tools.draw import (
 )
 from segstudio.tools.fill import FillTool
 from segstudio.tools.select import SelectTool
+from segstudio.tools.split import SplitTool
 
 TOOLS: dict[str, type[Tool]] = {
     "select": SelectTool,
@@ -28,6 +29,7 @@ TOOLS: dict[str, type[Tool]] = {
     "brush": BrushTool,
     "eraser": EraserTool,
     "fill": FillTool,
+    "split": SplitTool,
 }
 
-__all__ = ["TOOLS", "Desk", "Pointer", "Preview", "Tool"]
+__all__ = ["TOOLS", "Desk", "Options", "Pointer", "Preview", "Tool"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -68,7 +69,8 @@ class _StrokeTool(Tool):
     def preview(self) -> Preview:
         if self._hover is None:
             return Preview()
-        return Preview(brush=(*self._hover, self.desk.brush_radius))
+        brush = (*self._hover, self.desk.brush_radius)
+        return Preview(brush=brush, square=self.desk.options.square)
 
     @property
     def cursor(self) -> str:
@@ -76,7 +78,7 @@ class _StrokeTool(Tool):
 
     def _dab(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         height, width = self.desk.document.size
-        x, y, mask = stroke(start, end, self.desk.brush_radius)
+        x, y, mask = stroke(start, end, self.desk.brush_radius, self.desk.options.square)
         dab = (x, y, x + mask.shape[1], y + mask.shape[0])
         x0, y0, x1, y1 = intersect_boxes(dab, (0, 0, width, height))
         self._last = end
@@ -95,13 +97,61 @@ class _StrokeTool(Tool):
         self.desk.document.commit()
 
 
+class _Losses:
+    """Shapes that lose the pixels of a stroke, as the stroke comes to them."""
+
+    def __init__(self, desk: Desk, candidates: Iterable[_Target]) -> None:
+        self._desk = desk
+        self._candidates = [t for t in candidates if not desk.is_locked(t.shape)]
+        self._targets: list[_Target] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._targets)
+
+    def meet(self, dirty: Box) -> Box:
+        """Take in the shapes that meet a new piece; what may look different now."""
+        fresh = [target for target in self._candidates if _meets(target.shape, dirty)]
+        if fresh:
+            self._candidates = [t for t in self._candidates if not _meets(t.shape, dirty)]
+        for target in fresh:
+            target.bitmap = coverage(target.shape, self._desk.document.size)
+        self._targets += fresh
+        for target in self._targets:
+            # a draft that was taken gets a new number with every step
+            if target in fresh or target.layer == "drafts":
+                dirty = union_boxes(dirty, target.shape.bounds()) or dirty
+        return dirty
+
+    def splices(self, stroke: Bitmap, keep_empty: bool) -> tuple[Splice, ...]:
+        """Without the stroke's pixels; shapes that have none left go, unless they are kept."""
+        replaced: list[Splice] = []
+        moved: list[Splice] = []
+        for target in sorted(self._targets, key=lambda t: -t.index):
+            left = target.bitmap - stroke
+            if left == target.bitmap and not keep_empty:
+                continue
+            shape = target.shape.with_bitmap(left)
+            if target.layer == "drafts":
+                moved += _take_draft(target, shape if left or keep_empty else None, "").splices
+            else:
+                kept = (shape,) if left or keep_empty else ()
+                replaced.append(Splice("shapes", target.index, (target.shape,), kept))
+        return (*replaced, *moved)
+
+
 class BrushTool(_StrokeTool):
-    """Paints the current class: on the selected shape of that class, else on a new mask on top."""
+    """Paints the current class: on the selected shape of that class, else on a new mask on top.
+
+    What is locked keeps its pixels. With the option `exclusive` all others lose them.
+    """
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._target: _Target | None = None
         self._grown = Bitmap()
+        self._fresh = Bitmap()
+        self._locked: list[Shape] = []
+        self._losses = _Losses(desk, ())
 
     @property
     def refusal(self) -> str:
@@ -110,6 +160,15 @@ class BrushTool(_StrokeTool):
     def _begin(self) -> None:
         self._target = self._find_target()
         self._grown = self._target.bitmap if self._target else Bitmap()
+        self._fresh = Bitmap()
+        shapes = self.desk.document.shapes
+        self._locked = [shape for shape in shapes if self.desk.is_locked(shape)]
+        others = [
+            _Target("shapes", index, shape)
+            for index, shape in enumerate(shapes if self.desk.options.exclusive else ())
+            if self._target is None or (self._target.layer, self._target.index) != ("shapes", index)
+        ]
+        self._losses = _Losses(self.desk, others)
 
     def _find_target(self) -> _Target | None:
         document = self.desk.document
@@ -122,21 +181,34 @@ class BrushTool(_StrokeTool):
         return None
 
     def _show(self, piece: Bitmap, dirty: Box) -> None:
-        self._grown = self._grown | piece
+        for shape in self._locked:
+            if _meets(shape, dirty):
+                piece = piece - coverage(shape, self.desk.document.size).clipped(dirty)
+        self._grown, self._fresh = self._grown | piece, self._fresh | piece
+        if not self._grown:
+            return
+        dirty = self._losses.meet(dirty)
+        target = self._target
+        if target is not None and target.layer == "shapes":
+            dirty = union_boxes(dirty, self._converted(target)) or dirty
+        elif target is not None:
+            # it gets a new number with every step, so all of it must be drawn anew
+            dirty = union_boxes(dirty, self._grown.bounds()) or dirty
+        self.desk.document.live(self._edit(keep_empty=True), dirty)
+
+    def _edit(self, keep_empty: bool) -> Edit:
+        """The paint, and what others lose by it."""
         document, target = self.desk.document, self._target
+        lost = self._losses.splices(self._fresh, keep_empty)
         if target is None:
             shape = mask_shape(self.desk.class_name, self._grown)
-            splice = Splice("shapes", len(document.shapes) - document.is_live, (), (shape,))
-            document.live(Edit("Paint", (splice,)), dirty)
-        elif target.layer == "shapes":
-            splice = Splice(
-                "shapes", target.index, (target.shape,), (target.shape.with_bitmap(self._grown),)
-            )
-            document.live(Edit("Paint", (splice,)), union_boxes(dirty, self._converted(target)))
-        else:
-            edit = _take_draft(target, target.shape.with_bitmap(self._grown), "Paint")
-            # it gets a new number with every step, so all of it must be drawn anew
-            document.live(edit, union_boxes(dirty, self._grown.bounds()))
+            top = len(document.shapes) - document.is_live
+            return Edit("Paint", (Splice("shapes", top, (), (shape,)), *lost))
+        painted = target.shape.with_bitmap(self._grown)
+        if target.layer == "drafts":
+            return Edit("Paint", (*lost, *_take_draft(target, painted, "").splices))
+        splice = Splice("shapes", target.index, (target.shape,), (painted,))
+        return Edit("Paint", (splice, *lost))
 
     @staticmethod
     def _converted(target: _Target) -> Box | None:
@@ -147,7 +219,11 @@ class BrushTool(_StrokeTool):
         document, target = self.desk.document, self._target
         if not document.is_live:
             return
-        super()._end()
+        if self._losses:  # those that lost nothing stay as they were, those that lost all go
+            document.cancel()
+            document.apply(self._edit(keep_empty=False))
+        else:
+            super()._end()
         if target is None:
             self.desk.select([document.ids()[-1]])
         elif target.layer == "drafts":
@@ -155,61 +231,40 @@ class BrushTool(_StrokeTool):
 
 
 class EraserTool(_StrokeTool):
-    """Erases from the selected shapes, or, with none selected, from all under the stroke."""
+    """Erases from the selected shapes, or, with none selected, from all under the stroke; with the
+    option `only_class` from those of the current class."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._candidates: list[_Target] = []
-        self._targets: list[_Target] = []
+        self._losses = _Losses(desk, ())
 
     def _begin(self) -> None:
         """What may be erased, and where it is before the stroke changes any place."""
-        document = self.desk.document
-        only = {number for number, _ in self.desk.selected()}
-        self._targets = []
-        self._candidates = [
+        desk = self.desk
+        only = {number for number, _ in desk.selected()}
+        one_class = desk.options.only_class and not only
+        candidates = [
             _Target(layer, index, shape)
             for layer in _LAYERS
-            for index, (number, shape) in enumerate(document.layer(layer))
-            if not self.desk.is_locked(shape) and (not only or number in only)
+            for index, (number, shape) in enumerate(desk.document.layer(layer))
+            if (not only or number in only)
+            and (not one_class or shape.class_name == desk.class_name)
         ]
+        self._losses = _Losses(desk, candidates)
 
     def _show(self, piece: Bitmap, dirty: Box) -> None:
-        fresh = [target for target in self._candidates if _meets(target.shape, dirty)]
-        if fresh:
-            self._candidates = [t for t in self._candidates if not _meets(t.shape, dirty)]
-        for target in fresh:
-            target.bitmap = coverage(target.shape, self.desk.document.size)
-        self._targets += fresh
-        for target in self._targets:
-            # a draft that was taken gets a new number with every step
-            if target in fresh or target.layer == "drafts":
-                dirty = union_boxes(dirty, target.shape.bounds()) or dirty
-        if self._targets:
-            self.desk.document.live(self._edit(keep_empty=True), dirty)
-
-    def _edit(self, keep_empty: bool) -> Edit:
-        replaced: list[Splice] = []
-        moved: list[Splice] = []
-        for target in sorted(self._targets, key=lambda t: -t.index):
-            left = target.bitmap - self._stroke
-            if left == target.bitmap and not keep_empty:
-                continue
-            shape = target.shape.with_bitmap(left)
-            if target.layer == "drafts":
-                moved += _take_draft(target, shape if left or keep_empty else None, "").splices
-            else:
-                kept = (shape,) if left or keep_empty else ()
-                replaced.append(Splice("shapes", target.index, (target.shape,), kept))
-        return Edit("Erase", (*replaced, *moved))
+        dirty = self._losses.meet(dirty)
+        if self._losses:
+            splices = self._losses.splices(self._stroke, keep_empty=True)
+            self.desk.document.live(Edit("Erase", splices), dirty)
 
     def _end(self) -> None:
         """Only what really lost pixels changes; what lost all of them goes."""
         document = self.desk.document
-        edit = self._edit(keep_empty=False)
+        splices = self._losses.splices(self._stroke, keep_empty=False)
         document.cancel()
-        if edit.splices:
-            document.apply(edit)
+        if splices:
+            document.apply(Edit("Erase", splices))
 
 
 def _meets(shape: Shape, box: Box) -> bool:

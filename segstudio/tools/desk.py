@@ -8,13 +8,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from segstudio.annotation.document import Document
+from segstudio.annotation.geometry import nearest_on_edges, nearest_vertex
 from segstudio.annotation.idmap import IdMap
 from segstudio.annotation.shape import Points, Shape, as_points
 
 REACH = 8.0
 """How near a click must come to a vertex or an edge, in screen pixels."""
+_SNAPPED = frozenset(("polygon", "rectangle", "oriented_rectangle", "line", "linestrip", "point"))
+_OPEN = frozenset(("line", "linestrip"))
 NO_CLASS = "Add a class first: press / and type its name."
 """Why a drawing tool refuses when no class is chosen."""
+
+
+def handles(shape: Shape) -> Points:
+    """The points a person can drag, (n, 2); the four corners for a rectangle, none for a mask."""
+    if shape.kind == "rectangle" and len(shape.points) == 2:
+        (x0, y0), (x1, y1) = shape.points.tolist()
+        return as_points([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    return as_points([]) if shape.kind in ("mask", "opaque") else shape.points
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ class Preview:
     """What the canvas shows of a tool at work, in image pixels.
 
     A path (with its vertices, the one to close on first, and its inside when filled), a rubber
-    band, and the brush's outline.
+    band, the brush's outline, and the place that a point has snapped to.
     """
 
     path: Points = field(default_factory=lambda: as_points([]))
@@ -53,6 +64,23 @@ class Preview:
     handles: bool = True
     band: tuple[float, float, float, float] | None = None
     brush: tuple[float, float, float] | None = None
+    square: bool = False
+    snapped: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How tools work.
+
+    `square`: the brush's form. `exclusive`: what is painted is taken from other shapes.
+    `only_class`: the eraser leaves other classes alone. `snap`: points are drawn to the corners
+    and edges of what is there, so that neighbours share their borders.
+    """
+
+    square: bool = False
+    exclusive: bool = False
+    only_class: bool = False
+    snap: bool = False
 
 
 @dataclass(slots=True)
@@ -66,6 +94,7 @@ class Desk:
     selection: tuple[int, ...] = ()
     on_select: Callable[[], None] = lambda: None
     locked_classes: frozenset[str] = frozenset()
+    options: Options = Options()
 
     def select(self, numbers: Sequence[int]) -> None:
         """Make these shapes (by number) the selection; the last one is the one worked on."""
@@ -81,6 +110,25 @@ class Desk:
 
     def is_locked(self, shape: Shape) -> bool:
         return shape.locked or shape.class_name in self.locked_classes
+
+    def snapped(self, pointer: Pointer, ignore: Shape | None = None) -> tuple[float, float] | None:
+        """The corner, else the place on an edge, of a shape that is near enough; None when there
+        is none, the option is off, or Alt is held."""
+        if not self.options.snap or pointer.alt:
+            return None
+        x, y, reach = pointer.x, pointer.y, pointer.reach
+        near = [s for s in self.idmap.near(x, y, reach) if s is not ignore and s.kind in _SNAPPED]
+        corners = [handles(shape) for shape in near]
+        if corners:
+            joined = np.concatenate(corners)
+            index = nearest_vertex(joined, x, y, reach)
+            if index is not None:
+                return float(joined[index][0]), float(joined[index][1])
+        for shape, points in zip(near, corners, strict=True):
+            place = nearest_on_edges(points, x, y, reach, shape.kind not in _OPEN)
+            if place is not None:
+                return place
+        return None
 
     def clamp(self, x: float, y: float) -> tuple[float, float]:
         """The nearest point inside the picture."""

@@ -27,10 +27,13 @@ Point = tuple[float, float]
 class _DrawTool(Tool):
     """Collects points and, when done, puts one shape on top and selects it."""
 
+    snaps = True
+
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.points: list[Point] = []
         self.hover: Point | None = None
+        self.snapped: Point | None = None
 
     @property
     def busy(self) -> bool:
@@ -41,7 +44,12 @@ class _DrawTool(Tool):
         return "" if self.desk.class_name else NO_CLASS
 
     def move(self, pointer: Pointer) -> None:
-        self.hover = self.desk.clamp(pointer.x, pointer.y)
+        self.hover = self._place_of(pointer)
+
+    def _place_of(self, pointer: Pointer) -> Point:
+        """Where a point goes: to what it snaps to, else to the pointer, within the picture."""
+        self.snapped = self.desk.snapped(pointer) if self.snaps else None
+        return self.snapped or self.desk.clamp(pointer.x, pointer.y)
 
     def drag(self, pointer: Pointer) -> None:
         self.move(pointer)
@@ -65,7 +73,7 @@ class _PathTool(_DrawTool):
     fewest = 2
 
     def press(self, pointer: Pointer) -> None:
-        point = self.desk.clamp(pointer.x, pointer.y)
+        point = self._place_of(pointer)
         if not self.points or self.points[-1] != point:
             self.points.append(point)
 
@@ -89,9 +97,10 @@ class _PathTool(_DrawTool):
 
     def preview(self) -> Preview:
         if not self.points:
-            return Preview()
+            return Preview(snapped=self.snapped)
         ahead = [] if self.hover is None else [self.hover]
-        return Preview(as_points([*self.points, *ahead]), filled=False)
+        path = as_points([*self.points, *ahead])
+        return Preview(path, filled=False, snapped=self.snapped)
 
 
 class LinestripTool(_PathTool):
@@ -132,13 +141,17 @@ class PolygonTool(_PathTool):
 
     def preview(self) -> Preview:
         if not self.points:
-            return Preview()
+            return Preview(snapped=self.snapped)
         ahead = [] if self.hover is None or self._closing else [self.hover]
-        return Preview(as_points([*self.points, *ahead]), closed=self._closing, closing=True)
+        path = as_points([*self.points, *ahead])
+        place = None if self._closing else self.snapped
+        return Preview(path, closed=self._closing, closing=True, snapped=place)
 
 
 class LassoTool(_DrawTool):
     """Drag around it: a polygon along the hand's way, closed where the button is let go."""
+
+    snaps = False
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -180,7 +193,7 @@ class _SpanTool(_DrawTool):
         if self.points:
             self._place(pointer)
         else:
-            self.points = [self.desk.clamp(pointer.x, pointer.y)]
+            self.points = [self._place_of(pointer)]
             self.hover = self.points[0]
 
     def release(self, pointer: Pointer) -> None:
@@ -192,7 +205,7 @@ class _SpanTool(_DrawTool):
         self.cancel()
 
     def _place(self, pointer: Pointer) -> None:
-        ends = self._ends(self.points[0], self.desk.clamp(pointer.x, pointer.y))
+        ends = self._ends(self.points[0], self._place_of(pointer))
         if self._is_slip(*ends):
             return
         self.points = list(ends)
@@ -210,9 +223,10 @@ class _SpanTool(_DrawTool):
 
     def preview(self) -> Preview:
         if not self.points or self.hover is None:
-            return Preview()
+            return Preview(snapped=self.snapped)
         path = self._outline(self.points[0], self.hover)
-        return Preview(path, closed=len(path) > 2, filled=len(path) > 2, handles=len(path) < 9)
+        closed = len(path) > 2
+        return Preview(path, closed, False, closed, len(path) < 9, snapped=self.snapped)
 
 
 class RectangleTool(_SpanTool):
@@ -252,6 +266,8 @@ class LineTool(_SpanTool):
 class PointTool(_DrawTool):
     """One click, one point."""
 
+    snaps = False
+
     def press(self, pointer: Pointer) -> None:
         self.points = [self.desk.clamp(pointer.x, pointer.y)]
         self._finish("point", "Draw point")
@@ -261,7 +277,7 @@ class OrientedRectangleTool(_DrawTool):
     """Click both ends of one side, then how far the opposite side is."""
 
     def press(self, pointer: Pointer) -> None:
-        point = self.desk.clamp(pointer.x, pointer.y)
+        point = self._place_of(pointer)
         self.hover = point
         if len(self.points) < 2:
             if not self.points or math.dist(self.points[0], point) >= MIN_SIDE:

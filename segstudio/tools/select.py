@@ -7,9 +7,9 @@ import numpy as np
 from segstudio.annotation.bitmap import Box, union_boxes
 from segstudio.annotation.document import Edit, replace_shapes
 from segstudio.annotation.geometry import nearest_edge, nearest_vertex
-from segstudio.annotation.shape import MIN_POINTS, Points, Shape, as_points
+from segstudio.annotation.shape import MIN_POINTS, Shape
 from segstudio.tools.arrange import nudge
-from segstudio.tools.desk import Desk, Pointer, Preview, Tool
+from segstudio.tools.desk import Desk, Pointer, Preview, Tool, handles
 
 _NUDGES = {
     f"{fast}{name}": (far * dx, far * dy)
@@ -19,14 +19,6 @@ _NUDGES = {
 """Image pixels by which an arrow key moves the selected shapes."""
 _CLOSED = frozenset({"polygon"})
 _OPEN = frozenset({"linestrip", "points"})
-
-
-def handles(shape: Shape) -> Points:
-    """The points a person can drag, (n, 2); the four corners for a rectangle, none for a mask."""
-    if shape.kind == "rectangle" and len(shape.points) == 2:
-        (x0, y0), (x1, y1) = shape.points.tolist()
-        return as_points([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-    return as_points([]) if shape.kind in ("mask", "opaque") else shape.points
 
 
 def with_handle(shape: Shape, index: int, x: float, y: float) -> Shape:
@@ -60,6 +52,7 @@ class SelectTool(Tool):
         self._cycle: tuple[int, int, int] | None = None
         self._over = "arrow"
         self._moved = False
+        self._snapped: tuple[float, float] | None = None
 
     # -- pointer
 
@@ -96,7 +89,7 @@ class SelectTool(Tool):
     def release(self, pointer: Pointer) -> None:
         if self._band is not None:
             self._select_inside()
-        self._start = self._vertex = self._band = None
+        self._start = self._vertex = self._band = self._snapped = None
         self.desk.document.commit()
 
     def move(self, pointer: Pointer) -> None:
@@ -140,7 +133,7 @@ class SelectTool(Tool):
         return self._start is not None
 
     def preview(self) -> Preview:
-        return Preview(band=self._band)
+        return Preview(band=self._band, snapped=self._snapped)
 
     @property
     def cursor(self) -> str:
@@ -175,7 +168,8 @@ class SelectTool(Tool):
         if self._vertex is None:
             return
         number, index = self._vertex
-        x, y = self.desk.clamp(pointer.x, pointer.y)
+        self._snapped = self.desk.snapped(pointer, ignore=self.desk.document.shape(number))
+        x, y = self._snapped or self.desk.clamp(pointer.x, pointer.y)
         self._show("Move vertex", {number: with_handle(self._origin[number], index, x, y)})
 
     # -- selection

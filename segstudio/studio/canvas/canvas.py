@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from segstudio.annotation.bitmap import Box
+from segstudio.annotation.bitmap import Box, union_boxes
 from segstudio.annotation.document import Change
 from segstudio.annotation.idmap import IdMap
 from segstudio.studio.canvas.backing import Backing, set_cursor_shape
@@ -263,6 +263,19 @@ class Canvas(QWidget):
         self._fitted = True
         self.redraw()
         self.view_changed.emit()
+
+    def fit_selection(self) -> None:
+        """The selected shapes, with some room around them."""
+        box: Box | None = None
+        for _, shape in self._desk.selected() if self._desk is not None else ():
+            box = union_boxes(box, shape.bounds())
+        if box is None:
+            return
+        width, height = max(box[2] - box[0], 1), max(box[3] - box[1], 1)
+        scale = min(self.width() / width, self.height() / height, 16.0) * 0.8
+        x = (self.width() - (box[0] + box[2]) * scale) / 2
+        y = (self.height() - (box[1] + box[3]) * scale) / 2
+        self.set_view(View(scale, x, y))
 
     def zoom(self, factor: float, at: QPointF | None = None) -> None:
         place = at or QPointF(self.width() / 2, self.height() / 2)

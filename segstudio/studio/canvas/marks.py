@@ -12,8 +12,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 from segstudio.annotation.geometry import trace
 from segstudio.annotation.shape import POINT_RADIUS, Shape
 from segstudio.studio.canvas.view import View
-from segstudio.tools.desk import Preview
-from segstudio.tools.select import handles
+from segstudio.tools.desk import Preview, handles
 
 _HANDLE = 7.0
 
@@ -133,7 +132,16 @@ def draw_preview(painter: QPainter, view: View, preview: Preview, colour: QColor
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for shade, width in ((QColor(0, 0, 0, 160), 3.0), (colour, 1.5)):
             painter.setPen(pen(shade, width))
-            painter.drawEllipse(centre, size, size)
+            if preview.square:
+                painter.drawRect(QRectF(centre.x() - size, centre.y() - size, 2 * size, 2 * size))
+            else:
+                painter.drawEllipse(centre, size, size)
+    if preview.snapped is not None:
+        centre = QPointF(*view.to_screen(*preview.snapped))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for shade, width in ((QColor(0, 0, 0, 160), 4.0), (QColor(255, 255, 255), 2.0)):
+            painter.setPen(pen(shade, width))
+            painter.drawEllipse(centre, _HANDLE, _HANDLE)
 
 
 def _draw_path(painter: QPainter, view: View, preview: Preview, colour: QColor) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QToolButton, QVBoxLayout, QWidget
 
-from segstudio.studio.actions import TOOL_NAMES, Actions
+from segstudio.studio.actions import OPTION_NAMES, TOOL_NAMES, Actions
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.widgets import faint, named
@@ -32,6 +32,7 @@ class Toolbox(QFrame):
         self.brush.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.brush.setToolTip(tr("Brush radius in image pixels: [ and ], or Ctrl + wheel"))
         layout.addWidget(self.brush)
+        layout.addLayout(_grid(actions, OPTION_NAMES))
         layout.addSpacing(10)
         layout.addLayout(_grid(actions, ("undo", "redo")))
         layout.addStretch(1)
