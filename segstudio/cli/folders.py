@@ -11,6 +11,8 @@ from segstudio.cli.console import FAILED, INTERRUPTED, OK, Progress, Result, not
 from segstudio.formats import Meaning, Numbering, export, find_set, import_into
 from segstudio.project.project import Project
 
+_MOST_ROWS = 60
+
 
 def init(
     folder: Path, images: Path | None, classes: tuple[str, ...], name: str | None, json: bool
@@ -59,8 +61,10 @@ def import_set(
 def say_values(values: Sequence[Meaning]) -> None:
     """What the values of label maps were taken for."""
     if values:
-        rows = [(row.value, row.name, f"{row.share:.1%}") for row in values]
+        rows = [(row.value, row.name, f"{row.share:.1%}") for row in values[:_MOST_ROWS]]
         console.say_table(("value", "taken for", "share"), rows)
+        if len(values) > _MOST_ROWS:
+            say(f"… and {len(values) - _MOST_ROWS:,} more values")
 
 
 def _doubt_zero(values: Sequence[Meaning], numbering: Numbering) -> None:
@@ -80,6 +84,7 @@ def export_set(folder: Path, out: Path, format: str, all: bool, json: bool) -> R
     with Project.open(folder) as project, console.stoppable() as stopper:
         keys = project.included() if all else None
         report = export(project, out, format, keys, progress.step, stopper)
+        waiting = sum(project.state(key) == "draft" for key in keys or ())
     progress.close()
     say(f"{report.images} images as {report.format} in {report.out}; read back and compared:")
     rows = [(c.name, c.written, c.back, c.lost) for c in report.classes]
@@ -87,6 +92,11 @@ def export_set(folder: Path, out: Path, format: str, all: bool, json: bool) -> R
     _list_problems("skipped", report.skipped)
     for text in report.notes:
         note(f"note: {text}")
+    if waiting:
+        note(
+            f"note: {waiting} of these images have a draft that nobody has accepted; drafts are "
+            "not exported. Accept them in the window, or all of them with `segment --accept`."
+        )
     return (FAILED if report.skipped else OK), report.to_json()
 
 

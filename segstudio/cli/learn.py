@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json as jsons
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
+from segstudio.annotation import components
 from segstudio.cli import console, folders
 from segstudio.cli.console import FAILED, INTERRUPTED, OK, Progress, Result, note, say
 from segstudio.errors import UserError
@@ -65,11 +66,31 @@ def train_project(
     return (INTERRUPTED if stopper.stopped else OK), asdict(result)
 
 
-def segment(folder: Path, model: str | None, only: str, device: str, json: bool) -> Result:
+def segment(
+    folder: Path, model: str | None, only: str, accept: bool, device: str, json: bool
+) -> Result:
     with Project.open(folder) as project:
         project.ensure_written()
         chosen = choose_model(project, model)
-        return segment_project(project, chosen, only, device)
+        code, result = segment_project(project, chosen, only, device)
+        if accept:
+            result["accepted"] = _accept(project, chosen)
+        return code, result
+
+
+def _accept(project: Project, model: ModelInfo) -> int:
+    """Make the drafts of images that nobody has labelled their labels, not confirmed."""
+    names = {c.id: c.name for c in project.classes}
+    accepted = 0
+    for key in project.included():
+        found = project.predictions.read(model.id, key)
+        if project.state(key) != "draft" or found is None:
+            continue
+        shapes = components.drafts(*found, names, model=model.id)
+        project.save(key, replace(project.load(key), shapes=tuple(shapes)))
+        accepted += 1
+    say(f"{accepted} images have the drafts as their labels; none is confirmed")
+    return accepted
 
 
 def segment_project(project: Project, model: ModelInfo, only: str, device: str) -> Result:
@@ -102,7 +123,7 @@ def evaluate(
     json: bool,
 ) -> Result:
     with Project.open(folder) as project:
-        chosen = choose_model(project, model)
+        chosen = choose_model(project, model, in_force=False)
         truth = None
         if against is not None:
             truth = find_truth(project, against, Numbering((), first_value, void_value))
@@ -120,6 +141,7 @@ def evaluate_project(
         result = evaluate(project, model, readers, device, teller, stopper)
     teller.close()
     if truth is not None:
+        truth.check()
         folders.say_values(truth.meanings)
         result["values"] = [asdict(meaning) for meaning in truth.meanings]
     say(f"{result['model']} on {result['images']} images")
@@ -130,10 +152,13 @@ def evaluate_project(
     return OK, result
 
 
-def choose_model(project: Project, wanted: str | None) -> ModelInfo:
-    """The wanted model, else the one in force, else the only one; UserError says what to do."""
+def choose_model(project: Project, wanted: str | None, in_force: bool = True) -> ModelInfo:
+    """The wanted model, else the one in force, else the only one; UserError says what to do.
+
+    The starter is copied into the project, and is in force there unless another one is.
+    """
     if wanted == STARTER:
-        return _starter(project)
+        return _starter(project, in_force)
     if wanted is not None:
         return project.models.get(wanted)
     chosen = project.models.default()
@@ -147,7 +172,7 @@ def choose_model(project: Project, wanted: str | None) -> ModelInfo:
     return chosen
 
 
-def _starter(project: Project) -> ModelInfo:
+def _starter(project: Project, in_force: bool) -> ModelInfo:
     """The starter model, copied into the project unless a copy is there; its classes are added."""
     shipped = sample.shipped_starter()
     have = [m for m in project.models.all() if sample.is_copy(m, shipped)]
@@ -155,14 +180,18 @@ def _starter(project: Project) -> ModelInfo:
     for name in shipped.classes:
         table = table.with_class(name)
     if table != project.classes:
+        others = project.classes.names
         project.set_classes(table)
+        if others:
+            note(
+                f"note: the starter model knows {', '.join(shipped.classes)} only, which is a new "
+                f"class beside {', '.join(others)}. For another name of the same thing add the "
+                "model with `segstudio models --adopt … --map THEIRS=OURS`."
+            )
     if have:
         return have[-1]
-    was = project.models.current()
-    added = sample.add_starter(project)
-    if was is not None:
-        project.models.promote(was.id)
-    return added or shipped
+    nothing_before = project.models.current() is None
+    return sample.add_starter(project, in_force=in_force and nothing_before) or shipped
 
 
 class Teller:

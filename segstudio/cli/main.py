@@ -163,12 +163,18 @@ def _segment(command: argparse.ArgumentParser) -> None:
         "--model", metavar="ID", help="id, number or `starter`; default: the model in force"
     )
     command.add_argument("--only", choices=["all", "unlabelled"], default="all")
+    command.add_argument(
+        "--accept", action="store_true",
+        help="make the drafts the labels of images that have none, not confirmed",
+    )  # fmt: skip
     _device(command)
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help=_FOLDER)
-    command.add_argument("--model", metavar="ID", help="default: the model in force")
+    command.add_argument(
+        "--model", metavar="ID", help="id, number or `starter`; default: the model in force"
+    )
     command.add_argument(
         "--against", type=Path, metavar="DIR", help="label-map PNGs of the pictures' stems"
     )

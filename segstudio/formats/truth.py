@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segstudio.annotation.rasterise import VOID_16
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.errors import UserError
 from segstudio.formats import maps
 from segstudio.formats.base import DEFAULT_NUMBERING, Legend, Meaning, Numbering, meanings
 from segstudio.project.project import Project
 from segstudio.project.scan import ImageKey, stem_of
+
+_KNOWN = 0.5
+"""Share of what maps show that must be classes of the project."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,22 @@ class Truth:
         for name, mask in maps.named_parts(labels, self.names):
             numbers[mask] = values.get(name, VOID_16)
         return numbers
+
+    def check(self) -> None:
+        """UserError when most of what the maps read so far show is no class of the project: they
+        are pictures, maps of instances, or of other classes."""
+        drawn = [m for m in self.meanings if m.name not in (BACKGROUND_CLASS, IGNORE_CLASS)]
+        total = sum(meaning.share for meaning in drawn)
+        known = sum(m.share for m in drawn if m.name in self.project.classes.values)
+        if total and known < _KNOWN * total:
+            others = ", ".join(m.name for m in drawn if m.name not in self.project.classes.values)
+            share = f"{1 - known / total:.0%} of what they show is something else"
+            raise UserError(
+                f"These PNGs are no label maps of the project's classes: {share} ({others[:80]})",
+                path=next(iter(self.files.values())).parent,
+                remedy="Name the folder of label maps, one class a value; maps of instances can "
+                "be imported into a project of their own first (--format instance_png).",
+            )
 
     @property
     def readers(self) -> Mapping[ImageKey, Callable[[], NDArray[np.uint16]]]:

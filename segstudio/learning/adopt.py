@@ -50,6 +50,13 @@ def adopt_model(
 
 
 def _adopt_folder(project: Project, info: ModelInfo, mapping: Mapping[str, str]) -> ModelInfo:
+    unknown = sorted(set(mapping) - set(info.classes))
+    if unknown:
+        raise UserError(
+            f"The model has no class {', '.join(unknown)}",
+            path=info.path,
+            remedy=f"Its classes: {', '.join(info.classes)}",
+        )
     names = [mapping.get(name, name) for name in info.classes]
     _check_names(project, info.classes, names, info.path)
     loaded = store.load_model(info)

@@ -59,8 +59,9 @@ def open_copy(target: Path) -> Path:
     return target
 
 
-def add_starter(project: Project) -> ModelInfo | None:
-    """Put the starter model in force in a project that has its class; None when it is not there."""
+def add_starter(project: Project, in_force: bool = True) -> ModelInfo | None:
+    """Copy the starter model into a project that has its class, and put it in force; None when
+    the program has none."""
     if not (starter_folder() / CARD).is_file():
         return None
     starter = read_model(starter_folder())
@@ -68,7 +69,7 @@ def add_starter(project: Project) -> ModelInfo | None:
         starter.architecture,
         lambda folder: _copy_files(starter_folder(), folder),
     )
-    return project.models.promote(added.id)
+    return project.models.promote(added.id) if in_force else added
 
 
 def _copy_files(source: Path, target: Path) -> None:

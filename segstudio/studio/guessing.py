@@ -84,6 +84,8 @@ class Guessing(QObject):
             self._show(None)
         elif self._is_wanted():
             self._due.start()
+        else:  # nothing is labelled any more that could be learned from
+            self._show(None)
 
     def _on_image(self) -> None:
         """What was drawn on the image before is to be learned from: it is written first."""

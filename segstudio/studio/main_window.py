@@ -172,7 +172,7 @@ class MainWindow(QMainWindow):
             on(name, partial(self._set_option, name))
         simple: dict[str, Callable[[], object]] = {
             "save": session.save_now,
-            "rescan": session.rescan,
+            "rescan": self._rescan,
             "quit": self.close,
             "undo": self._undo,
             "redo": self._redo,
@@ -279,6 +279,11 @@ class MainWindow(QMainWindow):
         self._show_undo()
         if any(splice.layer == "drafts" for splice in change.splices):
             self._show_allowed()
+
+    def _rescan(self) -> None:
+        """Pictures and models that another program has brought."""
+        self.session.rescan()
+        self.work.models_changed.emit()
 
     def _after_models(self) -> None:
         self.work.forget_models()
@@ -408,6 +413,8 @@ class MainWindow(QMainWindow):
     def _canvas_key(self, name: str) -> None:
         """A key the tool had no use for."""
         image = self.session.image
+        if image is not None and name == "Escape":
+            image.desk.select([])
         if image is None or name not in ("Delete", "Backspace") or self.canvas.read_only:
             return
         drafts = self.session.drafts_of(image.desk.selection)

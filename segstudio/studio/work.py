@@ -53,7 +53,10 @@ class Work(QObject):
         if project.read_only:
             return tr("This project is open read-only.")
         if self.model() is None:
-            return tr("There is no model yet: label an image or two, then press Train.")
+            return tr(
+                "There is no model yet: label an image or two, then press Train, or add one of "
+                "your own, or the nuclei model that comes along, in the menu Model."
+            )
         if any(not job.quiet for job in self._jobs.running("predictor")):
             return tr("The folder is being segmented.")
         return ""

@@ -21,6 +21,7 @@ from segstudio.annotation.shape import Shape, as_points
 from segstudio.cli import console, demo, doctor, main, window
 from segstudio.data import sample_folder
 from segstudio.errors import Cancelled, UserError
+from segstudio.formats import find_truth
 from segstudio.project import sample
 from segstudio.project.lock import ProjectLock
 from segstudio.project.models import ModelInfo
@@ -221,6 +222,72 @@ def test_the_model_that_is_meant(
         assert "nucleus" in project.classes
         assert learn.choose_model(project, "starter").id == used.id
         assert learn.choose_model(project, None).id == first.id
+
+
+def test_the_starter_is_only_in_force_where_it_is_to_segment(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segstudio.cli import learn
+
+    starter = tmp_path / "starter"
+    starter.mkdir()
+    write_model(starter, '["nucleus"]')
+    monkeypatch.setattr(sample, "starter_folder", lambda: starter)
+    with Project.open(root) as project:
+        learn.choose_model(project, "starter", in_force=False)
+        assert project.models.current() is None
+        assert len(project.models.all()) == 1
+
+
+def test_drafts_are_accepted_where_nobody_has_labelled(run: Run, root: Path) -> None:
+    from segstudio.cli import learn
+
+    with Project.open(root) as project:
+        model = project.models.add("unet", write_model)
+        project.models.promote(model.id)
+        labels = np.zeros((10, 20), np.uint8)
+        labels[2:6, 3:9] = 1
+        for key in ("images/a.png", "images/b.png"):
+            project.predictions.write(model.id, key, labels, np.full((10, 20), 200, np.uint8))
+        run("export", root, root.parent / "before", "--format", "voc", "--all")
+        assert "1 of these images have a draft" in run.err
+        assert learn._accept(project, model) == 1
+        mine, theirs = project.load("images/a.png"), project.load("images/b.png")
+        assert mine.shapes == (BOX,)
+        assert [(s.class_name, s.source) for s in theirs.shapes] == [("cat", "model")]
+        assert not theirs.confirmed
+        assert learn._accept(project, model) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "fits"), [((0, 1, 2), True), ((0, 7, 9), False), ((30, 60, 90), False), ((0,), True)]
+)
+def test_label_maps_of_something_else_are_refused(
+    root: Path, tmp_path: Path, values: tuple[int, ...], fits: bool
+) -> None:
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    labels = np.resize(np.array(values, np.uint8), (10, 20))
+    Image.fromarray(labels).save(folder / "a.png")
+    with Project.open(root) as project:
+        truth = find_truth(project, folder)
+        truth.read("images/a.png")
+        if fits:
+            truth.check()
+        else:
+            with pytest.raises(UserError, match="no label maps of the project's classes"):
+                truth.check()
+
+
+def test_a_mapping_of_a_class_that_the_model_lacks_is_refused(
+    run: Run, root: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    write_model(model, '["nucleus"]')
+    assert run("models", root, "--adopt", model, "--map", "nukleus=cat") == console.USAGE
+    assert "nukleus" in run.err
+    assert "nucleus" in run.err
 
 
 # -- doctor

@@ -61,6 +61,12 @@ def test_two_strokes_show_the_rest_of_the_picture(
     assert (guess.pixels[disc & (alpha > 0)] == colour).mean() > 0.5
     assert window.session.image is not None
     assert not window.session.image.document.drafts
+    for _ in range(2):
+        window._undo()
+    assert made[-1] is None  # there is nothing it could be learned from any more
+    for _ in range(2):
+        window._redo()
+    wait_for_a_guess(made, qtbot)
     window.actions_["guess"].trigger()
     assert made[-1] is None
 

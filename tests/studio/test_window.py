@@ -633,3 +633,44 @@ def test_pictures_of_every_kind_open(window: MainWindow, tmp_path: Path, qtbot: 
             timeout=10000,
         )
     assert not window.session.problems
+
+
+def test_escape_lets_go_of_what_is_selected_with_every_tool(studio: MainWindow) -> None:
+    image = studio.session.image
+    assert image is not None
+    for tool in ("brush", "polygon", "select"):
+        studio.use_tool("brush")
+        sweep(studio, (20, 20), (30, 30))
+        assert image.desk.selection
+        studio.use_tool(tool)
+        press(studio, Qt.Key.Key_Escape)
+        assert not image.desk.selection
+    assert len(image.document.shapes) == 3
+
+
+def test_switches_of_tools_reach_the_desk_of_every_image(studio: MainWindow, qtbot: QtBot) -> None:
+    studio.actions_["square"].trigger()
+    studio.actions_["snap"].trigger()
+    image = studio.session.image
+    assert image is not None
+    assert (image.desk.options.square, image.desk.options.snap) == (True, True)
+    studio.session.step(1)
+    shown(studio, "images/1.png", qtbot)
+    assert studio.session.image is not None
+    assert studio.session.image.desk.options.square
+    studio.actions_["square"].trigger()
+    assert not studio.session.image.desk.options.square
+
+
+def test_the_view_goes_to_the_selected_shapes(studio: MainWindow) -> None:
+    studio.use_tool("brush")
+    sweep(studio, (80, 60), (84, 64))
+    studio.actions_["fit_selection"].trigger()
+    assert studio.canvas.view.scale > 10
+    x, y = studio.canvas.view.to_image(studio.canvas.width() / 2, studio.canvas.height() / 2)
+    assert abs(x - 82) < 3
+    assert abs(y - 62) < 3
+    before = studio.canvas.view
+    press(studio, Qt.Key.Key_Escape)
+    studio.actions_["fit_selection"].trigger()
+    assert studio.canvas.view == before

@@ -186,7 +186,7 @@ class Canvas(QWidget):
         desk = self._desk
         self._table = None
         if desk is not None:
-            self._table = Table(desk.document, self._colours, self.look, desk.selection)
+            self._table = Table(desk.document, self._colours, self.look, self._whitened(desk))
         self.redraw()
 
     def reselect(self) -> None:
@@ -194,8 +194,9 @@ class Canvas(QWidget):
         desk, table = self._desk, self._table
         if desk is None or table is None:
             return
-        changed = set(table.selected) ^ set(desk.selection)
-        table.select(desk.selection)
+        white = self._whitened(desk)
+        changed = set(table.selected) ^ set(white)
+        table.select(white)
         if len(changed) > _MARKED:
             self.redraw()
             return
@@ -205,6 +206,15 @@ class Canvas(QWidget):
             if box is not None:
                 self._mend(box)
         self.update()
+
+    @staticmethod
+    def _whitened(desk: Desk) -> list[int]:
+        """Selected shapes that are marked in the overlay; the others have a vector outline."""
+        return [
+            number
+            for place, (number, shape) in enumerate(desk.selected())
+            if place >= _MARKED or not has_outline(shape)
+        ]
 
     def redraw(self) -> None:
         self._stale = True
