@@ -38,6 +38,10 @@ TOOL_NAMES: Final = (
     "linestrip",
     "point",
     "fill",
+    "wand",
+    "superpixels",
+    "scissors",
+    "smart_box",
 )
 
 
@@ -93,6 +97,10 @@ def specs() -> list[Spec]:
         Spec("brush", tool, tr("Brush"), ("B",), "brush", True),
         Spec("eraser", tool, tr("Eraser"), ("E",), "eraser", True),
         Spec("fill", tool, tr("Fill"), ("X",), "fill", True),
+        Spec("wand", tool, tr("Magic wand"), ("W",), "wand", True),
+        Spec("superpixels", tool, tr("Superpixels"), ("Q",), "superpixels", True),
+        Spec("scissors", tool, tr("Scissors"), ("S",), "scissors", True),
+        Spec("smart_box", tool, tr("Smart box"), ("G",), "smart-box", True),
         Spec("-", tool, ""),
         Spec("smaller", tool, tr("Smaller brush"), ("[",)),
         Spec("larger", tool, tr("Larger brush"), ("]",)),

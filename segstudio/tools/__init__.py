@@ -13,7 +13,11 @@ from segstudio.tools.draw import (
     RectangleTool,
 )
 from segstudio.tools.fill import FillTool
+from segstudio.tools.scissors import ScissorsTool
 from segstudio.tools.select import SelectTool
+from segstudio.tools.smart_box import SmartBoxTool
+from segstudio.tools.superpixels import SuperpixelsTool
+from segstudio.tools.wand import WandTool
 
 TOOLS: dict[str, type[Tool]] = {
     "select": SelectTool,
@@ -28,6 +32,10 @@ TOOLS: dict[str, type[Tool]] = {
     "brush": BrushTool,
     "eraser": EraserTool,
     "fill": FillTool,
+    "wand": WandTool,
+    "superpixels": SuperpixelsTool,
+    "scissors": ScissorsTool,
+    "smart_box": SmartBoxTool,
 }
 
 __all__ = ["TOOLS", "Desk", "Pointer", "Preview", "Tool"]

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from segstudio.annotation.bitmap import Box, intersect_boxes
 from segstudio.annotation.document import Document
 from segstudio.annotation.idmap import IdMap
 from segstudio.annotation.shape import Points, Shape, as_points
@@ -15,6 +17,9 @@ REACH = 8.0
 """How near a click must come to a vertex or an edge, in screen pixels."""
 NO_CLASS = "Add a class first: press / and type its name."
 """Why a drawing tool refuses when no class is chosen."""
+NO_PIXELS = "The picture is still being read here: try again in a moment."
+"""Why a tool that looks at the picture refuses while there is only a small copy of it."""
+RGB = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ class Preview:
     """What the canvas shows of a tool at work, in image pixels.
 
     A path (with its vertices, the one to close on first, and its inside when filled), a rubber
-    band, and the brush's outline.
+    band, the brush's outline, and a few signs beside a place. `nodes` are the vertices to show
+    when they are not all those of the path.
     """
 
     path: Points = field(default_factory=lambda: as_points([]))
@@ -53,11 +59,17 @@ class Preview:
     handles: bool = True
     band: tuple[float, float, float, float] | None = None
     brush: tuple[float, float, float] | None = None
+    nodes: Points | None = None
+    note: tuple[float, float, str] | None = None
 
 
 @dataclass(slots=True)
 class Desk:
-    """The open image and the choices a person has made: what tools work on."""
+    """The open image and the choices a person has made: what tools work on.
+
+    `read_pixels` gives the picture inside a box that lies in it, (h, w, 3) uint8 RGB, or None
+    while not all of that is in memory; tools call `pixels`.
+    """
 
     document: Document
     idmap: IdMap
@@ -66,6 +78,22 @@ class Desk:
     selection: tuple[int, ...] = ()
     on_select: Callable[[], None] = lambda: None
     locked_classes: frozenset[str] = frozenset()
+    read_pixels: Callable[[Box], RGB | None] | None = None
+
+    def pixels(self, box: Box) -> RGB | None:
+        """The picture inside `box`, clipped to it: (h, w, 3) uint8 RGB, not to be written to.
+
+        None while those pixels are not in memory, and for a box wholly outside.
+        """
+        x0, y0, x1, y1 = part = self.clipped(box)
+        if self.read_pixels is None or x1 <= x0 or y1 <= y0:
+            return None
+        return self.read_pixels(part)
+
+    def clipped(self, box: Box) -> Box:
+        """The part of `box` inside the picture."""
+        height, width = self.document.size
+        return intersect_boxes(box, (0, 0, width, height))
 
     def select(self, numbers: Sequence[int]) -> None:
         """Make these shapes (by number) the selection; the last one is the one worked on."""
