@@ -20,20 +20,23 @@ _SMALLEST: Final = 3.0
 """A box with a shorter side, in image pixels, is a slip of the hand."""
 _COARSE: Final = 112 * 112
 """Pixels on which GrabCut works within a twentieth of a second; what is larger is made smaller."""
-_FINE: Final = 1024 * 1024
+_FINE: Final = 768 * 768
 """Pixels up to which the border is then sought in the picture itself."""
 _KEPT: Final = 50
 _ROUNDS: Final = 2
 Marks = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-_OUT, _IN, _MAYBE = cv2.GC_BGD, cv2.GC_FGD, cv2.GC_PR_FGD
+_OUT, _IN, _HARDLY, _MAYBE = cv2.GC_BGD, cv2.GC_FGD, cv2.GC_PR_BGD, cv2.GC_PR_FGD
+_CORE, _CORNER = 0.35, 0.9
+"""Shares of the ellipse in the box: what is within the first is the thing, what is beyond the
+second probably not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
     """The box a person drew, the part of the picture looked at, and what he said of its pixels.
 
-    `marks` (h, w) holds, for the pixels of `part`, cv2's GC_BGD, GC_FGD or GC_PR_FGD.
+    `marks` (h, w) holds, for the pixels of `part`, cv2's GC_BGD, GC_FGD, GC_PR_BGD or GC_PR_FGD.
     """
 
     box: Box
@@ -152,13 +155,11 @@ class SmartBoxTool(PixelTool):
         self._remember(better, cut)
 
     def _solve(self, cut: Cut) -> Bitmap | None:
-        """The mask; the whole box where nothing stands out. None without pixels."""
+        """The mask; None when nothing is left, and without pixels."""
         pixels = self.desk.pixels(cut.part)
         if pixels is None:
             return None
         mask = cut_out(pixels, cut.marks)
-        if not mask.any():
-            mask = cut.marks == _MAYBE
         return Bitmap.from_array(mask, *cut.part[:2]) if mask.any() else None
 
     def _remember(self, shape: Shape, cut: Cut) -> None:
@@ -166,13 +167,16 @@ class SmartBoxTool(PixelTool):
 
 
 def begin(desk: Desk, box: Box) -> Cut:
-    """A cut with nothing said but the box; what is a quarter around it is background."""
+    """A cut with nothing said but the box; a quarter of it around it is background."""
     x0, y0, x1, y1 = box
     wide, high = max(8, (x1 - x0) // 4), max(8, (y1 - y0) // 4)
     part = desk.clipped((x0 - wide, y0 - high, x1 + wide, y1 + high))
     marks = np.full((part[3] - part[1], part[2] - part[0]), _OUT, np.uint8)
     inside = marks[y0 - part[1] : y1 - part[1], x0 - part[0] : x1 - part[0]]
     inside[:] = _MAYBE
+    down, across = (np.abs(np.arange(n) - (n - 1) / 2) * 2 / n for n in inside.shape)
+    far = np.hypot(down[:, None], across[None, :])
+    inside[far < _CORE], inside[far > _CORNER] = _IN, _HARDLY
     if inside.shape == marks.shape:  # the whole picture: its rim must do as background
         marks[0], marks[-1], marks[:, 0], marks[:, -1] = (_OUT,) * 4
     return Cut(box, part, marks)
@@ -212,14 +216,16 @@ def cut_out(rgb: RGB, marks: Marks) -> Mask:
     few = np.asarray(cv2.resize(marks, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     coarse = _grab_cut(small, few).astype(np.float32)
     large = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)) > 0.5
-    rough = np.where(marks == _MAYBE, large, marks == _IN).astype(np.bool_)
+    is_open = (marks == _MAYBE) | (marks == _HARDLY)
+    rough = np.where(is_open, large, marks == _IN).astype(np.bool_)
     return _refined(rgb, rough, marks, 1 / share) if height * width <= _FINE else rough
 
 
 def _grab_cut(rgb: RGB, marks: Marks) -> Mask:
     """GrabCut; of marks that leave no choice, what they say."""
-    if not ((marks == _OUT).any() and (marks == _MAYBE).any()):
-        return np.asarray(marks != _OUT)
+    inside = np.isin(marks, (_IN, _MAYBE))
+    if inside.all() or not inside.any():
+        return inside
     cv2.setRNGSeed(0)  # the same answer to the same question
     answer = marks.copy()
     models = np.zeros((1, 65)), np.zeros((1, 65))
