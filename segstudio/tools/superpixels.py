@@ -165,7 +165,9 @@ def superpixels(rgb: RGB, spacing: int) -> Labels:
     """
     height, width = rgb.shape[:2]
     down, across = -(-height // spacing), -(-width // spacing)
-    soft = cv2.GaussianBlur(rgb, (0, 0), 1.0).astype(np.float32) / np.float32(255)
+    soft = cv2.GaussianBlur(rgb, (0, 0), max(1.0, spacing / 16)).astype(np.float32) / np.float32(
+        255
+    )
     lab = np.asarray(cv2.cvtColor(soft, cv2.COLOR_RGB2LAB), np.float32)
     more = down * spacing - height, across * spacing - width
     lab = np.pad(lab, ((0, more[0]), (0, more[1]), (0, 0)), mode="edge")
