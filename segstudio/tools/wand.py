@@ -12,9 +12,9 @@ from segstudio.annotation.bitmap import Bitmap
 from segstudio.tools.desk import RGB, Desk, Pointer, Preview
 from segstudio.tools.regions import Growth, PixelTool, around
 
-_TOLERANCE: Final = 24
+_TOLERANCE: Final = 16
 """Grey levels by which every channel may differ, at first."""
-_PER_LEVEL: Final = 2.0
+_PER_LEVEL: Final = 3.0
 """Screen pixels of a drag that change the tolerance by one level."""
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from segstudio.annotation.rasterise import label_map
+from segstudio.project.tiles import TileReader
 from segstudio.studio.canvas.picture import Picture
+from segstudio.studio.canvas.tiled import TiledPicture
 from segstudio.studio.main_window import MainWindow
 from tests.studio.conftest import at, click, press, sweep
 
@@ -89,3 +94,20 @@ def test_a_picture_still_on_its_way_is_said_in_the_window(
     image.picture.complete([np.full((90, 120, 3), 90, np.uint8)])
     assert studio.canvas.tool is not None
     assert studio.canvas.tool.refusal == ""
+
+
+def test_pixels_of_tiles_come_when_they_were_asked_for(tmp_path: Path) -> None:
+    rgb = np.random.default_rng(5).integers(0, 256, (96, 160, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", rgb, tile=(32, 32), photometric="rgb")
+    woken: list[TiledPicture] = []
+    picture = TiledPicture(TileReader(tmp_path / "a.tif"), woken.append)
+    box = (20, 10, 100, 70)
+    assert picture.pixels(box) is None
+    assert woken == [picture]
+    while (take := picture.work()) is not None:
+        take()
+    found = picture.pixels(box)
+    assert found is not None
+    assert np.array_equal(found, rgb[10:70, 20:100])
+    picture.close()
+    assert picture.work() is None

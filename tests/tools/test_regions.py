@@ -213,8 +213,8 @@ def test_wand_takes_a_disc_and_a_drag_takes_more_until_undo() -> None:
     assert desk.document.undo_name == "Magic wand"
     desk.document.undo()
     tool.press(Pointer(70, 60))
-    tool.drag(Pointer(470, 60))
-    assert tool.preview().note == (470, 60, "± 224")
+    tool.drag(Pointer(670, 60))
+    assert tool.preview().note == (670, 60, "± 216")
     assert pixels_of(desk.document.shapes[0]).all()
     tool.drag(Pointer(70, 60))
     assert overlap(desk.document.shapes[0], disc(*DISC)) == 1.0
