@@ -39,6 +39,10 @@ TOOL_NAMES: Final = (
     "point",
     "fill",
     "split",
+    "wand",
+    "superpixels",
+    "scissors",
+    "smart_box",
 )
 OPTION_NAMES: Final = ("square", "exclusive", "only_class", "snap")
 """Switches for how tools work; the fields of segstudio.tools.Options."""
@@ -97,6 +101,10 @@ def specs() -> list[Spec]:
         Spec("eraser", tool, tr("Eraser"), ("E",), "eraser", True),
         Spec("fill", tool, tr("Fill"), ("X",), "fill", True),
         Spec("split", tool, tr("Split along a line"), ("Shift+X",), "split", True),
+        Spec("wand", tool, tr("Magic wand"), ("W",), "wand", True),
+        Spec("superpixels", tool, tr("Superpixels"), ("Q",), "superpixels", True),
+        Spec("scissors", tool, tr("Scissors"), ("S",), "scissors", True),
+        Spec("smart_box", tool, tr("Smart box"), ("G",), "smart-box", True),
         Spec("-", tool, ""),
         Spec("smaller", tool, tr("Smaller brush"), ("[",)),
         Spec("larger", tool, tr("Larger brush"), ("]",)),

@@ -151,7 +151,12 @@ class OpenImage:
             _past=past if past is not None and past.shown == loaded.drafts.model else None,
         )
         document.listeners.append(image._count)
+        image.desk.read_pixels = image.pixels
         return image
+
+    def pixels(self, box: Box) -> NDArray[np.uint8] | None:
+        """The picture inside a box, for tools; the picture may be another after a return."""
+        return self.picture.pixels(box)
 
     @property
     def document(self) -> Document:

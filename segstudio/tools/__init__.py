@@ -13,8 +13,12 @@ from segstudio.tools.draw import (
     RectangleTool,
 )
 from segstudio.tools.fill import FillTool
+from segstudio.tools.scissors import ScissorsTool
 from segstudio.tools.select import SelectTool
+from segstudio.tools.smart_box import SmartBoxTool
 from segstudio.tools.split import SplitTool
+from segstudio.tools.superpixels import SuperpixelsTool
+from segstudio.tools.wand import WandTool
 
 TOOLS: dict[str, type[Tool]] = {
     "select": SelectTool,
@@ -30,6 +34,10 @@ TOOLS: dict[str, type[Tool]] = {
     "eraser": EraserTool,
     "fill": FillTool,
     "split": SplitTool,
+    "wand": WandTool,
+    "superpixels": SuperpixelsTool,
+    "scissors": ScissorsTool,
+    "smart_box": SmartBoxTool,
 }
 
 __all__ = ["TOOLS", "Desk", "Options", "Pointer", "Preview", "Tool"]

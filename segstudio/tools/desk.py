@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from segstudio.annotation.bitmap import Box, intersect_boxes
 from segstudio.annotation.document import Document
 from segstudio.annotation.geometry import nearest_on_edges, nearest_vertex
 from segstudio.annotation.idmap import IdMap
@@ -18,6 +20,9 @@ _SNAPPED = frozenset(("polygon", "rectangle", "oriented_rectangle", "line", "lin
 _OPEN = frozenset(("line", "linestrip"))
 NO_CLASS = "Add a class first: press / and type its name."
 """Why a drawing tool refuses when no class is chosen."""
+NO_PIXELS = "The picture is still being read here: try again in a moment."
+"""Why a tool that looks at the picture refuses while there is only a small copy of it."""
+RGB = NDArray[np.uint8]
 
 
 def handles(shape: Shape) -> Points:
@@ -54,7 +59,8 @@ class Preview:
     """What the canvas shows of a tool at work, in image pixels.
 
     A path (with its vertices, the one to close on first, and its inside when filled), a rubber
-    band, the brush's outline, and the place that a point has snapped to.
+    band, the brush's outline, the place that a point has snapped to, and a few signs beside a
+    place. `nodes` are the vertices to show when they are not all those of the path.
     """
 
     path: Points = field(default_factory=lambda: as_points([]))
@@ -66,6 +72,8 @@ class Preview:
     brush: tuple[float, float, float] | None = None
     square: bool = False
     snapped: tuple[float, float] | None = None
+    nodes: Points | None = None
+    note: tuple[float, float, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,11 @@ class Options:
 
 @dataclass(slots=True)
 class Desk:
-    """The open image and the choices a person has made: what tools work on."""
+    """The open image and the choices a person has made: what tools work on.
+
+    `read_pixels` gives the picture inside a box that lies in it, (h, w, 3) uint8 RGB, or None
+    while not all of that is in memory; tools call `pixels`.
+    """
 
     document: Document
     idmap: IdMap
@@ -95,6 +107,22 @@ class Desk:
     on_select: Callable[[], None] = lambda: None
     locked_classes: frozenset[str] = frozenset()
     options: Options = Options()
+    read_pixels: Callable[[Box], RGB | None] | None = None
+
+    def pixels(self, box: Box) -> RGB | None:
+        """The picture inside `box`, clipped to it: (h, w, 3) uint8 RGB, not to be written to.
+
+        None while those pixels are not in memory, and for a box wholly outside.
+        """
+        x0, y0, x1, y1 = part = self.clipped(box)
+        if self.read_pixels is None or x1 <= x0 or y1 <= y0:
+            return None
+        return self.read_pixels(part)
+
+    def clipped(self, box: Box) -> Box:
+        """The part of `box` inside the picture."""
+        height, width = self.document.size
+        return intersect_boxes(box, (0, 0, width, height))
 
     def select(self, numbers: Sequence[int]) -> None:
         """Make these shapes (by number) the selection; the last one is the one worked on."""

@@ -12,7 +12,7 @@ import pytest
 from segstudio.data import data_folder
 from segstudio.studio import i18n
 from segstudio.studio.canvas.canvas import READ_ONLY
-from segstudio.tools.desk import NO_CLASS
+from segstudio.tools.desk import NO_CLASS, NO_PIXELS
 
 STUDIO = Path(i18n.__file__).parent
 TABLES = sorted((data_folder() / "resources" / "translations").glob("*.toml"))
@@ -30,7 +30,7 @@ def sentences() -> set[str]:
                     found.add(str(first.value))
                 else:
                     assert isinstance(first, ast.Name), f"{file}: tr() of something computed"
-    return found | edit_names() | {NO_CLASS, READ_ONLY}
+    return found | edit_names() | {NO_CLASS, NO_PIXELS, READ_ONLY}
 
 
 def edit_names() -> set[str]:

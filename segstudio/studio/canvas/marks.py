@@ -142,6 +142,20 @@ def draw_preview(painter: QPainter, view: View, preview: Preview, colour: QColor
         for shade, width in ((QColor(0, 0, 0, 160), 4.0), (QColor(255, 255, 255), 2.0)):
             painter.setPen(pen(shade, width))
             painter.drawEllipse(centre, _HANDLE, _HANDLE)
+    if preview.note is not None:
+        x, y, words = preview.note
+        _draw_note(painter, QPointF(*view.to_screen(x, y)), words)
+
+
+def _draw_note(painter: QPainter, place: QPointF, words: str) -> None:
+    """A few signs right below a place."""
+    room = QRectF(painter.fontMetrics().boundingRect(words)).adjusted(-6, -3, 6, 3)
+    room.moveTopLeft(place + QPointF(14, 14))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(20, 20, 20, 190))
+    painter.drawRoundedRect(room, 4, 4)
+    painter.setPen(QColor(255, 255, 255))
+    painter.drawText(room, Qt.AlignmentFlag.AlignCenter, words)
 
 
 def _draw_path(painter: QPainter, view: View, preview: Preview, colour: QColor) -> None:
@@ -158,6 +172,8 @@ def _draw_path(painter: QPainter, view: View, preview: Preview, colour: QColor) 
         (painter.drawPolygon if preview.closed else painter.drawPolyline)(places)
     if not preview.handles:
         return
+    if preview.nodes is not None:
+        places = [QPointF(*view.to_screen(x, y)) for x, y in preview.nodes.tolist()]
     painter.setPen(pen(QColor(20, 20, 20), 1.0))
     painter.setBrush(colour)
     half = _HANDLE / 2

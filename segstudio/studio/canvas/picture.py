@@ -56,6 +56,12 @@ class Picture:
         """Whether every pixel is there."""
         return bool(self._levels) and self._levels[0].shape[:2] == (self.height, self.width)
 
+    def pixels(self, box: Box) -> RGB | None:
+        """The whole picture's pixels in a box that lies in it, (h, w, 3) uint8, not a copy;
+        None while they are not all there."""
+        x0, y0, x1, y1 = box
+        return self._levels[0][y0:y1, x0:x1] if self.is_whole else None
+
     @property
     def nbytes(self) -> int:
         return sum(level.nbytes for level in self._levels)

@@ -66,6 +66,21 @@ class TiledPicture(Picture):
     def _region(self, scale: float, box: Box) -> RGB:
         return self._assembled(box) if self._is_near(scale) else super()._region(scale, box)
 
+    def pixels(self, box: Box) -> RGB | None:
+        missing = [place for place in self._places(box) if place not in self._cache]
+        if missing:
+            self._ask(missing)
+            return None
+        return self._assembled(box)
+
+    def _places(self, box: Box) -> list[Place]:
+        """The tiles that make up a part of the picture."""
+        x0, y0, x1, y1 = box
+        wide, high = self._tiles.tile
+        rows = range(y0 // high, (y1 - 1) // high + 1)
+        columns = range(x0 // wide, (x1 - 1) // wide + 1)
+        return [(row, column) for row in rows for column in columns]
+
     def _is_near(self, scale: float) -> bool:
         """Whether the small copy has fewer pixels than the screen."""
         return scale * self._step > 1
@@ -76,19 +91,18 @@ class TiledPicture(Picture):
         out = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
         wide, high = self._tiles.tile
         missing = []
-        for row in range(y0 // high, (y1 - 1) // high + 1):
-            for column in range(x0 // wide, (x1 - 1) // wide + 1):
-                corner = column * wide, row * high
-                part = intersect_boxes(box, (*corner, corner[0] + wide, corner[1] + high))
-                tile = self._cache.get((row, column))
-                if tile is None:
-                    missing.append((row, column))
-                    pixels = self._enlarged(part)
-                else:
-                    self._cache.move_to_end((row, column))
-                    left, top = part[0] - corner[0], part[1] - corner[1]
-                    pixels = tile[top : top + part[3] - part[1], left : left + part[2] - part[0]]
-                out[part[1] - y0 : part[3] - y0, part[0] - x0 : part[2] - x0] = pixels
+        for row, column in self._places(box):
+            corner = column * wide, row * high
+            part = intersect_boxes(box, (*corner, corner[0] + wide, corner[1] + high))
+            tile = self._cache.get((row, column))
+            if tile is None:
+                missing.append((row, column))
+                pixels = self._enlarged(part)
+            else:
+                self._cache.move_to_end((row, column))
+                left, top = part[0] - corner[0], part[1] - corner[1]
+                pixels = tile[top : top + part[3] - part[1], left : left + part[2] - part[0]]
+            out[part[1] - y0 : part[3] - y0, part[0] - x0 : part[2] - x0] = pixels
         if missing:
             self._ask(missing)
         return out
