@@ -213,7 +213,7 @@ class Canvas(QWidget):
         return [
             number
             for place, (number, shape) in enumerate(desk.selected())
-            if place >= _MARKED or not has_outline(shape)
+            if place >= _MARKED or shape.bitmap is not None or not has_outline(shape, 1.0)
         ]
 
     def redraw(self) -> None:
@@ -355,7 +355,7 @@ class Canvas(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         if not self.overlay_hidden:
             selected = desk.selected()[:_MARKED]
-            for shape in (s for _, s in selected if has_outline(s)):
+            for shape in (s for _, s in selected if has_outline(s, self.view.scale)):
                 draw_outline(painter, self.view, self._outlines.of(shape), QColor(255, 255, 255))
                 if self._tool_name == "select" and len(selected) <= _WITH_HANDLES:
                     draw_handles(painter, self.view, shape, self._colour(shape.class_name))

@@ -29,13 +29,18 @@ def pen(colour: QColor, width: float, dashed: bool = False) -> QPen:
 _SMALL: Final = 8
 """Tiles of a mask whose outline is drawn as a vector."""
 _POINTS: Final = 4000
+_THIN: Final = 3.0
+"""Screen pixels an image pixel."""
 
 
-def has_outline(shape: Shape) -> bool:
-    """Whether the outline is drawn as a vector; else the white line of the overlay must do, for
-    a path of thousands of parts takes seconds."""
+def has_outline(shape: Shape, scale: float) -> bool:
+    """Whether the outline is drawn as a vector, at `scale` screen pixels an image pixel.
+
+    Masks are marked by the white line of the overlay, which follows their pixels; from afar a
+    vector makes that thicker, unless the mask is so large that the path would take seconds.
+    """
     if shape.bitmap is not None:
-        return shape.bitmap.tile_count <= _SMALL
+        return scale < _THIN and shape.bitmap.tile_count <= _SMALL
     return len(shape.points) <= _POINTS
 
 
