@@ -133,6 +133,8 @@ def specs() -> list[Spec]:
         Spec("zoom_out", view, tr("Zoom out"), ("-", "Ctrl+-"), "zoom-out"),
         Spec("-", view, ""),
         Spec("outlines", view, tr("Outlines"), ("O",), "", True),
+        Spec("overview", view, tr("Overview of the picture"), ("Shift+O",), "", True),
+        Spec("tone", view, tr("Brightness and contrast …"), ("Ctrl+Shift+B",)),
         Spec("palette", view, tr("Find an action …"), ("Ctrl+K",), "search"),
         Spec("next", image, tr("Next image"), ("D", "PgDown"), "next"),
         Spec("previous", image, tr("Previous image"), ("A", "PgUp"), "previous"),

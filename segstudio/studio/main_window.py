@@ -28,6 +28,7 @@ from segstudio.studio.actions import OPTION_NAMES, TOOL_NAMES, Actions
 from segstudio.studio.arranging import Arranging
 from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
+from segstudio.studio.dialogs.tone import ToneDialog
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
@@ -190,6 +191,8 @@ class MainWindow(QMainWindow):
             "zoom_in": lambda: canvas.zoom(1.25),
             "zoom_out": lambda: canvas.zoom(0.8),
             "outlines": self._toggle_outlines,
+            "overview": lambda: canvas.show_overview(self.actions_["overview"].isChecked()),
+            "tone": self._show_tone,
             "guess": self._toggle_guessing,
             "next": lambda: session.step(1),
             "previous": lambda: session.step(-1),
@@ -368,6 +371,13 @@ class MainWindow(QMainWindow):
     def _toggle_outlines(self) -> None:
         look = self.canvas.look
         self.canvas.set_look(Look(look.opacity, self.actions_["outlines"].isChecked()))
+
+    def _show_tone(self) -> None:
+        """Sliders beside the work."""
+        dialog = ToneDialog(self.canvas.tone, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.changed.connect(self.canvas.set_tone)
+        dialog.show()
 
     def _set_option(self, name: str) -> None:
         """A switch for how tools work; tools that were at work go on with it."""

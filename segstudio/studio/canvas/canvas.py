@@ -26,12 +26,15 @@ from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table
 from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.canvas.marks import (
     Outlines,
+    draw_grid,
     draw_handles,
     draw_outline,
     draw_preview,
     has_outline,
 )
+from segstudio.studio.canvas.overview import Overview
 from segstudio.studio.canvas.picture import Picture
+from segstudio.studio.canvas.tone import Tone
 from segstudio.studio.canvas.view import View, fit
 from segstudio.tools import TOOLS, Desk, Pointer, Tool
 
@@ -54,6 +57,8 @@ _MARKED: Final = 24
 _WITH_HANDLES: Final = 4
 _AT_ONCE: Final = 700_000
 """Device pixels that are drawn within a frame; a larger viewport is drawn coarsely first."""
+_GRID_FROM: Final = 16.0
+"""Screen pixels an image pixel from which on lines part the image pixels."""
 _ROUGH: Final = 3
 """What is drawn coarsely has one pixel for so many by so many device pixels."""
 _REST: Final = 70
@@ -88,6 +93,8 @@ class Canvas(QWidget):
         self.view = View()
         self.overlay_hidden = False
         self.notice = ""
+        self.tone = Tone()
+        self.overview = Overview()
         self.read_only = False
         self._desk: Desk | None = None
         self._picture: Picture | None = None
@@ -105,6 +112,7 @@ class Canvas(QWidget):
         self._rest.timeout.connect(self._refine)
         self._space = False
         self._pan_from: QPointF | None = None
+        self._jumping = False
         self._pointer: QPointF | None = None
         self._fitted = True
 
@@ -121,6 +129,7 @@ class Canvas(QWidget):
         self._picture, self._desk = picture, desk
         if picture is not None:
             picture.changed = self._mend_picture
+            picture.set_tone(self.tone)
         self._guess = None
         self._outlines = Outlines()
         self._tool = None
@@ -170,6 +179,17 @@ class Canvas(QWidget):
     def set_look(self, look: Look) -> None:
         self.look = look
         self.recolour()
+
+    def set_tone(self, tone: Tone) -> None:
+        """How bright the pictures are shown."""
+        self.tone = tone
+        if self._picture is not None:
+            self._picture.set_tone(tone)
+        self.redraw()
+
+    def show_overview(self, shown: bool) -> None:
+        self.overview.enabled = shown
+        self.update()
 
     def show_guess(self, guess: Guess | None) -> None:
         """Show what the unlabelled pixels may be, or nothing."""
@@ -303,7 +323,11 @@ class Canvas(QWidget):
         painter = QPainter(self)
         painter.drawImage(self.rect(), (self._rough or self._backing).image)
         if self._desk is not None:
+            if self._picture is not None and self.view.scale >= _GRID_FROM:
+                draw_grid(painter, self.view, (self._picture.width, self._picture.height))
             self._draw_marks(painter, self._desk)
+            if self._picture is not None:
+                self.overview.draw(painter, self._picture, self.view, self.size())
         elif self.notice:
             self._draw_notice(painter)
         painter.end()
@@ -381,8 +405,19 @@ class Canvas(QWidget):
         if pan:
             self._pan_from = event.position()
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        elif event.button() == Qt.MouseButton.LeftButton and self._jump(event.position()):
+            self._jumping = True
         elif event.button() == Qt.MouseButton.LeftButton and self._may_edit():
             self._tell("press", event)
+
+    def _jump(self, place: QPointF) -> bool:
+        """Go where the overview was pressed; whether it was."""
+        if self._picture is None:
+            return False
+        view = self.overview.centred(self._picture, self.view, self.size(), place)
+        if view is not None:
+            self.set_view(view)
+        return view is not None
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._pointer = event.position()
@@ -390,6 +425,8 @@ class Canvas(QWidget):
             step = event.position() - self._pan_from
             self._pan_from = event.position()
             self.set_view(self.view.moved(step.x(), step.y()))
+        elif self._jumping:
+            self._jump(event.position())
         else:
             held = bool(event.buttons() & Qt.MouseButton.LeftButton) and not self.read_only
             self._tell("drag" if held else "move", event)
@@ -399,6 +436,8 @@ class Canvas(QWidget):
         if self._pan_from is not None and event.button() != Qt.MouseButton.RightButton:
             self._pan_from = None
             self._follow_cursor()
+        elif self._jumping:
+            self._jumping = False
         elif event.button() == Qt.MouseButton.LeftButton and not self.read_only:
             self._tell("release", event)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
 from segstudio.annotation.geometry import trace
@@ -117,6 +117,23 @@ def _spacing(points: NDArray[np.float64]) -> float:
     if len(points) < 3:
         return 1e9
     return float(np.median(np.hypot(*np.diff(points, axis=0).T)))
+
+
+def draw_grid(painter: QPainter, view: View, size: tuple[int, int]) -> None:
+    """Lines between the pixels of a picture of `size` (width, height) that are in sight."""
+    room = painter.viewport()
+    x0, y0 = view.to_image(0, 0)
+    x1, y1 = view.to_image(room.width(), room.height())
+    left, top = max(0, int(x0)), max(0, int(y0))
+    right, bottom = min(size[0], int(x1) + 1), min(size[1], int(y1) + 1)
+    lines = [
+        QLineF(*view.to_screen(x, top), *view.to_screen(x, bottom)) for x in range(left, right + 1)
+    ]
+    lines += [
+        QLineF(*view.to_screen(left, y), *view.to_screen(right, y)) for y in range(top, bottom + 1)
+    ]
+    painter.setPen(pen(QColor(128, 128, 128, 90), 1.0))
+    painter.drawLines(lines)
 
 
 def draw_preview(painter: QPainter, view: View, preview: Preview, colour: QColor) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtGui import QImage
 
 from segstudio.annotation.bitmap import Box, intersect_boxes
+from segstudio.studio.canvas.tone import Tone
 from segstudio.studio.canvas.view import View
 
 _SMALLEST: Final = 512
@@ -30,6 +31,9 @@ class Picture:
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self.changed: Callable[[Box], None] = lambda box: None
+        self.revision = 0
+        """Counts how often the picture has looked different."""
+        self._table: NDArray[np.uint8] | None = None
         self._levels: list[RGB] = []  # the finest first
 
     @classmethod
@@ -49,7 +53,13 @@ class Picture:
     def complete(self, levels: list[RGB]) -> None:
         """Here is the whole picture, halved."""
         self._levels = levels
+        self.revision += 1
         self.changed((0, 0, self.width, self.height))
+
+    def set_tone(self, tone: Tone) -> None:
+        """Show it brighter or darker; its pixels stay what they are."""
+        self._table = None if tone.is_plain else tone.table()
+        self.revision += 1
 
     @property
     def is_whole(self) -> bool:
@@ -77,7 +87,10 @@ class Picture:
         ys = np.minimum((rows * fy).astype(np.intp), level[1] - 1)
         left, top = int(xs[0]), int(ys[0])
         there = self._region(1.0, (left, top, int(xs[-1]) + 1, int(ys[-1]) + 1))
-        return packed(there.take(ys - top, axis=0).take(xs - left, axis=1))
+        return packed(self._toned(there.take(ys - top, axis=0).take(xs - left, axis=1)))
+
+    def _toned(self, rgb: RGB) -> RGB:
+        return rgb if self._table is None else np.asarray(cv2.LUT(rgb, self._table), np.uint8)
 
     def render(self, part: Box, view: View, ratio: float, ground: tuple[int, int, int]) -> Pixels:
         """The device pixels of `part` on a screen with `ratio` of them a logical pixel.
@@ -100,7 +113,7 @@ class Picture:
         box = intersect_boxes(needed, (0, 0, width, height))
         if box[2] <= box[0] or box[3] <= box[1]:
             return packed(np.full((size[1], size[0], 3), ground, np.uint8))
-        source = self._region(scale, box)
+        source = self._toned(self._region(scale, box))
         move = np.array([[ax, 0, x0 - box[0]], [0, ay, y0 - box[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         drawn = cv2.warpAffine(

@@ -149,6 +149,7 @@ class TiledPicture(Picture):
             self._used += pixels.nbytes
         while self._used > _CACHE:
             self._used -= self._cache.popitem(last=False)[1].nbytes
+        self.revision += 1
         wide, high = self._tiles.tile
         x, y = place[1] * wide, place[0] * high
         self.changed((x, y, x + wide, y + high))
@@ -167,6 +168,7 @@ class TiledPicture(Picture):
                 level[box[1] : box[3], box[0] : box[2]] = cv2.resize(
                     source, size, interpolation=cv2.INTER_AREA
                 )
+        self.revision += 1
         left, top = x * self._step, y * self._step
         wide, high = self._tiles.tile
         self.changed((left, top, left + wide, top + high))
