@@ -423,8 +423,6 @@ class MainWindow(QMainWindow):
     def _canvas_key(self, name: str) -> None:
         """A key the tool had no use for."""
         image = self.session.image
-        if image is not None and name == "Escape":
-            image.desk.select([])
         if image is None or name not in ("Delete", "Backspace") or self.canvas.read_only:
             return
         drafts = self.session.drafts_of(image.desk.selection)

@@ -183,11 +183,14 @@ class Tool:
 
     def key(self, name: str) -> bool:
         """Enter, Backspace, Delete, Escape, or an arrow ("Left", "Shift+Left", …); returns whether
-        the tool had a use for it."""
-        if name == "Escape" and self.busy:
+        the tool had a use for it. Escape gives up what has begun, else the selection."""
+        if name != "Escape" or not (self.busy or self.desk.selection):
+            return False
+        if self.busy:
             self.cancel()
-            return True
-        return False
+        else:
+            self.desk.select([])
+        return True
 
     def cancel(self) -> None:
         """Leave everything as it was before the tool began."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from segstudio.annotation.bitmap import Bitmap, Box, union_boxes
-from segstudio.annotation.document import Document, Edit, Layer, Splice
+from segstudio.annotation.document import Edit, Layer, Splice
 from segstudio.annotation.rasterise import coverage
 from segstudio.annotation.shape import Shape, mask_shape
 from segstudio.tools.desk import NO_CLASS, NO_PIXELS, Desk, Pointer, Tool
@@ -106,12 +106,5 @@ class Growth:
             document.cancel()
             return
         document.commit()
-        select_at(self._desk, document, -1 if self._shape is None else self._place())
-
-    def _place(self) -> int:
-        return 0 if self._layer == "drafts" else self._index
-
-
-def select_at(desk: Desk, document: Document, index: int) -> None:
-    """Select the shape at a place among the shapes."""
-    desk.select([document.ids()[index]])
+        place = 0 if self._layer == "drafts" else self._index
+        self._desk.select([document.ids()[place]])

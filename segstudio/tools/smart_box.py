@@ -20,8 +20,8 @@ _SMALLEST: Final = 3.0
 """A box with a shorter side, in image pixels, is a slip of the hand."""
 _COARSE: Final = 112 * 112
 """Pixels on which GrabCut works within a twentieth of a second; what is larger is made smaller."""
-_FINE: Final = 768 * 768
-"""Pixels up to which the border is then sought in the picture itself."""
+_FINE: Final = 640 * 640
+"""Pixels up to which the border is then sought in the picture itself, else in a copy so large."""
 _KEPT: Final = 50
 _ROUNDS: Final = 2
 Marks = NDArray[np.uint8]
@@ -36,12 +36,29 @@ second probably not."""
 class Cut:
     """The box a person drew, the part of the picture looked at, and what he said of its pixels.
 
-    `marks` (h, w) holds, for the pixels of `part`, cv2's GC_BGD, GC_FGD, GC_PR_BGD or GC_PR_FGD.
+    `marks` (h, w) holds cv2's GC_BGD, GC_FGD, GC_PR_BGD or GC_PR_FGD for the pixels of `part`, or
+    of a smaller copy of it.
     """
 
     box: Box
     part: Box
     marks: Marks
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the part of the picture."""
+        return self.part[2] - self.part[0], self.part[3] - self.part[1]
+
+    def scaled(self, x: float, y: float) -> tuple[float, float]:
+        """A place in the picture as one in `marks`."""
+        (height, width), (wide, high) = self.marks.shape, self.size
+        return (x - self.part[0]) * width / wide, (y - self.part[1]) * height / high
+
+    def inside(self) -> Marks:
+        """The marks in the box, to be written to."""
+        left, top = self.scaled(*self.box[:2])
+        right, bottom = self.scaled(*self.box[2:])
+        return self.marks[round(top) : round(bottom), round(left) : round(right)]
 
     def contains(self, x: int, y: int) -> bool:
         x0, y0, x1, y1 = self.box
@@ -159,8 +176,13 @@ class SmartBoxTool(PixelTool):
         pixels = self.desk.pixels(cut.part)
         if pixels is None:
             return None
-        mask = cut_out(pixels, cut.marks)
-        return Bitmap.from_array(mask, *cut.part[:2]) if mask.any() else None
+        height, width = cut.marks.shape
+        if (width, height) != cut.size:
+            copy = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+            pixels = np.asarray(copy, np.uint8)
+        mask = cut_out(pixels, cut.marks).astype(np.uint8)
+        whole = cv2.resize(mask, cut.size, interpolation=cv2.INTER_NEAREST)
+        return Bitmap.from_array(whole, *cut.part[:2]) if mask.any() else None
 
     def _remember(self, shape: Shape, cut: Cut) -> None:
         self._cuts = [*self._cuts[-_KEPT:], (shape, cut)]
@@ -171,34 +193,34 @@ def begin(desk: Desk, box: Box) -> Cut:
     x0, y0, x1, y1 = box
     wide, high = max(8, (x1 - x0) // 4), max(8, (y1 - y0) // 4)
     part = desk.clipped((x0 - wide, y0 - high, x1 + wide, y1 + high))
-    marks = np.full((part[3] - part[1], part[2] - part[0]), _OUT, np.uint8)
-    inside = marks[y0 - part[1] : y1 - part[1], x0 - part[0] : x1 - part[0]]
+    across, down = part[2] - part[0], part[3] - part[1]
+    share = min(1.0, (_FINE / (across * down)) ** 0.5)
+    size = max(1, round(down * share)), max(1, round(across * share))
+    cut = Cut(box, part, np.full(size, _OUT, np.uint8))
+    inside, marks = cut.inside(), cut.marks
     inside[:] = _MAYBE
-    down, across = (np.abs(np.arange(n) - (n - 1) / 2) * 2 / n for n in inside.shape)
-    far = np.hypot(down[:, None], across[None, :])
+    rows, columns = (np.abs(np.arange(n) - (n - 1) / 2) * 2 / n for n in inside.shape)
+    far = np.hypot(rows[:, None], columns[None, :])
     inside[far < _CORE], inside[far > _CORNER] = _IN, _HARDLY
     if inside.shape == marks.shape:  # the whole picture: its rim must do as background
         marks[0], marks[-1], marks[:, 0], marks[:, -1] = (_OUT,) * 4
-    return Cut(box, part, marks)
+    return cut
 
 
 def marked(cut: Cut, path: list[tuple[float, float]], radius: float, what: int) -> Cut:
     """The cut with `what` said of the pixels of the box within `radius` of a path."""
-    marks = cut.marks.copy()
-    box = _moved(cut.box, cut.part)
-    inside = marks[box[1] : box[3], box[0] : box[2]]
-    for start, end in zip([path[0], *path], path, strict=False):
+    said = replace(cut, marks=cut.marks.copy())
+    inside = said.inside()
+    corner = [round(value) for value in cut.scaled(*cut.box[:2])]
+    places = [cut.scaled(*place) for place in path]
+    radius *= cut.marks.shape[1] / cut.size[0]
+    for start, end in zip([places[0], *places], places, strict=False):
         x, y, dab = stroke(start, end, radius)
-        x, y = x - cut.box[0], y - cut.box[1]
+        x, y = x - corner[0], y - corner[1]
         left, top = max(x, 0), max(y, 0)
         place = inside[top : max(y + dab.shape[0], 0), left : max(x + dab.shape[1], 0)]
         place[dab[top - y :, left - x :][: place.shape[0], : place.shape[1]]] = what
-    return replace(cut, marks=marks)
-
-
-def _moved(box: Box, part: Box) -> Box:
-    x, y = part[:2]
-    return box[0] - x, box[1] - y, box[2] - x, box[3] - y
+    return said
 
 
 def cut_out(rgb: RGB, marks: Marks) -> Mask:
@@ -218,7 +240,7 @@ def cut_out(rgb: RGB, marks: Marks) -> Mask:
     large = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)) > 0.5
     is_open = (marks == _MAYBE) | (marks == _HARDLY)
     rough = np.where(is_open, large, marks == _IN).astype(np.bool_)
-    return _refined(rgb, rough, marks, 1 / share) if height * width <= _FINE else rough
+    return _refined(rgb, rough, marks, 1 / share)
 
 
 def _grab_cut(rgb: RGB, marks: Marks) -> Mask:

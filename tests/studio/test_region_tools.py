@@ -80,6 +80,18 @@ def test_the_live_wand_is_drawn_and_escape_takes_it_back(studio: MainWindow) -> 
     assert studio.session.image.document.undo_name is None
 
 
+@pytest.mark.parametrize("name", ["brush", "wand", "superpixels"])
+def test_after_escape_a_new_shape_begins(studio: MainWindow, name: str) -> None:
+    studio.actions_[name].trigger()
+    image = studio.session.image
+    assert image is not None
+    for (x, y), count in [((40, 40), 1), ((40, 44), 1), ((100, 70), 2)]:
+        if count > 1:
+            press(studio, Qt.Key.Key_Escape)
+        click(studio, x, y)
+        assert len(image.document.shapes) == count
+
+
 @pytest.mark.parametrize("name", ["wand", "superpixels", "scissors", "smart_box"])
 def test_a_picture_still_on_its_way_is_said_in_the_window(
     studio: MainWindow, name: str, qtbot: QtBot

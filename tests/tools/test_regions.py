@@ -452,10 +452,18 @@ def test_a_slip_is_no_box_and_the_whole_picture_is_one() -> None:
     assert not pixels_of(shape)[0].any()
 
 
-def test_a_large_box_is_cut_at_the_edge_of_the_full_picture() -> None:
-    rgb = picture().repeat(4, axis=0).repeat(4, axis=1)
+@pytest.mark.parametrize("times", [4, 12])
+def test_a_large_box_is_cut_at_the_edge_and_corrected_by_strokes(times: int) -> None:
+    rgb = picture().repeat(times, axis=0).repeat(times, axis=1)
     desk = desk_with(rgb=rgb)
-    sweep(TOOLS["smart_box"](desk), (140, 100), (420, 380))
-    found = label_map(desk.document.shapes, {"cell": 1}, (4 * HEIGHT, 4 * WIDTH)) == 1
-    truth = disc(*DISC).repeat(4, axis=0).repeat(4, axis=1)
+    tool = TOOLS["smart_box"](desk)
+    sweep(tool, (35 * times, 25 * times), (105 * times, 95 * times))
+    size = (times * HEIGHT, times * WIDTH)
+    found = label_map(desk.document.shapes, {"cell": 1}, size) == 1
+    truth = disc(*DISC).repeat(times, axis=0).repeat(times, axis=1)
     assert (found & truth).sum() / (found | truth).sum() > 0.97
+    desk.brush_radius = 2.0 * times
+    sweep(tool, (60 * times, 60 * times), (80 * times, 60 * times), alt=True)
+    found = label_map(desk.document.shapes, {"cell": 1}, size) == 1
+    assert not found[60 * times, 60 * times : 80 * times].any()
+    assert found[45 * times, 70 * times]
