@@ -1,0 +1,105 @@
+"""What the eye sees: tone, overview, lines between pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QSlider
+from pytestqt.qtbot import QtBot
+
+from segstudio.studio.canvas.tone import Tone
+from segstudio.studio.dialogs.tone import ToneDialog
+from segstudio.studio.main_window import MainWindow
+from tests.studio.conftest import at
+
+share = st.floats(-1, 1)
+
+
+@given(share, share, st.floats(0.25, 4))
+def test_a_tone_never_turns_the_order_of_greys(
+    brightness: float, contrast: float, gamma: float
+) -> None:
+    table = Tone(brightness, contrast, gamma).table()
+    assert table.shape == (256,)
+    assert (np.diff(table.astype(int)) >= 0).all()
+
+
+def test_a_tone_at_rest_changes_nothing() -> None:
+    assert Tone().is_plain
+    assert Tone().table().tolist() == list(range(256))
+
+
+def grey_at(window: MainWindow, x: float, y: float) -> int:
+    return window.canvas.grab().toImage().pixelColor(at(window, x, y)).green()
+
+
+@pytest.mark.parametrize("scale", [1.5, 5.0])
+def test_brightness_is_for_the_eye_only(studio: MainWindow, scale: float, qtbot: QtBot) -> None:
+    studio.canvas.zoom(scale / studio.canvas.view.scale)
+    before = grey_at(studio, 100, 80)
+    studio.actions_["tone"].trigger()
+    dialog = studio.findChild(ToneDialog)
+    assert dialog is not None
+    dialog.brightness.setValue(40)
+    brighter = grey_at(studio, 100, 80)
+    assert brighter > before + 80
+    assert studio.session.project is not None
+    assert studio.session.project.read_image("images/0.png")[80, 100, 1] == before
+    studio.session.step(1)
+    qtbot.waitUntil(
+        lambda: studio.session.image is not None and studio.session.image.key == "images/1.png"
+    )
+    assert grey_at(studio, 110, 85) == brighter  # the next image is shown so too
+    dialog.reset()
+    assert grey_at(studio, 110, 85) == before
+    assert [slider.value() for slider in dialog.findChildren(QSlider)] == [0, 0, 0]
+    dialog.close()
+
+
+def test_the_overview_shows_where_one_is_and_takes_one_elsewhere(studio: MainWindow) -> None:
+    canvas = studio.canvas
+    studio.actions_["overview"].trigger()
+    image = studio.session.image
+    assert image is not None
+    assert canvas.overview.place(image.picture, canvas.view, canvas.size()) is None
+    canvas.zoom(3)
+    place = canvas.overview.place(image.picture, canvas.view, canvas.size())
+    assert place is not None
+    corner = place.topLeft() + QPoint(place.width() // 4, place.height() // 4)
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, corner)
+    x, y = canvas.view.to_image(canvas.width() / 2, canvas.height() / 2)
+    assert abs(x - 30) < 4
+    assert abs(y - 22.5) < 4
+    QTest.mouseMove(canvas, place.center())
+    x, y = canvas.view.to_image(canvas.width() / 2, canvas.height() / 2)
+    assert abs(x - 60) < 4
+    QTest.mouseRelease(
+        canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place.center()
+    )
+    assert not image.document.shapes
+    disc = (
+        canvas.grab()
+        .toImage()
+        .pixelColor(place.topLeft() + QPoint(40 * place.width() // 120, 40 * place.height() // 90))
+    )
+    assert disc.green() > 150  # the picture's bright disc
+    studio.actions_["overview"].trigger()
+    assert canvas.overview.place(image.picture, canvas.view, canvas.size()) is None
+
+
+def test_pixels_are_parted_from_near_only(studio: MainWindow) -> None:
+    canvas = studio.canvas
+
+    def greys() -> set[int]:
+        shown = canvas.grab().toImage()
+        y = at(studio, 60, 45.5).y()
+        return {shown.pixelColor(x, y).green() for x in range(440, 520)}
+
+    canvas.zoom(12 / canvas.view.scale)
+    assert len(greys()) == 1
+    canvas.zoom(20 / canvas.view.scale)
+    assert len(greys()) > 1
