@@ -16,7 +16,8 @@ from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.geometry import trace
 from segstudio.annotation.shape import Points, as_points
 from segstudio.tools.desk import RGB, Desk, Pointer, Preview
-from segstudio.tools.regions import Growth, PixelTool
+from segstudio.tools.growth import Growth
+from segstudio.tools.regions import PixelTool
 
 BLOCK: Final = 192
 """Pieces end at the lines between blocks of so many pixels, which are cut one by one."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.tools.desk import RGB, Desk, Pointer, Preview
-from segstudio.tools.regions import Growth, PixelTool, around
+from segstudio.tools.growth import Growth
+from segstudio.tools.regions import PixelTool, around
 
 _TOLERANCE: Final = 16
 """Grey levels by which every channel may differ, at first."""
