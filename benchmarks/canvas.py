@@ -492,7 +492,7 @@ painted()
 opened = (time.perf_counter() - start) * 1000
 assert len(canvas.shapes) == 5000, len(canvas.shapes)
 took = []
-for n in range(8):
+for n in range(4):
     place = QtCore.QPointF(300 + 31 * n, 200 + 17 * n)
     event = QtGui.QMouseEvent(QtCore.QEvent.MouseMove, place, QtCore.Qt.NoButton,
                               QtCore.Qt.NoButton, QtCore.Qt.NoModifier)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -82,9 +84,11 @@ def split_ring(ring: Points, start: tuple[float, float], end: tuple[float, float
     Each stretch of the segment inside the ring is a cut whose two ends both parts share.
     """
     crossings = _crossings(ring, np.array(start), np.array(end))
-    if len(crossings) < 2:
+    pairs = list(pairwise(crossings))
+    cut = next((i for i, (a, b) in enumerate(pairs) if _is_inside(ring, (a[2] + b[2]) / 2)), None)
+    if cut is None:
         return [ring]
-    (_, first, p), (share, second, q) = crossings[:2]
+    (_, first, p), (share, second, q) = pairs[cut]
     if first > second:
         (first, p), (second, q) = (second, q), (first, p)
     one = np.concatenate([[p], ring[first + 1 : second + 1], [q]])
@@ -92,11 +96,16 @@ def split_ring(ring: Points, start: tuple[float, float], end: tuple[float, float
     a, b = np.array(start), np.array(end)
     rest = a + (b - a) * (share + 1e-6)
     parts = [as_points(part) for part in (one, two) if len(part) >= 3]
-    if len(crossings) < 4:
+    if len(crossings) - cut < 4:
         return parts
     return [
         piece for part in parts for piece in split_ring(part, (float(rest[0]), float(rest[1])), end)
     ]
+
+
+def _is_inside(ring: Points, place: NDArray[np.float64]) -> bool:
+    x, y = place.tolist()
+    return cv2.pointPolygonTest(ring.astype(np.float32).reshape(-1, 1, 2), (x, y), False) > 0
 
 
 _Crossing = tuple[float, int, NDArray[np.float64]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -25,6 +25,8 @@ CACHE_BYTES: Final = 96 * 2**20
 COARSEST: Final = 64
 """The largest step between pixels of a level."""
 _LAYERS: Final[tuple[Layer, ...]] = ("drafts", "shapes")
+_MANY: Final = 3
+"""Of what is drawn anew at once, every so-manieth tile must be there."""
 _Tile = int | IdArray
 _Key = tuple[int, int, int]
 """(step, row, column): a tile of every step-th pixel."""
@@ -137,10 +139,18 @@ class IdMap:
             if _meets_tile(box, key):
                 touched.setdefault(key[0], []).append(key)
         for step, keys in touched.items():
-            part = _in_steps(box, step)
+            part = intersect_boxes(_in_steps(box, step), _around(keys))
+            if (part[2] - part[0]) * (part[3] - part[1]) > _MANY * len(keys) * TILE**2:
+                self._forget(keys)  # few tiles far apart: those are drawn when looked at
+                continue
             fresh = _draw(*self._meeting(_in_pixels(part, step)), part, step)
             for key in keys:
                 self._write(key, fresh, part)
+
+    def _forget(self, keys: Iterable[_Key]) -> None:
+        for key in keys:
+            tile = self._tiles.pop(key)
+            self._used -= 0 if isinstance(tile, int) else tile.nbytes
 
     def _write(self, key: _Key, fresh: IdArray, box: Box) -> None:
         """Put what was drawn in `box` (in pixels of the tile's level) into a tile."""
@@ -240,6 +250,13 @@ def _draw(shapes: Sequence[Shape], ids: Sequence[int], box: Box, step: int) -> I
     if step > 1 or all(shape.bitmap is not None for shape in shapes):
         return draw_overview(shapes, ids, box, step)
     return draw_ids(shapes, ids, box).astype(np.int32, copy=False)
+
+
+def _around(keys: Iterable[_Key]) -> Box:
+    """The pixels of their level that tiles cover together, and what lies between."""
+    places = np.array([key[1:] for key in keys]) * TILE
+    (top, left), (bottom, right) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    return left, top, right + TILE, bottom + TILE
 
 
 def _in_steps(box: Box, step: int) -> Box:

@@ -133,6 +133,8 @@ def draw_overview(shapes: Iterable[Shape], ids: Iterable[int], box: Box, step: i
     return out
 
 
+_LARGEST: Final = 2**20
+"""Radius in parts of a pixel that OpenCV still draws."""
 _FINE: Final = 4
 """Binary digits behind the point in coordinates for OpenCV."""
 _Places = NDArray[np.int32]
@@ -159,10 +161,11 @@ def _stamp(out: IdArray, bitmap: Bitmap, number: int, box: Box, step: int) -> No
 def _dots(out: IdArray, shape: Shape, points: _Places, number: int, step: int) -> None:
     radius = POINT_RADIUS * 2.0**_FINE / step
     if shape.kind == "circle":
-        radius = float(np.hypot(*(points[1] - points[0])))
+        radius = float(np.hypot(*(points[1].astype(float) - points[0])))
         points = points[:1]
     for x, y in points.tolist():
-        cv2.circle(out, (x, y), max(1, round(radius)), number, cv2.FILLED, cv2.LINE_8, _FINE)
+        size = min(max(1, round(radius)), _LARGEST)
+        cv2.circle(out, (x, y), size, number, cv2.FILLED, cv2.LINE_8, _FINE)
 
 
 def _ring(shape: Shape, points: _Places) -> _Places:

@@ -119,7 +119,7 @@ class Shape:
             return self.bitmap.bounds()
         if self.kind == "opaque" or len(self.points) < MIN_POINTS.get(self.kind, 1):
             return None
-        low, high = _extent(self)
+        low, high = (np.clip(ends, -_FAR, _FAR) for ends in _extent(self))
         pad = _PADDING.get(self.kind, 1)
         return (
             math.floor(low[0]) - pad,
@@ -142,6 +142,8 @@ class Shape:
     __hash__ = None  # type: ignore[assignment]  # compares by value and holds arrays
 
 
+_FAR: Final = 2.0**30
+"""Pixels; what lies beyond is as far as anything can be."""
 _PLAIN: Final = frozenset(
     ("polygon", "rectangle", "oriented_rectangle", "line", "linestrip", "point", "points")
 )
@@ -150,6 +152,7 @@ _PADDING: Final[Mapping[str, int]] = {
     "line": LINE_WIDTH,
     "linestrip": LINE_WIDTH,
     "point": POINT_RADIUS,
+    "points": POINT_RADIUS,
 }
 
 
@@ -176,7 +179,7 @@ def bounds_of(shapes: Sequence[Shape]) -> NDArray[np.int64]:
         else:
             boxes[index] = shape.bounds() or (0, 0, 0, 0)
     if flat:
-        points = np.concatenate([shapes[index].points for index in flat])
+        points = np.concatenate([shapes[index].points for index in flat]).clip(-_FAR, _FAR)
         starts = np.cumsum([0, *(len(shapes[index].points) for index in flat[:-1])])
         pads = np.array([_PADDING.get(shapes[index].kind, 1) for index in flat])[:, None]
         boxes[flat, :2] = np.floor(np.minimum.reduceat(points, starts)) - pads

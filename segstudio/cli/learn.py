@@ -73,7 +73,7 @@ def segment(
         project.ensure_written()
         chosen = choose_model(project, model)
         code, result = segment_project(project, chosen, only, device)
-        if accept:
+        if accept and code != INTERRUPTED:
             result["accepted"] = _accept(project, chosen)
         return code, result
 
@@ -84,7 +84,11 @@ def _accept(project: Project, model: ModelInfo) -> int:
     accepted = 0
     for key in project.included():
         found = project.predictions.read(model.id, key)
-        if project.state(key) != "draft" or found is None:
+        review = project.reviews.load(key)
+        if found is None or project.label_stamp(key) is not None:
+            continue
+        if review is not None and (review.accepted or review.rejected):
+            note(f"{key} is left out: somebody has begun to review it in the window")
             continue
         shapes = components.drafts(*found, names, model=model.id)
         project.save(key, replace(project.load(key), shapes=tuple(shapes)))

@@ -209,6 +209,10 @@ class _Numbered:
     splices: tuple[tuple[int, int, tuple[int, ...], tuple[int, ...]], ...]
     confirmed: tuple[bool, bool] | None
 
+    @property
+    def has_drafts(self) -> bool:
+        return any(_LAYERS[layer] == "drafts" for layer, *_ in self.splices)
+
 
 _Rows = tuple[list[int], list[int]]
 
@@ -300,29 +304,33 @@ def _fit(
     done, undone = list(done), list(undone)
     cut = False
     while True:
-        shapes = _named(rows, known, document)
+        shapes = _named(rows[0], known, document.shapes)
         if shapes is not None:
-            return done, undone, {**known, **shapes}, cut
+            break
         if not done:
             return None
         edit = done.pop()
         undone.append(edit)
         _play(rows, edit, backwards=True)
         cut = True
+    drafts = _named(rows[1], known, document.drafts)
+    if drafts is None:  # other drafts than then: steps about those end the history
+        last = max((i for i, edit in enumerate(done) if edit.has_drafts), default=-1)
+        first = max((i for i, edit in enumerate(undone) if edit.has_drafts), default=-1)
+        done, undone, drafts, cut = done[last + 1 :], undone[first + 1 :], {}, True
+    return done, undone, {**known, **shapes, **drafts}, cut
 
 
-def _named(rows: _Rows, known: Mapping[int, Shape], document: Document) -> dict[int, Shape] | None:
-    """The document's shapes by the numbers in `rows`, when they can be the ones."""
-    found: dict[int, Shape] = {}
-    for numbers, layer in zip(rows, _LAYERS, strict=True):
-        there = document.layer_shapes(layer)
-        if len(there) != len(numbers):
-            return None
-        for number, shape in zip(numbers, there, strict=True):
-            if number in known and not _is_same(known[number], shape):
-                return None
-            found[number] = shape
-    return found
+def _named(
+    numbers: Sequence[int], known: Mapping[int, Shape], there: Sequence[Shape]
+) -> dict[int, Shape] | None:
+    """The shapes of a layer by their numbers, when they can be the ones."""
+    if len(there) != len(numbers):
+        return None
+    pairs = list(zip(numbers, there, strict=True))
+    if any(n in known and not _is_same(known[n], shape) for n, shape in pairs):
+        return None
+    return dict(pairs)
 
 
 def _is_same(a: Shape, b: Shape) -> bool:

@@ -116,7 +116,8 @@ def preview(path: Path, px: int) -> RGB | None:
         return None
     with _explained(path), Image.open(path) as image:
         longer = max(image.size)
-        image.draft("RGB", (image.width * px // longer, image.height * px // longer))
+        wanted = image.width * px // longer, image.height * px // longer
+        image.draft("RGB", (max(1, wanted[0]), max(1, wanted[1])))
         return _turned(image)
 
 
@@ -181,7 +182,10 @@ def _read_large_jpeg(file: BinaryIO) -> RGB | None:
     file.seek(0)
     if b"\xff\xd9" not in data[-4096:].tobytes():
         return None
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # more pixels than it is willing to read
+        return None
     if decoded is None:
         return None
     turned = turn_array(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded), orientation)

@@ -18,6 +18,8 @@ Place = tuple[int, int]
 """(row, column) of a tile."""
 LARGE: Final = 200_000_000
 """Pixels from which on a picture is read by its tiles."""
+_NOTHING: Final = 40
+"""Grey level where there is no tile."""
 _OVERVIEW: Final = 40_000_000
 """Pixels that a copy of the whole picture has at most."""
 
@@ -34,6 +36,8 @@ class TileReader:
             self._file.close()
             raise UserError("The picture has no tiles that can be read one by one", path=path)
         self._page = page
+        self.damaged: set[Place] = set()
+        """Tiles that cannot be decoded, shown as grey."""
         self._lock = threading.Lock()
         self.path = path
         self.width, self.height = page.imagewidth, page.imagelength
@@ -59,10 +63,16 @@ class TileReader:
             handle = self._file.filehandle
             handle.seek(self._page.dataoffsets[index])
             data = handle.read(self._page.databytecounts[index])
-        decoded = self._page.decode(data, index, jpegtables=self._page.jpegtables)[0]
         width, height = self.tile
-        if decoded is None:  # a tile that was never written
-            return np.zeros((height, width, 3), np.uint8)
+        try:
+            # nothing where a tile was never written
+            decoded = self._page.decode(data or None, index, jpegtables=self._page.jpegtables)[0]
+        except Exception:  # whatever a decoder says: the other tiles can be looked at
+            self.damaged.add(place)
+            decoded = None
+        if decoded is None:
+            grey = np.full((height, width, 3), _NOTHING, np.uint8)
+            return grey[: self.height - row * height, : self.width - column * width]
         pixels = np.asarray(decoded).reshape(-1, *np.shape(decoded)[-2:])
         pixels = pixels[: self.height - row * height, : self.width - column * width]
         if pixels.shape[-1] == 1:

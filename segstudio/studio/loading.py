@@ -12,6 +12,7 @@ from segstudio.errors import UserError
 from segstudio.project.project import Project
 from segstudio.studio.canvas.picture import Picture, halved
 from segstudio.studio.canvas.tiled import TiledPicture
+from segstudio.studio.i18n import tr
 from segstudio.studio.open_image import Loaded, load_drafts, make_desk
 
 T = TypeVar("T")
@@ -26,6 +27,8 @@ class Loader(QObject):
     loaded = Signal(object)
     failed = Signal(object, str, str)
     """A project, an image key, and why it cannot be shown."""
+    told = Signal(str)
+    """Something that is wrong with a picture that is shown all the same."""
     _in_window = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -94,8 +97,12 @@ class Loader(QObject):
 
     def picture_of(self, project: Project, key: str) -> Future[Picture]:
         """The picture, which may be on its way already; the newest few are kept."""
-        known = self._pictures.pop(key, None)
-        future = known or self._pool.submit(lambda: self._read(project, key))
+        future = self._pictures.pop(key, None)
+        if future is None:
+            future = self._pool.submit(lambda: self._read(project, key))
+            future.add_done_callback(
+                lambda done: self.in_window(lambda: self._complete(project, key, done))
+            )
         self._pictures[key] = future
         kept = 1 if project.is_large(key) else _PICTURES_KEPT
         while len(self._pictures) > kept:
@@ -110,15 +117,21 @@ class Loader(QObject):
             return Picture.of(project.read_image(key))
         tiles = project.tiles(key)
         if tiles is not None:
-            tiled = TiledPicture(tiles, self._feed)
-            self.in_window(lambda: self._feed(tiled))
-            return tiled
+            return TiledPicture(tiles, self._feed)
         small = project.preview(key, _PREVIEW_SIDE)
         if small is None:
             return Picture.of(project.read_image(key))
-        picture = Picture.preview(*project.image_size(key), small)
-        self.in_window(lambda: self._sharpen(project, key, picture))
-        return picture
+        return Picture.preview(*project.image_size(key), small)
+
+    def _complete(self, project: Project, key: str, read: Future[Picture]) -> None:
+        """Bring the rest of a picture of which little is there yet, unless it was let go."""
+        if self._closed or self._pictures.get(key) is not read or read.exception() is not None:
+            return
+        picture = read.result()
+        if isinstance(picture, TiledPicture):
+            self._feed(picture)
+        elif not picture.is_whole:
+            self._sharpen(project, key, picture)
 
     def _sharpen(self, project: Project, key: str, picture: Picture) -> None:
         """Bring all of a picture of which a small copy is shown."""
@@ -140,18 +153,31 @@ class Loader(QObject):
 
         def take(answer: Callable[[], None] | Exception | None) -> None:
             self._at_work.discard(picture)
-            if callable(answer):
-                answer()
-                self._feed(picture)
+            if isinstance(answer, Exception) or answer is None:
+                return  # closed, or all is there
+            answer()
+            damaged = picture.newly_damaged()
+            if damaged:
+                self.told.emit(
+                    tr(
+                        "{file}: tiles that cannot be read: {count}",
+                        file=picture.name,
+                        count=damaged,
+                    )
+                )
+            self._feed(picture)
 
         self._submit(self._tile_pool, picture.work, take)
 
 
 def _let_go(future: Future[Picture] | None) -> None:
     """The picture is not needed any more."""
-    if future is None or not future.done() or future.exception() is not None:
-        return
-    picture = future.result()
+    if future is not None and not future.cancel():
+        future.add_done_callback(_close)
+
+
+def _close(future: Future[Picture]) -> None:
+    picture = future.result() if future.exception() is None else None
     if isinstance(picture, TiledPicture):
         picture.close()
 

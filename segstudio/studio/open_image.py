@@ -231,18 +231,22 @@ class OpenImage:
         """What has become of the drafts shown, this time and the times before."""
         pending = {id(shape) for shape in self.document.drafts}
         past = self._past or Review()
+        # what an earlier session accepted or rejected, and undo has brought back, waits again
+        waiting = {draft_name(shape) for shape in self.document.drafts}
+        accepted = tuple(name for name in past.accepted if name not in waiting)
+        dropped = tuple(name for name in past.rejected if name not in waiting)
         gone = [
             (name, id(shape) in self._accepted)
             for name, shape in zip(self.drafts.names, self.drafts.shapes, strict=True)
             if id(shape) not in pending
         ]
-        rejected = past.rejected or not all(accepted for _, accepted in gone)
+        rejected = dropped or not all(accepted for _, accepted in gone)
         untouched = not rejected and all(s.source == "model" for s in self.document.shapes)
         return Review(
             model=self.drafts.model,
             run=run,
-            accepted=(*past.accepted, *(name for name, accepted in gone if accepted)),
-            rejected=(*past.rejected, *(name for name, accepted in gone if not accepted)),
+            accepted=(*accepted, *(name for name, accepted in gone if accepted)),
+            rejected=(*dropped, *(name for name, accepted in gone if not accepted)),
             accepted_unchanged=self.document.confirmed and untouched and bool(gone),
             seconds=round(self._seconds, 1),
             strokes=past.strokes + self.strokes,

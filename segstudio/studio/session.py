@@ -78,6 +78,7 @@ class Session(QObject):
         self._loader = Loader(self)
         self._loader.loaded.connect(self._install)
         self._loader.failed.connect(self._cannot_show)
+        self._loader.told.connect(lambda words: self.message.emit(words, "warn"))
 
     # -- project
 
@@ -342,6 +343,9 @@ class Session(QObject):
         image = self._left.pop(loaded.key, None)
         if image is None:
             return None
+        if image is self.image:  # it never left the canvas, and may have been drawn on since
+            image.picture = loaded.picture
+            return image
         now, there = image.annotation(), loaded.annotation
         if (now.shapes, now.confirmed) != (there.shapes, there.is_confirmed):
             self.message.emit(tr("{key} was changed outside: read anew.", key=loaded.key), "warn")
@@ -372,6 +376,8 @@ class Session(QObject):
         if image is not None and change.step is not None and self.project is not None:
             if change.step[0] == "forget":
                 image.history = self.project.histories.fresh(image.key, image.document)
+                old = self.project.histories.path(image.key)
+                self._notes.submit(lambda: old.unlink(missing_ok=True))
             else:
                 image.history.note(*change.step)
         self.document_changed.emit(change)

@@ -90,6 +90,8 @@ class BrushTool(_StrokeTool):
     What is locked keeps its pixels. With the option `exclusive` all others lose them.
     """
 
+    step = "Paint"
+
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._growth: Growth | None = None
@@ -99,7 +101,7 @@ class BrushTool(_StrokeTool):
         return "" if self.desk.class_name else NO_CLASS
 
     def _begin(self) -> None:
-        self._growth = Growth(self.desk, "Paint")
+        self._growth = Growth(self.desk, self.step)
 
     def _show(self, piece: Bitmap, dirty: Box) -> None:
         if self._growth is not None:
@@ -126,6 +128,7 @@ class EraserTool(_StrokeTool):
     def _begin(self) -> None:
         """What may be erased, and where it is before the stroke changes any place."""
         desk = self.desk
+        desk.document.commit()
         only = {number for number, _ in desk.selected()}
         one_class = desk.options.only_class and not only
         candidates = [

@@ -57,7 +57,7 @@ class Losses:
                 continue
             shape = target.shape.with_bitmap(left)
             if target.layer == "drafts":
-                moved += take_draft(target, shape if left or keep_empty else None, "").splices
+                moved += _take_draft(target, shape if left or keep_empty else None)
             else:
                 kept = (shape,) if left or keep_empty else ()
                 replaced.append(Splice("shapes", target.index, (target.shape,), kept))
@@ -74,16 +74,13 @@ class Growth:
     def __init__(self, desk: Desk, name: str) -> None:
         self._desk = desk
         self._name = name
+        desk.document.commit()  # what another hand has begun ends here
         shapes = desk.document.shapes
         self._target = self._find()
         self._top = len(shapes)
         self._before = self._grown = self._target.bitmap if self._target else Bitmap()
         self._region = Bitmap()
-        self._locked = [
-            Target("shapes", index, shape)
-            for index, shape in enumerate(shapes)
-            if desk.is_locked(shape)
-        ]
+        self._locked = _locked(desk)
         mine = (self._target.layer, self._target.index) if self._target else None
         others = enumerate(shapes if desk.options.exclusive else ())
         self._losses = Losses(
@@ -118,12 +115,7 @@ class Growth:
         self._desk.document.live(self._edit(keep_empty=True), dirty)
 
     def _without_locked(self, region: Bitmap) -> Bitmap:
-        bounds = region.bounds()
-        for locked in self._locked:
-            if bounds is not None and _meets(locked.shape, bounds):
-                locked.bitmap = locked.bitmap or coverage(locked.shape, self._desk.document.size)
-                region = region - locked.bitmap
-        return region
+        return _keeping_off(region, self._locked, self._desk.document.size)
 
     def _edit(self, keep_empty: bool) -> Edit:
         """What is added, and what others lose by it."""
@@ -134,7 +126,7 @@ class Growth:
             return Edit(self._name, (Splice("shapes", self._top, (), (shape,)), *lost))
         grown = target.shape.with_bitmap(self._grown)
         if target.layer == "drafts":
-            return Edit(self._name, (*lost, *take_draft(target, grown, "").splices))
+            return Edit(self._name, (*lost, *_take_draft(target, grown)))
         splice = Splice("shapes", target.index, (target.shape,), (grown,))
         return Edit(self._name, (splice, *lost))
 
@@ -168,9 +160,32 @@ def _meets(shape: Shape, box: Box) -> bool:
     return bounds is not None and boxes_meet(bounds, box)
 
 
-def take_draft(target: Target, shape: Shape | None, name: str) -> Edit:
+def _take_draft(target: Target, shape: Shape | None) -> list[Splice]:
     """A draft becomes a corrected shape under all human work, or goes."""
     steps = [Splice("drafts", target.index, (target.shape,), ())]
     if shape is not None:
         steps.append(Splice("shapes", 0, (), (replace(shape, source="corrected"),)))
-    return Edit(name, tuple(steps))
+    return steps
+
+
+def without_locked(desk: Desk, region: Bitmap) -> Bitmap:
+    """The pixels of `region` that no locked shape covers."""
+    return _keeping_off(region, _locked(desk), desk.document.size)
+
+
+def _locked(desk: Desk) -> list[Target]:
+    return [
+        Target("shapes", index, shape)
+        for index, shape in enumerate(desk.document.shapes)
+        if desk.is_locked(shape)
+    ]
+
+
+def _keeping_off(region: Bitmap, locked: Iterable[Target], size: tuple[int, int]) -> Bitmap:
+    """`region` without what is locked, whose pixels are found when they are needed first."""
+    bounds = region.bounds()
+    for target in locked:
+        if bounds is not None and _meets(target.shape, bounds):
+            target.bitmap = target.bitmap or coverage(target.shape, size)
+            region = region - target.bitmap
+    return region

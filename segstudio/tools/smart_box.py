@@ -14,6 +14,7 @@ from segstudio.annotation.document import Edit, Splice, add_shapes
 from segstudio.annotation.geometry import stroke
 from segstudio.annotation.shape import Shape, as_points, mask_shape
 from segstudio.tools.desk import RGB, Desk, Pointer, Preview
+from segstudio.tools.growth import without_locked
 from segstudio.tools.regions import PixelTool
 
 _SMALLEST: Final = 3.0
@@ -182,7 +183,8 @@ class SmartBoxTool(PixelTool):
             pixels = np.asarray(copy, np.uint8)
         mask = cut_out(pixels, cut.marks).astype(np.uint8)
         whole = cv2.resize(mask, cut.size, interpolation=cv2.INTER_NEAREST)
-        return Bitmap.from_array(whole, *cut.part[:2]) if mask.any() else None
+        found = without_locked(self.desk, Bitmap.from_array(whole, *cut.part[:2]))
+        return found or None
 
     def _remember(self, shape: Shape, cut: Cut) -> None:
         self._cuts = [*self._cuts[-_KEPT:], (shape, cut)]

@@ -135,3 +135,42 @@ def test_the_pixel_under_the_pointer_needs_no_tile() -> None:
     assert not idmap._tiles
     everywhere(idmap, 1)
     assert (idmap.at(60, 60), idmap.at(100, 100), idmap.at(250, 250)) == (top, polygon, 0)
+
+
+def test_dots_deleted_leave_nothing_at_any_level() -> None:
+    dots = Shape("a", "points", as_points([(100, 100), (400, 300)]))
+    document = Document(Annotation(600, 500, (dots,)))
+    idmap = watched(document)
+    for step in STEPS:
+        assert everywhere(idmap, step).any()
+    document.apply(replace_shapes("delete", document, {document.ids()[0]: None}))
+    for step in STEPS:
+        assert not everywhere(idmap, step).any()
+
+
+def test_far_tiles_of_one_edit_are_forgotten_and_drawn_when_looked_at() -> None:
+    wide = Shape("a", "line", as_points([(10, 10), (9990, 9990)]))
+    document = Document(Annotation(10_000, 10_000))
+    idmap = watched(document)
+    corners = [np.arange(0, 200), np.arange(9800, 10_000)]
+    for place in corners:
+        idmap.sample(place, place)
+    document.apply(add_shapes("add", document, [wide]))
+    kept = sum(tile.nbytes for tile in idmap._tiles.values() if not isinstance(tile, int))
+    assert kept == idmap._used
+    for place in corners:
+        assert np.array_equal(idmap.sample(place, place), IdMap(document).sample(place, place))
+        assert idmap.sample(place, place).any()
+
+
+@pytest.mark.parametrize("far", [1e6, 1e12, 1e30])
+def test_shapes_out_of_all_measure_do_not_stop_the_drawing(far: float) -> None:
+    circle = Shape("a", "circle", as_points([(50, 50), (far, 50)]))
+    ring = Shape("b", "polygon", as_points([(-far, -far), (far, -far), (far, far), (-far, far)]))
+    line = Shape("a", "line", as_points([(0, 20), (far, 20)]))
+    for shape in (circle, ring, line):
+        idmap = IdMap(Document(Annotation(300, 200, (shape,))))
+        for step in STEPS:
+            seen = everywhere(idmap, step)
+            assert seen.any() or far > 1e6, (shape.kind, step)
+    assert bounds_of([ring]).tolist() == [list(ring.bounds() or ())]

@@ -26,6 +26,7 @@ from segstudio.project import sample
 from segstudio.project.lock import ProjectLock
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
+from segstudio.project.reviews import Review
 
 BOX = Shape("cat", "rectangle", as_points([[2, 2], [5, 5]]))
 
@@ -257,6 +258,22 @@ def test_drafts_are_accepted_where_nobody_has_labelled(run: Run, root: Path) -> 
         assert [(s.class_name, s.source) for s in theirs.shapes] == [("cat", "model")]
         assert not theirs.confirmed
         assert learn._accept(project, model) == 0
+
+
+@pytest.mark.parametrize("which", ["accepted", "rejected"])
+def test_drafts_somebody_has_begun_to_review_are_left_to_them(root: Path, which: str) -> None:
+    from segstudio.cli import learn
+
+    with Project.open(root) as project:
+        model = project.models.add("unet", write_model)
+        labels = np.zeros((10, 20), np.uint8)
+        labels[2:6, 3:9] = 1
+        project.predictions.write(
+            model.id, "images/b.png", labels, np.full((10, 20), 200, np.uint8)
+        )
+        project.reviews.save("images/b.png", Review(model=model.id, **{which: ("cat-1",)}))
+        assert learn._accept(project, model) == 0
+        assert not project.load("images/b.png").shapes
 
 
 @pytest.mark.parametrize(

@@ -246,3 +246,27 @@ def test_histories_can_be_deleted(tmp_path: Path) -> None:
     assert not histories(tmp_path).path(KEY).exists()
     assert Session(tmp_path, shapes).document.history == ([], [])
     assert histories(tmp_path / "none").clear() == 0
+
+
+def test_other_drafts_than_then_end_the_steps_about_drafts_only(tmp_path: Path) -> None:
+    session = Session(tmp_path, first_shapes(), draft_shapes())
+    session.act(0, 1)
+    session.act(6, 2)
+    session.act(0, 3)
+    session.act(0, 4)
+    session.document.undo()
+    shapes, _ = session.save()
+    boxes = (Bitmap.from_array(np.ones((5, 5)), x, 3) for x in (3, 33, 63))
+    newer = tuple(mask_shape("a", box, source="model", model="m2") for box in boxes)
+    again = Session(tmp_path, shapes, newer)
+    done, undone = again.document.history
+    assert [edit.name for edit in done] == ["step 3"]
+    assert [edit.name for edit in undone] == ["step 4"]
+    again.document.undo()
+    assert len(again.document.shapes) == len(shapes) - 1
+    assert tuple(again.document.drafts) == newer
+    kept, _ = again.save()
+    assert [e.name for e in Session(tmp_path, kept, newer).document.history[1]] == [
+        "step 4",
+        "step 3",
+    ]

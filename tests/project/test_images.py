@@ -186,3 +186,12 @@ def test_a_picture_inside_a_label_file(tmp_path: Path) -> None:
     path.write_text(json.dumps({"imageData": None}))
     with pytest.raises(UserError, match="missing"):
         images.read_image(path)
+
+
+def test_a_very_long_jpeg_has_a_thumbnail(tmp_path: Path) -> None:
+    path = tmp_path / "long.jpg"
+    Image.fromarray(np.full((2, 3000, 3), 90, np.uint8)).save(path)
+    small = images.preview(path, 200)
+    assert small is not None
+    assert small.shape[0] >= 1
+    assert images.thumbnail(path, 64).shape[:2] == (1, 64)

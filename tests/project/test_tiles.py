@@ -117,3 +117,19 @@ def test_a_preview_is_a_jpeg_made_smaller(tmp_path: Path) -> None:
     assert small is not None
     assert small.shape == (200, 400, 3)
     assert images.preview(write(tmp_path / "a.tif", pixels()), 300) is None
+
+
+def test_a_tile_that_cannot_be_read_is_grey_and_the_others_are_the_picture(tmp_path: Path) -> None:
+    array = pixels()
+    path = write(tmp_path / "a.tif", array, compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        start, length = file.pages[0].dataoffsets[9], file.pages[0].databytecounts[9]
+    damaged = bytearray(path.read_bytes())
+    damaged[start : start + length] = b"?" * length
+    path.write_bytes(damaged)
+    reader = tiles.TileReader(path)
+    assert (reader.read((1, 1)) == tiles._NOTHING).all()
+    assert np.array_equal(reader.read((1, 2)), array[128:256, 128:192])
+    assert reader.damaged == {(1, 1)}
+    assert tiles.read_overview(reader).shape == (300, 500, 3)
+    reader.close()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from segstudio.project.project import Project
 from segstudio.studio.main_window import MainWindow
-from tests.studio.conftest import sweep
+from tests.studio.conftest import click, press, sweep
+from tests.studio.test_window import CTRL, add_prediction, open_image, saved, shown, two_drafts
 
 
 def restarted(qtbot: QtBot, root: Path) -> MainWindow:
@@ -77,4 +81,31 @@ def test_deleting_the_history_leaves_what_is_open_its_own(
     again = restarted(qtbot, root)
     assert again.session.image is not None
     assert len(again.session.image.document.history[0]) == 2
+    end(again)
+
+
+def test_undo_of_accepting_reaches_over_a_restart(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    add_prediction(root, "images/0.png", two_drafts())
+    open_image(window, root, qtbot)
+    click(window, 20, 20)
+    press(window, Qt.Key.Key_Y)
+    saved(window, qtbot)
+    window.close()
+
+    again = restarted(qtbot, root)
+    image = again.session.image
+    assert image is not None
+    assert [len(image.document.shapes), len(image.document.drafts)] == [1, 1]
+    press(again, Qt.Key.Key_Z, CTRL)
+    assert [len(image.document.shapes), len(image.document.drafts)] == [0, 2]
+    saved(again, qtbot)
+    again.session.go("images/1.png")
+    shown(again, "images/1.png", qtbot)
+    file = root / "reviews" / "images" / "0.json"
+    qtbot.waitUntil(lambda: not json.loads(file.read_text())["accepted"], timeout=5000)
+    with Project.open(root, read_only=True) as project:
+        review = project.reviews.load("images/0.png")
+        assert review is None or not (review.accepted or review.rejected)
     end(again)

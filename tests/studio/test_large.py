@@ -133,3 +133,31 @@ def test_a_picture_is_read_tile_by_tile(
         )
 
     qtbot.waitUntil(near, timeout=20000)
+
+
+def test_a_damaged_tile_is_grey_and_said_once(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project_module, "_LARGE", 100_000)
+    monkeypatch.setattr(tiles, "LARGE", 100_000)
+    root = tmp_path / "tiled"
+    (root / "images").mkdir(parents=True)
+    path = root / "images" / "a.tif"
+    picture = smooth(1024, 1024)
+    tifffile.imwrite(path, picture, photometric="rgb", tile=(128, 128), compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        start, length = file.pages[0].dataoffsets[9], file.pages[0].databytecounts[9]
+    damaged = bytearray(path.read_bytes())
+    damaged[start : start + length] = b"?" * length
+    path.write_bytes(damaged)
+    told: list[str] = []
+    window.session.message.connect(lambda words, kind: told.append(words))
+    open_picture(window, root, qtbot)
+
+    def seen() -> bool:
+        grey = pixel(window, 190, 190) == (tiles._NOTHING,) * 3
+        return grey and is_near(pixel(window, 700, 600), picture[600, 700])
+
+    qtbot.waitUntil(seen, timeout=20000)
+    qtbot.waitUntil(lambda: bool(told), timeout=20000)
+    assert sum("tiles that cannot be read" in words for words in told) == 1

@@ -63,8 +63,6 @@ def edit_names() -> set[str]:
                 found.update(t for t in texts if isinstance(t, str))
             if name == "_finish":
                 found.update(t for t in texts[1:2] if isinstance(t, str))
-            if name == "_take_draft":
-                found.update(t for t in texts[-1:] if isinstance(t, str) and t)
     return found
 
 

@@ -674,3 +674,64 @@ def test_the_view_goes_to_the_selected_shapes(studio: MainWindow) -> None:
     press(studio, Qt.Key.Key_Escape)
     studio.actions_["fit_selection"].trigger()
     assert studio.canvas.view == before
+
+
+def test_what_is_drawn_while_going_back_to_the_image_on_the_canvas_stays(
+    studio: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    """The next image is asked for, then this one again; a stroke falls between the two."""
+    image = studio.session.image
+    assert image is not None
+    press(studio, Qt.Key.Key_D)
+    press(studio, Qt.Key.Key_A)
+    assert studio.session.image is image
+    press(studio, Qt.Key.Key_B)
+    sweep(studio, (40, 40), (60, 50))
+    with qtbot.waitSignal(studio.session._loader.loaded, timeout=10000):
+        pass
+    assert studio.session.image is image
+    assert len(image.document.shapes) == 1
+    sweep(studio, (20, 60), (30, 60))
+    saved(studio, qtbot)
+    assert json.loads((root / "images" / "0.json").read_text())["shapes"]
+    press(studio, Qt.Key.Key_Z, CTRL)
+    press(studio, Qt.Key.Key_Z, CTRL)
+    assert not image.document.shapes
+
+
+def test_the_middle_button_leaves_a_stroke_alone(studio: MainWindow) -> None:
+    canvas, none = studio.canvas, Qt.KeyboardModifier.NoModifier
+    left, middle = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
+    image = studio.session.image
+    assert image is not None
+    studio.use_tool("brush")
+    places = [at(studio, x, 40) for x in (20, 40, 60, 80)]
+    before = canvas.view
+    QTest.mousePress(canvas, left, none, places[0])
+    QTest.mousePress(canvas, middle, none, places[0])
+    QTest.mouseMove(canvas, places[1])
+    QTest.mouseRelease(canvas, middle, none, places[1])
+    QTest.mouseMove(canvas, places[2])
+    QTest.mouseRelease(canvas, left, none, places[2])
+    assert canvas.view == before
+    (shape,) = image.document.shapes
+    assert shape.bitmap is not None
+    assert all(shape.bitmap.contains(x, 40) for x in (20, 39, 58))
+    QTest.mouseMove(canvas, places[3])
+    assert shape.bitmap == image.document.shapes[0].bitmap
+
+
+def test_another_tool_and_another_image_end_what_has_begun(
+    studio: MainWindow, qtbot: QtBot
+) -> None:
+    image = studio.session.image
+    assert image is not None
+    studio.use_tool("brush")
+    studio.session.go("images/1.png")
+    none, left = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
+    QTest.mousePress(studio.canvas, left, none, at(studio, 40, 40))
+    shown(studio, "images/1.png", qtbot)
+    QTest.mouseRelease(studio.canvas, left, none, at(studio, 60, 40))
+    assert not image.document.shapes
+    assert image.document.undo_name is None
+    assert not studio.session.image.document.shapes  # type: ignore[union-attr]

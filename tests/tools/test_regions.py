@@ -467,3 +467,16 @@ def test_a_large_box_is_cut_at_the_edge_and_corrected_by_strokes(times: int) -> 
     found = label_map(desk.document.shapes, {"cell": 1}, size) == 1
     assert not found[60 * times, 60 * times : 80 * times].any()
     assert found[45 * times, 70 * times]
+
+
+@pytest.mark.parametrize("name", ["wand", "superpixels", "smart_box"])
+def test_locked_shapes_keep_their_pixels(name: str) -> None:
+    kept = Shape("dirt", "rectangle", as_points([(70, 30), (100, 90)]))
+    desk = desk_with(kept)
+    desk.locked_classes = frozenset({"dirt"})
+    desk.idmap.sample(np.arange(WIDTH), np.arange(HEIGHT))
+    tool = TOOLS[name](desk)
+    sweep(tool, (34, 24), (106, 96)) if name == "smart_box" else click(tool, 50, 60)
+    (mine,) = (shape for shape in desk.document.shapes if shape.class_name == "cell")
+    assert pixels_of(mine)[60, 50]
+    assert not (pixels_of(mine) & pixels_of(kept)).any()

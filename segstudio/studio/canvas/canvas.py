@@ -112,6 +112,7 @@ class Canvas(QWidget):
         self._rest.timeout.connect(self._refine)
         self._space = False
         self._pan_from: QPointF | None = None
+        self._pan_by = Qt.MouseButton.MiddleButton
         self._jumping = False
         self._pointer: QPointF | None = None
         self._fitted = True
@@ -132,6 +133,8 @@ class Canvas(QWidget):
             picture.set_tone(self.tone)
         self._guess = None
         self._outlines = Outlines()
+        if self._tool is not None:
+            self._tool.cancel()  # while the image was on its way something may have begun
         self._tool = None
         if desk is not None:
             desk.document.listeners.append(self._on_change)
@@ -402,13 +405,19 @@ class Canvas(QWidget):
         pan = event.button() == Qt.MouseButton.MiddleButton or (
             self._space and event.button() == Qt.MouseButton.LeftButton
         )
-        if pan:
-            self._pan_from = event.position()
+        if pan and not (self._tool is not None and self._tool.busy and self._is_held(event)):
+            self._pan_from, self._pan_by = event.position(), event.button()
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
         elif event.button() == Qt.MouseButton.LeftButton and self._jump(event.position()):
             self._jumping = True
         elif event.button() == Qt.MouseButton.LeftButton and self._may_edit():
             self._tell("press", event)
+
+    @staticmethod
+    def _is_held(event: QMouseEvent) -> bool:
+        """Whether the tool's button is down beside the one that was pressed."""
+        others = event.buttons() & ~event.button()
+        return bool(others & Qt.MouseButton.LeftButton)
 
     def _jump(self, place: QPointF) -> bool:
         """Go where the overview was pressed; whether it was."""
@@ -433,7 +442,7 @@ class Canvas(QWidget):
         self.pointer_moved.emit(*self.view.to_image(event.position().x(), event.position().y()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if self._pan_from is not None and event.button() != Qt.MouseButton.RightButton:
+        if self._pan_from is not None and event.button() == self._pan_by:
             self._pan_from = None
             self._follow_cursor()
         elif self._jumping:
@@ -442,7 +451,11 @@ class Canvas(QWidget):
             self._tell("release", event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton and self._may_edit():
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        if self._jump(event.position()):
+            self._jumping = True
+        elif self._may_edit():
             self._tell("double_click", event)
 
     def pointer_pixel(self) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Final
 
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt
@@ -21,7 +22,7 @@ class Overview:
     def __init__(self) -> None:
         self.enabled = False
         self._small = QImage()
-        self._of: tuple[Picture, int] | None = None
+        self._of: tuple[weakref.ref[Picture], int] | None = None
 
     def place(self, picture: Picture, view: View, room: QSize) -> QRect | None:
         """Where it is on a canvas of this size; None while it is not needed."""
@@ -36,10 +37,6 @@ class Overview:
         return QRect(
             room.width() - width - _MARGIN, room.height() - height - _MARGIN, width, height
         )
-
-    def forget(self) -> None:
-        """The picture looks different."""
-        self._of = None
 
     def draw(self, painter: QPainter, picture: Picture, view: View, room: QSize) -> None:
         place = self.place(picture, view, room)
@@ -74,9 +71,9 @@ class Overview:
         )
 
     def _image(self, picture: Picture, size: QSize) -> QImage:
-        if self._of != (picture, picture.revision):
+        if self._of is None or (self._of[0](), self._of[1]) != (picture, picture.revision):
             view = View(size.width() / picture.width)
             pixels = picture.render((0, 0, size.width(), size.height()), view, 1.0, _GROUND)
             self._small = as_qimage(pixels).copy()
-            self._of = (picture, picture.revision)
+            self._of = weakref.ref(picture), picture.revision
         return self._small

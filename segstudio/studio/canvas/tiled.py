@@ -39,6 +39,7 @@ class TiledPicture(Picture):
         self._wanted: OrderedDict[Place, None] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
+        self._told = 0
 
     @property
     def is_whole(self) -> bool:
@@ -55,6 +56,19 @@ class TiledPicture(Picture):
             self._wanted.clear()
             self._overview = None
         self._tiles.close()
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self._tiles.path.name
+
+    def newly_damaged(self) -> int:
+        """How many tiles cannot be read, when there are more than at the last call; else 0."""
+        count = len(self._tiles.damaged)
+        if count == self._told:
+            return 0
+        self._told = count
+        return count
 
     # -- drawing, on the window's thread
 
