@@ -77,7 +77,7 @@ class _Kept:
         from segstudio.learning.predictor import open_predictor
 
         model = project.models.get(model_id)
-        key = (project.root, model.id, device, *sorted(project.classes.values.items()))
+        key = (project.root, model.id, device, *sorted(project.classes.old_values.items()))
         if self.predictor is None or key != self.key:
             # the old one is dropped only when the new one is there
             self.predictor, self.key = open_predictor(project, model, device, tell), key

@@ -75,6 +75,14 @@ class Index:
         }
         self._pending: list[tuple[str, tuple[object, ...]]] = []
 
+    def reload_labels(self) -> None:
+        """Take over what another process has learnt about label files."""
+        with self._lock:
+            self.flush()
+            rows = self._database.execute("SELECT * FROM labels")
+            for row in rows:
+                self._labels[row[0]] = LabelFacts((row[1], row[2]), row[3], _names(row[4]), row[5])
+
     def image(self, key: str) -> ImageFacts | None:
         return self._images.get(key)
 

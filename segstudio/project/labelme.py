@@ -293,8 +293,19 @@ def write(
 
 def write_file(path: Path, file: LabelFile, texts: ShapeTexts | None = None) -> None:
     """Write what was read, its annotation perhaps changed; `texts` as for `dump`."""
-    facts = {"version": file.version, "verbatim": file.verbatim, "texts": texts}
-    write(path, file.annotation, file.image_path, file.image_data, **facts)
+    atomic.write_bytes(path, encoded_file(file, texts))
+
+
+def encoded_file(file: LabelFile, texts: ShapeTexts | None = None) -> bytes:
+    """The bytes of what was read, its annotation perhaps changed; `texts` as for `dump`."""
+    return dump(
+        file.annotation,
+        file.image_path,
+        file.image_data,
+        version=file.version,
+        verbatim=file.verbatim,
+        texts=texts,
+    )
 
 
 def dump(

@@ -14,6 +14,8 @@ from segstudio.annotation import rasterise
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
 from segstudio.project import atomic, grouping, images, manifest, pictures
+from segstudio.project.bulk import BulkEdit
+from segstudio.project.bulk_store import BulkStore
 from segstudio.project.classes import ClassTable
 from segstudio.project.history import Histories
 from segstudio.project.images import RGB
@@ -50,6 +52,8 @@ class Project:
         self.read_only: Final = read_only
         self._manifest = facts
         self._changing = threading.RLock()
+        self.recovered: tuple[BulkEdit, ...] = ()
+        """Bulk edits that another process had begun and that opening has finished."""
         # what the manifest file says as far as we know, and when it said so
         self._stored, self._stored_at = facts, at
         kept = self.is_project(root) and not read_only
@@ -108,6 +112,7 @@ class Project:
         if not read_only and cls.is_project(root):
             for name in _PARTS:
                 atomic.sweep(root / name)
+            project.recovered = project.bulk.recover()
         return project
 
     @staticmethod
@@ -305,6 +310,11 @@ class Project:
         self._labels.base_on(key, seen)
         return found
 
+    def reload_labels(self) -> None:
+        """Another process has written label files: look at what it has learnt about them."""
+        self._labels.rescan()
+        self._pictures.index.reload_labels()
+
     def label_stamp(self, key: ImageKey) -> Stamp | None:
         """Time (ns) and size of an image's label file as it is now; None when there is none."""
         return self._labels.stamp(key)
@@ -378,9 +388,18 @@ class Project:
     def predictions(self) -> Predictions:
         return Predictions(self.root / "predictions", self.prediction_stem, self.images)
 
+    @property
+    def label_files(self) -> LabelFiles:
+        return self._labels
+
+    @cached_property
+    def bulk(self) -> BulkStore:
+        return BulkStore(self)
+
     @cached_property
     def histories(self) -> Histories:
-        return Histories(self.root / ".segstudio" / "history", self.prediction_stem)
+        folder = self.root / ".segstudio" / "history"
+        return Histories(folder, self.prediction_stem, self._class_now)
 
     @cached_property
     def reviews(self) -> Reviews:
@@ -421,6 +440,9 @@ class Project:
             facts = self._labels.listed_summary(key)
             items.append(SplitItem(key, group, facts.classes if facts else ()))
         return items
+
+    def _class_now(self, name: str) -> str:
+        return self.classes.now(name)
 
     def _has_draft(self, key: ImageKey) -> bool:
         model = self.models.current()
