@@ -19,6 +19,12 @@ BulkKind = Literal["rename", "merge", "delete", "recolour", "reclass", "remove"]
 RESERVED: Final = (IGNORE_CLASS, BACKGROUND_CLASS)
 Changes = Mapping[int, Shape | None]
 """What becomes of shapes, by place; None for one that goes."""
+STEPS: Final[Mapping[str, str]] = {
+    "delete": "Delete a class",
+    "reclass": "Change class",
+    "remove": "Delete",
+}
+"""What those that an image notes as a step are called in its undo history."""
 _OF_SHAPES: Final = ("reclass", "remove")
 
 
@@ -61,7 +67,7 @@ class BulkEdit:
 
     @property
     def title(self) -> str:
-        """In English, for the command line and the undo history."""
+        """In English, for the command line."""
         match self.kind:
             case "rename":
                 return f"Rename class {self.name} to {self.to}"
@@ -85,9 +91,10 @@ class BulkEdit:
         return self.kind in ("delete", "remove")
 
     @property
-    def is_seen_by_undo(self) -> bool:
-        """Whether images note it as a step of their own; the names of classes are not of one."""
-        return self.takes_shapes_away or self.kind == "reclass"
+    def step(self) -> str:
+        """What images note in their undo history; "" for the names of classes, which are no step
+        of any."""
+        return STEPS.get(self.kind, "")
 
     def checked(self, table: ClassTable) -> BulkEdit:
         """This change as it can be made in a project with these classes; UserError when not."""

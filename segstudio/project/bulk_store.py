@@ -364,14 +364,14 @@ class BulkStore:
     def _noted(self, edit: BulkEdit, key: ImageKey) -> Iterator[None]:
         """What becomes of an image meanwhile is appended to its undo history, if it has one."""
         histories = self._project.histories
-        if not edit.is_seen_by_undo or not histories.path(key).exists():
+        if not edit.step or not histories.path(key).exists():
             yield
             return
         document = Document(self._project.load(key))
         history = histories.open(key, document)
         yield
         if any(document.history):
-            step = _difference(edit.title, document, self._project.load(key).shapes)
+            step = _difference(edit.step, document, self._project.load(key).shapes)
             document.apply(step)
             history.note("do", step)
             history.take()()

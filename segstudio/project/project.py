@@ -52,6 +52,8 @@ class Project:
         self.read_only: Final = read_only
         self._manifest = facts
         self._changing = threading.RLock()
+        self.label_round = 0
+        """How often another process has written label files since."""
         self.recovered: tuple[BulkEdit, ...] = ()
         """Bulk edits that another process had begun and that opening has finished."""
         # what the manifest file says as far as we know, and when it said so
@@ -312,6 +314,7 @@ class Project:
 
     def reload_labels(self) -> None:
         """Another process has written label files: look at what it has learnt about them."""
+        self.label_round += 1
         self._labels.rescan()
         self._pictures.index.reload_labels()
 
@@ -347,6 +350,11 @@ class Project:
             states[key] = "draft" if state == "none" and key in drafted else state
         self._pictures.index.flush()
         return states
+
+    def images_with(self, class_name: str) -> list[ImageKey]:
+        """Images with shapes of a class, excluded ones too."""
+        summaries = ((key, self._labels.listed_summary(key)) for key in self.images())
+        return [key for key, facts in summaries if facts and class_name in facts.classes]
 
     def labelled_keys(self) -> list[ImageKey]:
         """Included images that a person has worked on."""

@@ -26,8 +26,10 @@ from segstudio.project import settings
 from segstudio.studio import theme
 from segstudio.studio.actions import OPTION_NAMES, TOOL_NAMES, Actions
 from segstudio.studio.arranging import Arranging
+from segstudio.studio.bulk import Bulk
 from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
+from segstudio.studio.class_wishes import ClassWishes
 from segstudio.studio.dialogs.tone import ToneDialog
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
@@ -69,13 +71,16 @@ class MainWindow(QMainWindow):
         self.guessing = Guessing(self.session, self.jobs, self.work, self)
         self.guessing.enabled = bool(now["guess_along"])
         self.arranging = Arranging(self.session)
+        self.bulk = Bulk(self.session, self.jobs, self)
         self.actions_ = Actions(self)
+        self._shown_key = ""
         self._on_paint: Callable[[], None] | None = None
         self._allowed_due = QTimer(self, singleShot=True, interval=_SETTLE)
         self._allowed_due.timeout.connect(self._show_allowed_now)
         self._make_parts()
         self._lay_out()
         self.wishes = Wishes(self)
+        self.class_wishes = ClassWishes(self)
         self._connect()
         self.top.hide()
         self._show_state()
@@ -139,6 +144,8 @@ class MainWindow(QMainWindow):
         session.choices.classes_changed.connect(self._recolour)
         session.selection_changed.connect(self.canvas.reselect)
         session.document_changed.connect(self._after_change)
+        session.paused_changed.connect(self._show_paused)
+        session.paused_changed.connect(self._show_allowed)
         session.states_changed.connect(lambda _: self._show_allowed())
         session.saving.connect(self.status.show_saving)
         session.message.connect(self.status.say)
@@ -248,7 +255,7 @@ class MainWindow(QMainWindow):
         self.stack.setCurrentIndex(0 if project is None else 1)
         self.top.setVisible(project is not None)
         self.setWindowTitle(f"{project.name} – segstudio" if project is not None else "segstudio")
-        self.canvas.read_only = project is not None and project.read_only
+        self._show_paused()
         self.log.clear()
         self.work.forget_models()
         if project is None:
@@ -258,6 +265,13 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self, self._warm_up)
         self.top.refresh()
         self._show_state()
+
+    def _show_paused(self) -> None:
+        """Nobody may edit a project that is read-only, or whose images are all being changed."""
+        project = self.session.project
+        read_only = project is not None and project.read_only
+        self.canvas.read_only = read_only or bool(self.session.paused)
+        self.canvas.why_read_only = READ_ONLY if read_only else self.session.paused
 
     def _warm_up(self) -> None:
         project = self.session.project
@@ -275,7 +289,9 @@ class MainWindow(QMainWindow):
                 self.canvas.notice = tr("No pictures in this folder yet.")
             self.canvas.show_image(None, None)
         else:
-            self.canvas.show_image(image.picture, image.desk)
+            same = image.key == self._shown_key
+            self.canvas.show_image(image.picture, image.desk, keep_view=same)
+        self._shown_key = image.key if image is not None else ""
         self._show_state()
 
     def _after_change(self, change: Change) -> None:
@@ -331,6 +347,7 @@ class MainWindow(QMainWindow):
         disable("segment_image", no_image or self.work.no_segment())
         disable("train", self.work.no_train())
         for why, names in (
+            *self.class_wishes.allowed(no_project, read_only),
             (no_project, ("export", "close", "find_class")),
             (no_change, ("import", "rescan", "save", "adopt", "prune")),
             (no_change or no_model, ("roll_back",)),

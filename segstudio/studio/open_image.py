@@ -111,6 +111,8 @@ class Loaded:
     desk: Desk
     history: History
     repairs: tuple[str, ...] = ()
+    round: int = 0
+    """How often label files had been changed behind our back when this was read."""
 
 
 def make_desk(annotation: Annotation, drafts: Drafts) -> Desk:

@@ -489,7 +489,8 @@ def test_classes_are_listed_changed_and_changed_back(run: Run, root: Path) -> No
     file = root / "images" / "a.json"
     before = file.read_bytes()
     assert run("classes", root, "--json") == 0
-    assert [(c["name"], c["images"], c["shapes"]) for c in run.json["classes"]][0] == ("cat", 1, 1)
+    first = run.json["classes"][0]
+    assert (first["name"], first["images"], first["shapes"]) == ("cat", 1, 1)
     assert run.json["undo"] is None
     assert run("classes", root, "--rename", "cat=tiger", "--json") == 0
     assert run.json["done"]["images"] == 1

@@ -456,9 +456,9 @@ def test_undo_histories_follow(root: Path) -> None:
     undo(root)
     assert _undone(root) == (["Draw"], ["cat", "dog"])
     run(root, DELETE)
-    assert _undone(root) == (["Draw", "Delete class cat"], ["cat", "dog", "cat"])
+    assert _undone(root) == (["Draw", "Delete a class"], ["cat", "dog", "cat"])
     undo(root)
-    assert _undone(root) == (["Draw", "Delete class cat", "Delete class cat"], ["dog"])
+    assert _undone(root) == (["Draw", "Delete a class", "Delete a class"], ["dog"])
 
 
 def _undone(root: Path) -> tuple[list[str], list[str]]:

@@ -96,6 +96,7 @@ class Canvas(QWidget):
         self.tone = Tone()
         self.overview = Overview()
         self.read_only = False
+        self.why_read_only = READ_ONLY
         self._desk: Desk | None = None
         self._picture: Picture | None = None
         self._guess: Guess | None = None
@@ -469,7 +470,7 @@ class Canvas(QWidget):
         """Whether the tool may work now; says why when it may not."""
         reason = self._tool.refusal if self._tool is not None else ""
         if self.read_only and self._tool_name != "select":
-            reason = READ_ONLY
+            reason = self.why_read_only
         if reason:
             self.refused.emit(reason)
         return not reason and not (self.read_only and self._tool_name != "select")
