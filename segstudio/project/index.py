@@ -163,9 +163,9 @@ def _connect(name: str, schema: str, version: int, tables: Iterable[str]) -> sql
         if database.execute("PRAGMA user_version").fetchone()[0] != version:
             drops = (f"DROP TABLE IF EXISTS {table};" for table in tables)
             database.executescript("\n".join(drops))
-        database.executescript(schema)
-        database.execute(f"PRAGMA user_version = {version}")
-        database.commit()
+            database.executescript(schema)
+            database.execute(f"PRAGMA user_version = {version}")
+            database.commit()
     except sqlite3.Error:
         database.close()
         raise

@@ -31,6 +31,7 @@ from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.class_wishes import ClassWishes
 from segstudio.studio.dialogs.tone import ToneDialog
+from segstudio.studio.finder import Finder
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
@@ -72,6 +73,7 @@ class MainWindow(QMainWindow):
         self.guessing.enabled = bool(now["guess_along"])
         self.arranging = Arranging(self.session)
         self.bulk = Bulk(self.session, self.jobs, self)
+        self.finder = Finder(self.session, self.jobs, self)
         self.actions_ = Actions(self)
         self._shown_key = ""
         self._on_paint: Callable[[], None] | None = None
@@ -514,6 +516,7 @@ class MainWindow(QMainWindow):
                 event.ignore()
                 return
         self.images.model.close()
+        self.finder.close()
         self.jobs.close()
         self.wishes.keep_layout()
         event.accept()

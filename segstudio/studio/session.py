@@ -440,12 +440,12 @@ class Session(QObject):
         if project is not self.project:
             return
         self.problems[key] = why
-        self._resume()
         self.states_changed.emit([key])
         if key == self._wanted:
             self.image = None
             self.image_changed.emit()
             self.message.emit(why, "bad")
+            self._resume()
 
     def in_background(self, work: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
         """Do `work` on a thread, then call `then` with its answer, or its error, in the window."""
