@@ -50,7 +50,7 @@ OPTION_NAMES: Final = ("square", "exclusive", "only_class", "snap")
 
 def specs() -> list[Spec]:
     """All actions, in menu order; a name of "-" is a separator."""
-    project, edit, view = tr("Project"), tr("Edit"), tr("View")
+    project, edit, classes, view = tr("Project"), tr("Edit"), tr("Class"), tr("View")
     tool, image, model, helping = tr("Tool"), tr("Image"), tr("Model"), tr("Help")
     return [
         Spec("new", project, tr("New project …"), ("Ctrl+N",), "new"),
@@ -66,6 +66,7 @@ def specs() -> list[Spec]:
         Spec("quit", project, tr("Quit"), ("Ctrl+Q",)),
         Spec("undo", edit, tr("Undo"), ("Ctrl+Z",), "undo"),
         Spec("redo", edit, tr("Redo"), ("Ctrl+Y", "Ctrl+Shift+Z"), "redo"),
+        Spec("undo_bulk", edit, tr("Undo the last change of all images"), ()),
         Spec("-", edit, ""),
         Spec("delete", edit, tr("Delete shapes, reject drafts"), (), "delete"),
         Spec("select_all", edit, tr("Select all"), ("Ctrl+A",)),
@@ -85,16 +86,15 @@ def specs() -> list[Spec]:
         Spec("group", edit, tr("Group"), ("Ctrl+J",)),
         Spec("ungroup", edit, tr("Ungroup"), ("Ctrl+Shift+J",)),
         Spec("lock_shapes", edit, tr("Lock or unlock the selected shapes"), ("Ctrl+Shift+L",)),
-        Spec("-", edit, ""),
-        Spec("reclass", edit, tr("Give the selected shapes the current class"), ("Ctrl+L",)),
-        Spec("find_class", edit, tr("Pick or add a class by name"), ("/",)),
-        Spec("-", edit, ""),
-        Spec("find_shapes", edit, tr("Find shapes in all images …"), ("Ctrl+F",), "search"),
-        Spec("statistics", edit, tr("Classes in numbers …"), ("Ctrl+Shift+K",)),
-        Spec("rename_class", edit, tr("Rename the class in all images …"), ("F2",)),
-        Spec("merge_class", edit, tr("Merge the class into another …"), ()),
-        Spec("delete_class", edit, tr("Delete the class in all images …"), ()),
-        Spec("undo_bulk", edit, tr("Undo the last change of all images"), ()),
+        Spec("find_class", classes, tr("Pick or add a class by name"), ("/",)),
+        Spec("reclass", classes, tr("Give the selected shapes the current class"), ("Ctrl+L",)),
+        Spec("-", classes, ""),
+        Spec("find_shapes", classes, tr("Find shapes in all images …"), ("Ctrl+F",), "search"),
+        Spec("statistics", classes, tr("Classes in numbers …"), ("Ctrl+Shift+K",)),
+        Spec("-", classes, ""),
+        Spec("rename_class", classes, tr("Rename the class in all images …"), ("F2",)),
+        Spec("merge_class", classes, tr("Merge the class into another …"), ()),
+        Spec("delete_class", classes, tr("Delete the class in all images …"), ()),
         Spec("select", tool, tr("Select and edit"), ("V",), "select", True),
         Spec("polygon", tool, tr("Polygon"), ("P",), "polygon", True),
         Spec("lasso", tool, tr("Freehand"), ("F",), "lasso", True),

@@ -38,6 +38,7 @@ class _ClassForm(Form):
     def look(self) -> None:
         """Say why it cannot be done."""
         self.refuse(self._check(self.edit()))
+        self.adjustSize()
 
     def show_count(self, images: int) -> None:
         """In how many images there are shapes of the class."""

@@ -45,6 +45,8 @@ from segstudio.studio.widgets import faint
 _TYPING: Final = 120
 """Milliseconds without another key after which hits are asked for."""
 _MOST_PIXELS: Final = 2**31 - 1
+_LEFT, _RIGHT = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
+_SIDES: Final = (_LEFT, _LEFT, _RIGHT, Qt.AlignmentFlag.AlignHCenter, _LEFT)
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -81,6 +83,8 @@ class HitList(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return int(_SIDES[section] | Qt.AlignmentFlag.AlignVCenter)
         if role != Qt.ItemDataRole.DisplayRole or orientation != Qt.Orientation.Horizontal:
             return None
         return (tr("image"), tr("class"), tr("pixels"), tr("kind"), tr("source"))[section]
@@ -93,8 +97,8 @@ class HitList(QAbstractTableModel):
             return (hit.key, hit.class_name, f"{hit.area:,}", kind, source)[column]
         if role == Qt.ItemDataRole.DecorationRole and column == 1:
             return self._icon(hit.class_name)
-        if role == Qt.ItemDataRole.TextAlignmentRole and column == 2:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return int(_SIDES[column] | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.ToolTipRole:
             return hit.key
         return None
@@ -123,7 +127,7 @@ class FindShapes(QDialog):
         super().__init__(parent, Qt.WindowType.Tool)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Find shapes in all images"))
-        self.resize(620, 520)
+        self.resize(680, 520)
         self._session, self._finder = session, finder
         self._learning = (0, 0)
         self._total = 0
@@ -154,7 +158,7 @@ class FindShapes(QDialog):
         table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 8)
         table.setWordWrap(False)
         table.setTextElideMode(Qt.TextElideMode.ElideLeft)
-        for column, width in enumerate((220, 120, 80, 80)):
+        for column, width in enumerate((220, 130, 80, 110)):
             table.setColumnWidth(column, width)
         table.horizontalHeader().setStretchLastSection(True)
         table.horizontalHeader().setHighlightSections(False)

@@ -99,7 +99,7 @@ class Statistics(QDialog):
         super().__init__(parent, Qt.WindowType.Tool)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Classes in numbers"))
-        self.resize(600, 480)
+        self.resize(640, 480)
         self._session, self._finder = session, finder
         self.rows: list[ClassStatistics] = []
         self.chart = BarChart()
@@ -131,11 +131,13 @@ class Statistics(QDialog):
         table = QTableWidget(0, 6)
         heads = [tr("class"), tr("images"), tr("shapes"), tr("pixels"), tr("share")]
         table.setHorizontalHeaderLabels([*heads, tr("median px")])
+        table.horizontalHeaderItem(0).setTextAlignment(Qt.AlignmentFlag.AlignLeft)
         table.verticalHeader().hide()
         table.setShowGrid(False)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.horizontalHeader().setHighlightSections(False)
+        table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignRight)
         table.horizontalHeader().setStretchLastSection(True)
         for column, width in enumerate((150, 70, 80, 110, 70)):
             table.setColumnWidth(column, width)
