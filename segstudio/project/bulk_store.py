@@ -144,6 +144,7 @@ class BulkStore:
             folder = self._new_folder()
             try:
                 plan, result = self._prepare(folder, edit, on_progress, should_stop)
+                atomic.flush_folder(folder / "after")
                 write_plan(folder, plan)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -212,7 +213,8 @@ class BulkStore:
         found = self._project.label_files.rewritten(key, change)
         if found is None:
             return 0, None
-        atomic.write_bytes(target, found.data)
+        target.write_bytes(found.data)
+        atomic.flush(target)
         return count, PlannedFile(key, str(found.path), found.stamp, digest(found.data))
 
     def _commit(self, folder: Path, plan: Plan) -> None:
@@ -298,7 +300,7 @@ class BulkStore:
         if not before.exists() or not path.exists():
             return False
         if digest(path.read_bytes()) == file.digest:
-            with self._noted(edit, file.key), atomic.replacing(path) as temporary:
+            with self._noted(edit, file.key), atomic.replacing(path, durable=False) as temporary:
                 link(before, temporary)
             return True
         try:

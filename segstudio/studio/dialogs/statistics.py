@@ -131,7 +131,9 @@ class Statistics(QDialog):
         table = QTableWidget(0, 6)
         heads = [tr("class"), tr("images"), tr("shapes"), tr("pixels"), tr("share")]
         table.setHorizontalHeaderLabels([*heads, tr("median px")])
-        table.horizontalHeaderItem(0).setTextAlignment(Qt.AlignmentFlag.AlignLeft)
+        first = QTableWidgetItem(heads[0])
+        first.setTextAlignment(Qt.AlignmentFlag.AlignLeft)
+        table.setHorizontalHeaderItem(0, first)
         table.verticalHeader().hide()
         table.setShowGrid(False)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
