@@ -14,6 +14,7 @@ from segstudio.annotation import rasterise
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
 from segstudio.project import atomic, grouping, images, manifest, pictures
+from segstudio.project.bands import Raw, read_raw
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.bulk_store import BulkStore
 from segstudio.project.classes import ClassTable
@@ -272,6 +273,10 @@ class Project:
     def read_image(self, key: ImageKey) -> RGB:
         """The picture as uint8 (h, w, 3) RGB; UserError when it cannot be read."""
         return self._pictures.read(key)
+
+    def read_raw(self, key: ImageKey) -> Raw | None:
+        """A picture of 16 bits or many bands as it is on the disk; None for any other."""
+        return read_raw(self.image_file(key))
 
     def is_large(self, key: ImageKey) -> bool:
         """Whether a picture takes so much memory that it is not decoded before it is needed."""

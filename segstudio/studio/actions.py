@@ -44,7 +44,7 @@ TOOL_NAMES: Final = (
     "scissors",
     "smart_box",
 )
-OPTION_NAMES: Final = ("square", "exclusive", "only_class", "snap")
+OPTION_NAMES: Final = ("square", "exclusive", "only_class", "snap", "pressure")
 """Switches for how tools work; the fields of segstudio.tools.Options."""
 
 
@@ -133,6 +133,7 @@ def specs() -> list[Spec]:
             True,
         ),
         Spec("snap", tool, tr("Points snap to their neighbours"), ("Shift+S",), "snap", True),
+        Spec("pressure", tool, tr("A pen's pressure sizes the brush"), (), "pressure", True),
         Spec("fit", view, tr("Fit the picture"), ("0", "Ctrl+0"), "fit"),
         Spec("fit_selection", view, tr("Zoom to the selected shapes"), ("Shift+0", "Ctrl+2")),
         Spec("actual", view, tr("One to one"), ("Ctrl+1",), "actual"),
@@ -141,6 +142,8 @@ def specs() -> list[Spec]:
         Spec("-", view, ""),
         Spec("outlines", view, tr("Outlines"), ("O",), "", True),
         Spec("overview", view, tr("Overview of the picture"), ("Shift+O",), "", True),
+        Spec("rulers", view, tr("Rulers in image pixels"), ("Ctrl+Shift+R",), "", True),
+        Spec("remember_view", view, tr("Remember the view of every image"), (), "", True),
         Spec("tone", view, tr("Brightness and contrast …"), ("Ctrl+Shift+B",)),
         Spec("palette", view, tr("Find an action …"), ("Ctrl+K",), "search"),
         Spec("next", image, tr("Next image"), ("D", "PgDown"), "next"),

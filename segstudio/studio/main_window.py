@@ -29,12 +29,13 @@ from segstudio.studio.arranging import Arranging
 from segstudio.studio.bulk import Bulk
 from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
+from segstudio.studio.canvas.rulers import Ruled
 from segstudio.studio.class_wishes import ClassWishes
-from segstudio.studio.dialogs.tone import ToneDialog
 from segstudio.studio.finder import Finder
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
+from segstudio.studio.looking import Looking
 from segstudio.studio.panels.classes import ClassesPanel
 from segstudio.studio.panels.images import ImagesPanel
 from segstudio.studio.panels.model import ModelPanel
@@ -84,11 +85,13 @@ class MainWindow(QMainWindow):
         self.wishes = Wishes(self)
         self.class_wishes = ClassWishes(self)
         self._connect()
+        self.looking = Looking(self)  # looks at an image that the canvas has
         self.top.hide()
         self._show_state()
 
     def _make_parts(self) -> None:
         self.canvas = Canvas()
+        self.ruled = Ruled(self.canvas)
         self.start = StartPage()
         self.images = ImagesPanel(self.session)
         self.classes = ClassesPanel(self.session)
@@ -112,7 +115,7 @@ class MainWindow(QMainWindow):
         self.right.addWidget(self.tabs)
         self.right.setSizes([300, 500])
         self.across = QSplitter(Qt.Orientation.Horizontal)
-        for part in (self.images, self.canvas, self.right):
+        for part in (self.images, self.ruled, self.right):
             self.across.addWidget(part)
         self.across.setSizes([270, 890, 280])
         for index, stretch in enumerate((0, 1, 0)):
@@ -201,7 +204,6 @@ class MainWindow(QMainWindow):
             "zoom_out": lambda: canvas.zoom(0.8),
             "outlines": self._toggle_outlines,
             "overview": lambda: canvas.show_overview(self.actions_["overview"].isChecked()),
-            "tone": self._show_tone,
             "guess": self._toggle_guessing,
             "next": lambda: session.step(1),
             "previous": lambda: session.step(-1),
@@ -221,6 +223,7 @@ class MainWindow(QMainWindow):
         for name, act in {**simple, **self.arranging.acts()}.items():
             on(name, act)
         self.actions_["outlines"].setChecked(True)
+        self.actions_["pressure"].setChecked(session.choices.options.pressure)
         self.actions_["guess"].setChecked(self.guessing.enabled)
         self.actions_["select"].setChecked(True)
         for number in range(1, 10):
@@ -390,13 +393,6 @@ class MainWindow(QMainWindow):
     def _toggle_outlines(self) -> None:
         look = self.canvas.look
         self.canvas.set_look(Look(look.opacity, self.actions_["outlines"].isChecked()))
-
-    def _show_tone(self) -> None:
-        """Sliders beside the work."""
-        dialog = ToneDialog(self.canvas.tone, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.changed.connect(self.canvas.set_tone)
-        dialog.show()
 
     def _set_option(self, name: str) -> None:
         """A switch for how tools work; tools that were at work go on with it."""
