@@ -27,16 +27,19 @@ def _at_least_three(ring: NDArray[np.generic]) -> Points:
     return as_points(repeated)
 
 
-def simplify(points: Points, tolerance: float) -> Points:
-    """A closed ring with fewer points, nowhere further than `tolerance` px from the given one.
+def simplify(points: Points, tolerance: float, closed: bool = True) -> Points:
+    """A ring, or an open line, with fewer points, nowhere further than `tolerance` px from the
+    given one.
 
-    Douglas-Peucker; keeps at least three points. Tolerance 0 returns the ring itself.
+    Douglas-Peucker; a ring keeps at least three points, a line two. Tolerance 0 returns the points
+    themselves.
     """
-    if tolerance <= 0 or len(points) <= 3:
+    least = 3 if closed else 2
+    if tolerance <= 0 or len(points) <= least:
         return points
-    ring = cv2.approxPolyDP(points.astype(np.float32).reshape(-1, 1, 2), tolerance, True)
-    simple = ring.reshape(-1, 2).astype(np.float64)
-    return as_points(simple) if len(simple) >= 3 else points
+    line = cv2.approxPolyDP(points.astype(np.float32).reshape(-1, 1, 2), tolerance, closed)
+    simple = line.reshape(-1, 2).astype(np.float64)
+    return as_points(simple) if len(simple) >= least else points
 
 
 def nearest_vertex(points: Points, x: float, y: float, reach: float) -> int | None:

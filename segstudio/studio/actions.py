@@ -79,7 +79,7 @@ def specs() -> list[Spec]:
         Spec("intersect", edit, tr("Keep what the first shares with the others"), ("Ctrl+U",)),
         Spec("to_masks", edit, tr("Make masks"), ("Ctrl+M",)),
         Spec("to_polygons", edit, tr("Make polygons, pixel by pixel"), ("Ctrl+Shift+M",)),
-        Spec("simplify", edit, tr("Make polygons, simpler by 1 px"), ("Ctrl+Alt+M",)),
+        Spec("simplify", edit, tr("Simplify outlines …"), ("Ctrl+Alt+M",)),
         Spec("-", edit, ""),
         Spec("to_front", edit, tr("Bring to front"), ("Ctrl+]",)),
         Spec("to_back", edit, tr("Send to back"), ("Ctrl+[",)),

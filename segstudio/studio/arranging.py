@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
+from PySide6.QtWidgets import QWidget
+
+from segstudio.annotation.document import Edit, Splice
 from segstudio.annotation.shape import Shape
+from segstudio.studio.dialogs.simplify import SimplifyDialog
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.tools import Desk, arrange
 
 _SIMPLER: Final = 1.0
-"""Image pixels by which an outline may change when polygons are to be simple."""
+"""Image pixels by which outlines may change, until another number is chosen."""
 
 
 class Arranging:
     """What actions do with the selected shapes; copied shapes live as long as the window."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        self._session, self._parent = session, parent
         self._copied: tuple[Shape, ...] = ()
 
     def acts(self) -> dict[str, Callable[[], None]]:
@@ -31,7 +35,6 @@ class Arranging:
             "intersect": lambda desk: arrange.combine(desk, "intersect"),
             "to_masks": arrange.to_masks,
             "to_polygons": arrange.to_polygons,
-            "simplify": lambda desk: arrange.to_polygons(desk, _SIMPLER),
             "to_front": lambda desk: arrange.reorder(desk, to_top=True),
             "to_back": lambda desk: arrange.reorder(desk, to_top=False),
             "group": lambda desk: arrange.group(desk, together=True),
@@ -40,7 +43,23 @@ class Arranging:
             "paste": lambda desk: arrange.paste(desk, self._copied),
         }
         acts = {name: partial(self._do, step) for name, step in steps.items()}
-        return {**acts, "copy": self._copy}
+        return {**acts, "copy": self._copy, "simplify": self._simplify}
+
+    def _simplify(self) -> None:
+        """A slider beside the canvas; what it does is seen at once."""
+        image = self._session.image
+        if image is None or self._session.is_read_only():
+            return
+        if not arrange.simplified(image.desk, _SIMPLER).splices:
+            self._session.message.emit(tr("Nothing here to do that with."), "info")
+            return
+        dialog = SimplifyDialog(_SIMPLER, self._parent)
+        live = Simplifying(image.desk)
+        dialog.changed.connect(lambda px: dialog.show_counts(*live.show(px)))
+        dialog.accepted.connect(lambda: live.keep(dialog.number.value()))
+        dialog.rejected.connect(live.give_up)
+        dialog.show_counts(*live.show(_SIMPLER))
+        dialog.open()
 
     def _do(self, step: Callable[[Desk], bool]) -> None:
         image = self._session.image
@@ -55,3 +74,43 @@ class Arranging:
             self._copied = tuple(shape for _, shape in image.desk.selected())
             words = tr("{n} shapes copied", n=len(self._copied))
             self._session.message.emit(words, "info")
+
+
+class Simplifying:
+    """The selected shapes made simpler, shown while a number is sought."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._first = arrange.simplified(desk, 0.0)
+
+    def show(self, tolerance: float) -> tuple[int, int]:
+        """Points before and then, masks left out; live in the document."""
+        document = self._desk.document
+        splices = tuple(
+            Splice(s.layer, s.index, s.removed, tuple(arrange.simpler(s.removed[0], tolerance)))
+            for s in self._first.splices
+        )
+        edit = Edit(self._first.name, splices)
+        document.live(edit, edit.bounds())
+        self._select(shape for splice in splices for shape in splice.inserted)
+        before = sum(len(shape.points) for s in self._first.splices for shape in s.inserted)
+        return before, sum(len(shape.points) for s in splices for shape in s.inserted)
+
+    def keep(self, tolerance: float) -> None:
+        """Make it a step, if anything is another."""
+        before, now = self.show(tolerance)
+        masks = any(s.removed[0].bitmap is not None for s in self._first.splices)
+        if before == now and not masks:
+            self.give_up()
+        else:
+            self._desk.document.commit()
+
+    def give_up(self) -> None:
+        """Everything as it was."""
+        self._desk.document.cancel()
+        self._select(splice.removed[0] for splice in self._first.splices)
+
+    def _select(self, shapes: Iterable[Shape]) -> None:
+        wanted = {id(shape) for shape in shapes}
+        pairs = self._desk.document.layer("shapes")
+        self._desk.select([number for number, shape in pairs if id(shape) in wanted])

@@ -60,6 +60,7 @@ class Choices(QObject):
     def put_on(self, desk: Desk) -> None:
         desk.class_name, desk.brush_radius = self.class_name, self.brush_radius
         desk.locked_classes, desk.options = self.locked_classes, self.options
+        desk.hidden_classes = self.hidden_classes
         desk.idmap.hide(self.hidden_classes)
 
     def _put(self) -> None:

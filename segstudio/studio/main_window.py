@@ -72,7 +72,7 @@ class MainWindow(QMainWindow):
         self.work.models_kept = int(now["models_kept"])
         self.guessing = Guessing(self.session, self.jobs, self.work, self)
         self.guessing.enabled = bool(now["guess_along"])
-        self.arranging = Arranging(self.session)
+        self.arranging = Arranging(self.session, self)
         self.bulk = Bulk(self.session, self.jobs, self)
         self.finder = Finder(self.session, self.jobs, self)
         self.actions_ = Actions(self)
@@ -449,7 +449,8 @@ class MainWindow(QMainWindow):
     def _select_all(self) -> None:
         image = self.session.image
         if image is not None:
-            image.desk.select(list(image.document.ids()))
+            own = set(image.document.ids())
+            image.desk.select([number for number, _ in image.desk.visible() if number in own])
 
     def _accept_here(self) -> None:
         """The selected drafts, or the one under the pointer."""

@@ -133,6 +133,30 @@ def to_polygons(desk: Desk, tolerance: float = 0.0) -> bool:
     return _apply(desk, Edit("Make polygons", tuple(splices)))
 
 
+def simplified(desk: Desk, tolerance: float) -> Edit:
+    """The step that makes the selected polygons and lines simpler by so many image pixels, and
+    polygons of masks; a mask with holes stays what it is.
+
+    For one selection it replaces the same shapes whatever the tolerance.
+    """
+    document = desk.document
+    splices = []
+    for number, shape in movable(desk):
+        index = document.index_of(number)
+        if index is not None and shape.kind in ("mask", "polygon", "linestrip"):
+            splices.append(Splice("shapes", index, (shape,), tuple(simpler(shape, tolerance))))
+    splices.sort(key=lambda s: -s.index)
+    return Edit("Simplify", tuple(splices))
+
+
+def simpler(shape: Shape, tolerance: float) -> list[Shape]:
+    """What becomes of one shape; itself when nothing does."""
+    if shape.bitmap is not None:
+        return polygons_of(shape, tolerance)
+    simple = simplify(shape.points, tolerance, closed=shape.kind == "polygon")
+    return [shape if len(simple) == len(shape.points) else shape.with_points(simple)]
+
+
 def polygons_of(shape: Shape, tolerance: float = 0.0) -> list[Shape]:
     """The parts of a mask as polygons; those with holes together as a mask of what is left."""
     if shape.bitmap is None:

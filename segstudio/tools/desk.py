@@ -112,6 +112,7 @@ class Desk:
     selection: tuple[int, ...] = ()
     on_select: Callable[[], None] = lambda: None
     locked_classes: frozenset[str] = frozenset()
+    hidden_classes: frozenset[str] = frozenset()
     options: Options = Options()
     read_pixels: Callable[[Box], RGB | None] | None = None
 
@@ -141,6 +142,12 @@ class Desk:
         """The selected shapes that still exist, with their numbers."""
         pairs = ((n, self.document.shape(n)) for n in self.selection)
         return [(n, shape) for n, shape in pairs if shape is not None]
+
+    def visible(self) -> list[tuple[int, Shape]]:
+        """(number, shape) of all that can be seen, drafts too, from the bottom up."""
+        shapes, ids = self.document.items()
+        pairs = zip(ids, shapes, strict=True)
+        return [(n, shape) for n, shape in pairs if shape.class_name not in self.hidden_classes]
 
     def is_locked(self, shape: Shape) -> bool:
         return shape.locked or shape.class_name in self.locked_classes

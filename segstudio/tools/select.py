@@ -52,18 +52,22 @@ class SelectTool(Tool):
         self._cycle: tuple[int, int, int] | None = None
         self._over = "arrow"
         self._moved = False
+        self._single: list[int] = []
         self._snapped: tuple[float, float] | None = None
 
     # -- pointer
 
     def press(self, pointer: Pointer) -> None:
         self._start, self._moved, self._band = pointer, False, None
+        self._single = []
         self._origin = {}
         self._vertex = self._vertex_at(pointer)
         if self._vertex is not None:
             self._press_vertex(pointer)
             return
         self._pick(pointer)
+        if self._adds(pointer) and not self.desk.idmap.at(*pointer.pixel):
+            return  # a rubber band that adds
         self._origin = {
             n: shape
             for n, shape in self.desk.selected()
@@ -88,7 +92,9 @@ class SelectTool(Tool):
 
     def release(self, pointer: Pointer) -> None:
         if self._band is not None:
-            self._select_inside()
+            self._select_inside(self._start is not None and self._adds(self._start))
+        if self._single and not self._moved:
+            self.desk.select(self._single)  # a click on one of many, which might have been a drag
         self._start = self._vertex = self._band = self._snapped = None
         self.desk.document.commit()
 
@@ -177,7 +183,7 @@ class SelectTool(Tool):
     def _pick(self, pointer: Pointer) -> None:
         x, y = pointer.pixel
         top = self.desk.idmap.at(x, y)
-        if pointer.ctrl or pointer.shift:
+        if self._adds(pointer):
             self._toggle(top)
             return
         stack = self.desk.idmap.stack(x, y) if top else []
@@ -186,6 +192,12 @@ class SelectTool(Tool):
         self._cycle = (x, y, place) if chosen else None
         if not set(chosen) <= set(self.desk.selection) or len(self.desk.selection) < 2:
             self.desk.select(chosen)
+        else:
+            self._single = chosen
+
+    @staticmethod
+    def _adds(pointer: Pointer) -> bool:
+        return pointer.ctrl or pointer.shift
 
     def _toggle(self, number: int) -> None:
         if number:
@@ -201,19 +213,18 @@ class SelectTool(Tool):
         near = max(abs(px - x), abs(py - y)) * pointer.scale <= 2
         return (place + 1) % depth if near else 0
 
-    def _select_inside(self) -> None:
+    def _select_inside(self, adds: bool) -> None:
         if self._band is None:
             return
         x0, x1 = sorted(self._band[::2])
         y0, y1 = sorted(self._band[1::2])
-        shapes, ids = self.desk.document.items()
-        boxes = ((n, s.bounds()) for s, n in zip(shapes, ids, strict=True))
+        boxes = ((n, s.bounds()) for n, s in self.desk.visible())
         inside = [
             n
             for n, b in boxes
             if b and x0 <= b[0] + 1 and y0 <= b[1] + 1 and b[2] - 2 <= x1 and b[3] - 2 <= y1
         ]
-        self.desk.select(inside)
+        self.desk.select([*self.desk.selection, *inside] if adds else inside)
 
     # -- edits
 
