@@ -34,7 +34,7 @@ from segstudio.project.labelme_shapes import (
     read_flags,
     shape_json,
 )
-from segstudio.project.labelme_text import ShapeTexts, joined, nested
+from segstudio.project.labelme_text import ShapeTexts, joined, listed, nested
 from segstudio.project.orientation import turn_array, turn_points
 
 VERSION: Final = "6.3.1"
@@ -284,20 +284,28 @@ def write(
     image_data: str | None = None,
     **more: Any,
 ) -> None:
-    """Write a label file that Labelme's strict reader takes, atomically; `more` as for `dump`.
+    """Write a label file that Labelme's strict reader takes, atomically; `more` as for
+    `dump_parts`.
 
     `image_path` is relative to the file, `image_data` base64 or None.
     """
-    atomic.write_bytes(path, dump(annotation, image_path, image_data, **more))
+    atomic.write_parts(path, dump_parts(annotation, image_path, image_data, **more))
 
 
 def write_file(path: Path, file: LabelFile, texts: ShapeTexts | None = None) -> None:
-    """Write what was read, its annotation perhaps changed; `texts` as for `dump`."""
+    """Write what was read, its annotation perhaps changed; `texts` as for `dump_parts`."""
     facts = {"version": file.version, "verbatim": file.verbatim, "texts": texts}
     write(path, file.annotation, file.image_path, file.image_data, **facts)
 
 
 def dump(
+    annotation: Annotation, image_path: str, image_data: str | None = None, **more: Any
+) -> bytes:
+    """The bytes of a label file; `more` as for `dump_parts`."""
+    return b"".join(dump_parts(annotation, image_path, image_data, **more))
+
+
+def dump_parts(
     annotation: Annotation,
     image_path: str,
     image_data: str | None = None,
@@ -305,8 +313,8 @@ def dump(
     version: str = VERSION,
     verbatim: Verbatim | None = None,
     texts: ShapeTexts | None = None,
-) -> bytes:
-    """The bytes of a label file.
+) -> list[bytes]:
+    """The bytes of a label file, in parts.
 
     Points that `verbatim` knows are written as they were, others with 3 decimals. `texts`
     remembers the shapes of the last file, so that the next one encodes only what is new.
@@ -315,10 +323,10 @@ def dump(
     document = _document(annotation, image_path, image_data, version)
     try:
         shapes = (texts or ShapeTexts()).of(annotation.shapes, known)
-        return _encoded(document, shapes).encode("utf-8")
+        return _encoded(document, shapes)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and UTF-8 cannot
         document["shapes"] = [shape_json(shape, known) for shape in annotation.shapes]
-        return json.dumps(document, indent=2).encode("ascii")
+        return [json.dumps(document, indent=2).encode("ascii")]
 
 
 def _document(
@@ -342,11 +350,14 @@ def _document(
     return document
 
 
-def _encoded(document: Mapping[str, Any], shapes: Sequence[str]) -> str:
+def _encoded(document: Mapping[str, Any], shapes: list[bytes]) -> list[bytes]:
     """`document` as `json.dumps(…, indent=2)` writes it, with these texts as its shapes."""
     texts = {key: nested(value, 2) for key, value in document.items()}
-    texts["shapes"] = joined(shapes, "[]", 2)
-    return joined((f"{nested(key, 0)}: {text}" for key, text in texts.items()), "{}", 0)
+    place = "\0"  # which JSON always writes otherwise
+    texts["shapes"] = place if shapes else "[]"
+    members = (f"{nested(key, 0)}: {text}" for key, text in texts.items())
+    before, _, after = joined(members, "{}", 0).partition(place)
+    return [before.encode("utf-8"), *listed(shapes, 2), after.encode("utf-8")]
 
 
 def _status(annotation: Annotation) -> dict[str, Any]:

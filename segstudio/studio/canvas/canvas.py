@@ -53,7 +53,7 @@ _ARROWS: Final = frozenset({"Left", "Right", "Up", "Down"})
 _WHEEL_STEP: Final = 1.2
 READ_ONLY: Final = "This project is open read-only."
 _MARKED: Final = 24
-"""Of more selected shapes than this, the rest is marked in the overlay only."""
+"""More selected shapes than this are marked in the overlay only."""
 _WITH_HANDLES: Final = 4
 _AT_ONCE: Final = 700_000
 """Device pixels that are drawn within a frame; a larger viewport is drawn coarsely first."""
@@ -233,10 +233,12 @@ class Canvas(QWidget):
     @staticmethod
     def _whitened(desk: Desk) -> list[int]:
         """Selected shapes that are marked in the overlay; the others have a vector outline."""
+        if len(desk.selection) > _MARKED:
+            return list(desk.selection)
         return [
             number
-            for place, (number, shape) in enumerate(desk.selected())
-            if place >= _MARKED or shape.bitmap is not None or not has_outline(shape, 1.0)
+            for number, shape in desk.selected()
+            if shape.bitmap is not None or not has_outline(shape, 1.0)
         ]
 
     def redraw(self) -> None:
@@ -381,7 +383,7 @@ class Canvas(QWidget):
     def _draw_marks(self, painter: QPainter, desk: Desk) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         if not self.overlay_hidden:
-            selected = desk.selected()[:_MARKED]
+            selected = desk.selected() if len(desk.selection) <= _MARKED else []
             for shape in (s for _, s in selected if has_outline(s, self.view.scale)):
                 draw_outline(painter, self.view, self._outlines.of(shape), QColor(255, 255, 255))
                 if self._tool_name == "select" and len(selected) <= _WITH_HANDLES:
