@@ -103,7 +103,7 @@ class Stage:
         self._shown = self.canvas.picture
 
     def has_read_ahead(self) -> bool:
-        return all(p.done() for p in self.window.session._loader._pictures.values())
+        return self.window.session.has_read_ahead
 
     def busy(self) -> bool:
         saver = self.window.session._saver

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 
+import orjson
+
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import (
@@ -80,22 +82,26 @@ def read(path: Path, image_size: tuple[int, int] | None = None, orientation: int
     with which shapes drawn on the unturned picture are turned. UserError when it is not a
     Labelme file.
     """
-    return parse(load_json(path), path, image_size, orientation)
+    with _no_collection():
+        return parse(load_json(path), path, image_size, orientation)
 
 
 def read_for(picture: Path, size: tuple[int, int] | None, path: Path) -> LabelFile:
     """Read the label file of a picture of `size` (width, height), None when it is unreadable."""
-    raw = load_json(path)
-    turned = size is not None and declared_size(raw) == size[::-1] != size
-    return parse(raw, path, size, images.orientation_of(picture) if turned else 1)
+
+    def parsed(raw: Mapping[str, Any]) -> LabelFile:
+        turned = size is not None and declared_size(raw) == size[::-1] != size
+        return parse(raw, path, size, images.orientation_of(picture) if turned else 1)
+
+    with _no_collection():
+        return parsed(load_json(path))
 
 
 def load_json(path: Path) -> dict[str, Any]:
     """The JSON object of a Labelme file in whatever encoding; UserError when it is none."""
     try:
-        text = _decoded(path.read_bytes())
         with _no_collection():
-            raw = json.loads(text)
+            raw = _loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"The label file cannot be read: {error.strerror}", path=path) from error
     except (ValueError, RecursionError) as error:
@@ -104,6 +110,14 @@ def load_json(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict) or not isinstance(raw.get("shapes"), list):
         raise UserError("This JSON is not a Labelme file", path=path, remedy="Move it away.")
     return raw
+
+
+def _loads(data: bytes) -> Any:
+    """What JSON says; NaN, huge numbers, half surrogate pairs and other encodings are read too."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(_decoded(data))
 
 
 @contextmanager
@@ -127,8 +141,7 @@ def parse(
     """The label file `raw`, which lies at `path`; see `read`."""
     repairs: list[str] = []
     reader = ShapeReader(repairs)
-    with _no_collection():
-        shapes = reader.read_all(raw["shapes"])
+    shapes = reader.read_all(raw["shapes"])
     declared = declared_size(raw)
     size = image_size or declared or _found_size(raw, path) or _extent(shapes)
     if image_size and declared and image_size != declared:
