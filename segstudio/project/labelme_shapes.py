@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, chain, count, pairwise
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -261,12 +262,30 @@ def _decoded_mask(data: Any) -> NDArray[np.bool_] | None:
     if not isinstance(data, str):
         return None
     try:
-        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
-            pixels = np.asarray(image)
+        file = base64.b64decode(data)
+        pixels = _grey_png(file)
+        if pixels is None:
+            with Image.open(io.BytesIO(file)) as image:
+                pixels = np.asarray(image)
     except (OSError, ValueError, SyntaxError):
         return None
     drawn = pixels != 0
     return np.asarray(drawn if drawn.ndim == 2 else drawn.any(axis=-1), dtype=np.bool_)
+
+
+def _grey_png(file: bytes) -> NDArray[np.generic] | None:
+    """The pixels of a PNG in grey, read in half the time; None for anything else."""
+    if file[:8] != _PNG or file[_COLOUR_TYPE : _COLOUR_TYPE + 1] != b"\0":
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # more pixels than it is willing to read
+        return None
+
+
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPE: Final = 25
+"""Where a PNG says whether it is grey; a palette's numbers, not its colours, are what counts."""
 
 
 def as_dict(value: Any) -> dict[str, Any]:
