@@ -88,7 +88,9 @@ class Stage:
 
         self.app = make_app()
         self.window = MainWindow()
-        self.window.guessing.enabled = False  # the predictor child is not what is measured
+        self.window.guessing.enabled = self.window.ahead.enabled = (
+            False  # the predictor child is not what is measured
+        )
         self.canvas = self.window.canvas
         self.canvas.setFixedSize(WIDTH, HEIGHT)
         self.canvas.painted.connect(self._count)

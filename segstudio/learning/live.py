@@ -51,11 +51,15 @@ def next_round(
     return Round(None, minutes, confirmed)
 
 
+def learned_from(models: Sequence[ModelInfo]) -> int:
+    """How many images the newest model has learned from, or was scored on."""
+    return _images(models[-1]) if models else 0
+
+
 def _learned_from_base(models: Sequence[ModelInfo]) -> int:
     """The most images that a model without a parent has learned from."""
-    counts = [
-        sum(int(n) for n in model.card.get("images", {}).values())
-        for model in models
-        if model.parent is None
-    ]
-    return max(counts, default=0)
+    return max((_images(model) for model in models if model.parent is None), default=0)
+
+
+def _images(model: ModelInfo) -> int:
+    return sum(int(count) for count in model.card.get("images", {}).values())

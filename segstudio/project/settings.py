@@ -18,6 +18,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "language": "",
     "train_by_itself": False,
     "guess_along": True,
+    "drafts_ahead": True,
     "models_kept": 5,
 }
 

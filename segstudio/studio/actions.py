@@ -149,6 +149,8 @@ def specs() -> list[Spec]:
         Spec("segment_image", model, tr("Segment this image"), ("Ctrl+G",)),
         Spec("segment", model, tr("Segment folder"), ("Ctrl+Shift+G",), "segment"),
         Spec("train", model, tr("Train …"), ("Ctrl+T",), "train"),
+        Spec("live", model, tr("Train by itself"), ("Shift+T",), "", True),
+        Spec("ahead", model, tr("Prepare drafts of the next images"), (), "", True),
         Spec("guess", model, tr("Guess along while there is no model"), ("Shift+G",), "", True),
         Spec("evaluate", model, tr("Score the model in force"), ()),
         Spec("roll_back", model, tr("Roll back to the model before"), ("Ctrl+B",), "rollback"),

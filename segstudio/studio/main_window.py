@@ -32,6 +32,7 @@ from segstudio.studio.dialogs.tone import ToneDialog
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
+from segstudio.studio.live import DraftsAhead, LiveTraining
 from segstudio.studio.panels.classes import ClassesPanel
 from segstudio.studio.panels.images import ImagesPanel
 from segstudio.studio.panels.model import ModelPanel
@@ -68,6 +69,10 @@ class MainWindow(QMainWindow):
         self.work.models_kept = int(now["models_kept"])
         self.guessing = Guessing(self.session, self.jobs, self.work, self)
         self.guessing.enabled = bool(now["guess_along"])
+        self.live = LiveTraining(self.session, self.jobs, self.work, self)
+        self.live.set_enabled(bool(now["train_by_itself"]))
+        self.ahead = DraftsAhead(self.session, self.jobs, self.work, self)
+        self.ahead.enabled = bool(now["drafts_ahead"])
         self.arranging = Arranging(self.session)
         self.actions_ = Actions(self)
         self._on_paint: Callable[[], None] | None = None
@@ -158,6 +163,7 @@ class MainWindow(QMainWindow):
         self.status.retry_asked.connect(session.save_now)
         self.work.models_changed.connect(self._after_models)
         self.guessing.made.connect(self.canvas.show_guess)
+        self.live.turned_off.connect(lambda: self.actions_["live"].setChecked(False))
         self.images.exclude_asked.connect(session.exclude)
         self.images.segment_asked.connect(lambda key: self.work.segment([key]))
         self.model.promote_asked.connect(self.work.promote)
@@ -194,6 +200,8 @@ class MainWindow(QMainWindow):
             "overview": lambda: canvas.show_overview(self.actions_["overview"].isChecked()),
             "tone": self._show_tone,
             "guess": self._toggle_guessing,
+            "live": self._toggle_live,
+            "ahead": self._toggle_ahead,
             "next": lambda: session.step(1),
             "previous": lambda: session.step(-1),
             "confirm": session.confirm_and_next,
@@ -213,6 +221,8 @@ class MainWindow(QMainWindow):
             on(name, act)
         self.actions_["outlines"].setChecked(True)
         self.actions_["guess"].setChecked(self.guessing.enabled)
+        self.actions_["live"].setChecked(self.live.enabled)
+        self.actions_["ahead"].setChecked(self.ahead.enabled)
         self.actions_["select"].setChecked(True)
         for number in range(1, 10):
             key = QShortcut(QKeySequence(str(number)), self)
@@ -329,7 +339,7 @@ class MainWindow(QMainWindow):
         no_drafts = no_edit or ("" if drafts else tr("No draft waits here."))
         disable("segment", self.work.no_segment())
         disable("segment_image", no_image or self.work.no_segment())
-        disable("train", self.work.no_train())
+        disable("train", self.work.no_train(besides=self.live.job))
         for why, names in (
             (no_project, ("export", "close", "find_class")),
             (no_change, ("import", "rescan", "save", "adopt", "prune")),
@@ -387,6 +397,16 @@ class MainWindow(QMainWindow):
         enabled = self.actions_["guess"].isChecked()
         self.guessing.set_enabled(enabled)
         settings.save({"guess_along": enabled})
+
+    def _toggle_live(self) -> None:
+        enabled = self.actions_["live"].isChecked()
+        self.live.set_enabled(enabled)
+        settings.save({"train_by_itself": enabled})
+
+    def _toggle_ahead(self) -> None:
+        enabled = self.actions_["ahead"].isChecked()
+        self.ahead.set_enabled(enabled)
+        settings.save({"drafts_ahead": enabled})
 
     def restyle(self) -> None:
         """The look of the program has changed."""
