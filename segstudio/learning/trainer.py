@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from segstudio.errors import Cancelled, UserError
-from segstudio.learning import checkpoint, events, promotion, recipe, store
+from segstudio.learning import calibrate, checkpoint, events, promotion, recipe, store
 from segstudio.learning import device as devices
 from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.device import DeviceReport
@@ -142,7 +142,9 @@ def train(
     fit = run.fit()
     if fit.stopped and not fit.scores:
         raise Cancelled
-    result = _save(project, data, start, fit, judge.decide(fit), on_event)
+    decision = judge.decide(fit)
+    heat = _temperature(fit, data, library, report)
+    result = _save(project, data, start, fit, decision, heat, on_event)
     keeper.forget()
     return result
 
@@ -165,6 +167,17 @@ class _Keeper:
 
     def forget(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def _temperature(
+    fit: Fit, data: TrainingSet, library: Library, report: DeviceReport
+) -> float | None:
+    """Makes confidence honest; None when there is nothing fair to measure it on."""
+    if data.lent or fit.stopped:
+        return None
+    network = fused(fit.network).to(report.device)
+    inference = Inference(network, fit.recipe.normalisation, report.device)
+    return calibrate.temperature_of(inference, data.validation, library)
 
 
 def _settle(seed: int) -> None:
@@ -406,6 +419,7 @@ def _save(
     start: _Start,
     fit: Fit,
     decision: promotion.Decision,
+    temperature: float | None,
     on_event: events.OnEvent,
 ) -> TrainResult:
     scores = {
@@ -422,6 +436,7 @@ def _save(
         "reason": decision.reason,
         "worse": list(decision.worse),
         "scores": scores,
+        "temperature": temperature,
         "recipe": fit.recipe.to_dict(),
     }
 
