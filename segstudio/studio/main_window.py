@@ -29,6 +29,7 @@ from segstudio.studio.arranging import Arranging
 from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.dialogs.tone import ToneDialog
+from segstudio.studio.doubts import Doubts
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
@@ -73,6 +74,7 @@ class MainWindow(QMainWindow):
         self.live.set_enabled(bool(now["train_by_itself"]))
         self.ahead = DraftsAhead(self.session, self.jobs, self.work, self)
         self.ahead.enabled = bool(now["drafts_ahead"])
+        self.doubts = Doubts(self.session, self)
         self.arranging = Arranging(self.session)
         self.actions_ = Actions(self)
         self._on_paint: Callable[[], None] | None = None
@@ -163,6 +165,8 @@ class MainWindow(QMainWindow):
         self.status.retry_asked.connect(session.save_now)
         self.work.models_changed.connect(self._after_models)
         self.guessing.made.connect(self.canvas.show_guess)
+        self.doubts.heat_made.connect(self.canvas.show_heat)
+        self.doubts.region_found.connect(self.canvas.show_region)
         self.live.turned_off.connect(lambda: self.actions_["live"].setChecked(False))
         self.images.exclude_asked.connect(session.exclude)
         self.images.segment_asked.connect(lambda key: self.work.segment([key]))
@@ -199,6 +203,8 @@ class MainWindow(QMainWindow):
             "outlines": self._toggle_outlines,
             "overview": lambda: canvas.show_overview(self.actions_["overview"].isChecked()),
             "tone": self._show_tone,
+            "doubt": self.doubts.walk,
+            "heat": lambda: self.doubts.show_heat(self.actions_["heat"].isChecked()),
             "guess": self._toggle_guessing,
             "live": self._toggle_live,
             "ahead": self._toggle_ahead,
@@ -345,6 +351,7 @@ class MainWindow(QMainWindow):
             (no_change, ("import", "rescan", "save", "adopt", "prune")),
             (no_change or no_model, ("roll_back",)),
             (no_project or no_model, ("evaluate",)),
+            (no_image or no_model, ("doubt",)),
             (no_drafts, ("accept", "accept_class", "accept_all", "reject_all")),
             (no_edit, ("confirm", "unconfirm", "newest", "reclass", "delete")),
             (no_image, ("select_all", "copy")),

@@ -26,6 +26,7 @@ from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table
 from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.canvas.marks import (
     Outlines,
+    draw_frame,
     draw_grid,
     draw_handles,
     draw_outline,
@@ -52,6 +53,8 @@ _KEYS: Final = {
 _ARROWS: Final = frozenset({"Left", "Right", "Up", "Down"})
 _WHEEL_STEP: Final = 1.2
 READ_ONLY: Final = "This project is open read-only."
+_CLOSEST: Final = 0.3
+"""Part of the canvas that a doubtful region takes: what is around it says what it is."""
 _MARKED: Final = 24
 """More selected shapes than this are marked in the overlay only."""
 _WITH_HANDLES: Final = 4
@@ -99,6 +102,8 @@ class Canvas(QWidget):
         self._desk: Desk | None = None
         self._picture: Picture | None = None
         self._guess: Guess | None = None
+        self._heat: Guess | None = None
+        self._region: Box | None = None
         self._colours: Mapping[str, Colour] = {}
         self._table: Table | None = None
         self._tool: Tool | None = None
@@ -131,7 +136,7 @@ class Canvas(QWidget):
         if picture is not None:
             picture.changed = self._mend_picture
             picture.set_tone(self.tone)
-        self._guess = None
+        self._guess = self._heat = self._region = None
         self._outlines = Outlines()
         if self._tool is not None:
             self._tool.cancel()  # while the image was on its way something may have begun
@@ -198,6 +203,18 @@ class Canvas(QWidget):
         """Show what the unlabelled pixels may be, or nothing."""
         self._guess = guess
         self.redraw()
+
+    def show_heat(self, heat: Guess | None) -> None:
+        """Show where the model is unsure, or nothing."""
+        self._heat = heat
+        self.redraw()
+
+    def show_region(self, box: Box | None) -> None:
+        """Bring a part of the picture into sight, with what is around it, and frame it."""
+        self._region = box
+        if box is not None:
+            self._bring(box, most=_CLOSEST)
+        self.update()
 
     def hide_overlay(self, hidden: bool) -> None:
         if hidden != self.overlay_hidden:
@@ -304,10 +321,14 @@ class Canvas(QWidget):
         box: Box | None = None
         for _, shape in self._desk.selected() if self._desk is not None else ():
             box = union_boxes(box, shape.bounds())
-        if box is None:
-            return
+        if box is not None:
+            self._bring(box, most=0.8)
+
+    def _bring(self, box: Box, most: float) -> None:
+        """Show a box as large as can be, on `most` of the canvas."""
         width, height = max(box[2] - box[0], 1), max(box[3] - box[1], 1)
-        scale = min(self.width() / width, self.height() / height, 16.0) * 0.8
+        scale = min(self.width() / width, self.height() / height, 16.0 / most) * most
+        scale = min(scale, 16.0)
         x = (self.width() - (box[0] + box[2]) * scale) / 2
         y = (self.height() - (box[1] + box[3]) * scale) / 2
         self.set_view(View(scale, x, y))
@@ -377,7 +398,7 @@ class Canvas(QWidget):
         overlay = None
         if self._desk is not None and self._table is not None and not self.overlay_hidden:
             overlay = (self._desk.idmap, self._table, self.look)
-        guess = None if self.overlay_hidden else self._guess
+        guess = None if self.overlay_hidden else self._heat or self._guess
         backing.draw(part, self.view, self.ground, self._picture, overlay, guess, rough)
 
     def _draw_marks(self, painter: QPainter, desk: Desk) -> None:
@@ -388,6 +409,8 @@ class Canvas(QWidget):
                 draw_outline(painter, self.view, self._outlines.of(shape), QColor(255, 255, 255))
                 if self._tool_name == "select" and len(selected) <= _WITH_HANDLES:
                     draw_handles(painter, self.view, shape, self._colour(shape.class_name))
+        if self._region is not None:
+            draw_frame(painter, self.view, self._region)
         if self._tool is not None:
             colour = self._colour(desk.class_name)
             draw_preview(painter, self.view, self._tool.preview(), colour)
