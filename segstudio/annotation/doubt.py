@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segstudio.annotation.bitmap import Box
+from segstudio.annotation.rasterise import LabelMap
 
 Margin = NDArray[np.uint8]
 _REACH: Final = 40
@@ -63,6 +64,15 @@ def image_doubt(margin: Margin) -> float:
     aggregates by the worst patch for the same reason).
     """
     return round(float(_blurred(_doubt(margin, None), _PATCH).max()), 4)
+
+
+def class_doubts(margin: Margin, labels: LabelMap) -> dict[int, float]:
+    """By value of `labels` (h, w): the mean doubt of the worst patch, counting only its pixels."""
+    doubt = _doubt(margin, None)
+    return {
+        int(value): round(float(_blurred(doubt * (labels == value), _PATCH).max()), 4)
+        for value in np.unique(labels)
+    }
 
 
 def _doubt(margin: Margin, settled: NDArray[np.bool_] | None) -> NDArray[np.float32]:

@@ -139,6 +139,8 @@ def specs() -> list[Spec]:
         Spec("palette", view, tr("Find an action …"), ("Ctrl+K",), "search"),
         Spec("next", image, tr("Next image"), ("D", "PgDown"), "next"),
         Spec("previous", image, tr("Previous image"), ("A", "PgUp"), "previous"),
+        Spec("teaching", image, tr("Image that teaches the model most"), ("Shift+D",)),
+        Spec("smart_order", image, tr("Confirming goes where the model learns most"), (), "", True),
         Spec("confirm", image, tr("Confirm and next"), ("Ctrl+Return",), "confirm"),
         Spec("unconfirm", image, tr("Mark as not finished"), ()),
         Spec("-", image, ""),

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from segstudio.annotation.bitmap import Box, boxes_meet
-from segstudio.annotation.doubt import Region, doubtful_regions, image_doubt
+from segstudio.annotation.doubt import Region, doubtful_regions
 from segstudio.annotation.rasterise import draw_ids
 from segstudio.annotation.shape import Shape
-from segstudio.project.project import Project
+from segstudio.project.doubts import DoubtBook, ImageDoubt
 from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.i18n import tr
 from segstudio.studio.open_image import OpenImage
@@ -35,10 +35,15 @@ class Doubts(QObject):
         self.shown = False
         self._session = session
         self._seen: dict[str, list[Box]] = {}
-        self._known: dict[tuple[str, str], tuple[object, float]] = {}
+        self._book: DoubtBook | None = None
         self._looking = self._arriving = False
         session.image_changed.connect(self._on_image)
         session.project_changed.connect(self._forget)
+
+    @property
+    def book(self) -> DoubtBook | None:
+        """The doubts of the open project."""
+        return self._book
 
     def show_heat(self, shown: bool) -> None:
         self.shown = shown
@@ -89,8 +94,8 @@ class Doubts(QObject):
 
     def _go_on(self, key: str) -> None:
         """Open the image that is most in doubt of those not finished and not looked at."""
-        project, session = self._session.project, self._session
-        if project is None:
+        project, session, book = self._session.project, self._session, self._book
+        if project is None or book is None:
             return
         others = [
             k
@@ -99,35 +104,18 @@ class Doubts(QObject):
         ]
         self._looking = True
 
-        def show(doubts: dict[str, float] | Exception) -> None:
+        def show(doubts: dict[str, ImageDoubt] | Exception) -> None:
             self._looking = False
             if isinstance(doubts, Exception) or project is not session.project:
                 return
-            worst = max(doubts, key=lambda k: doubts[k], default="")
-            if not worst or doubts[worst] < _WORTH:
+            worst = max(doubts, key=lambda k: doubts[k].whole, default="")
+            if not worst or doubts[worst].whole < _WORTH:
                 session.message.emit(tr("Nothing doubtful is left."), "info")
                 return
             self._arriving = True
             session.go(worst)
 
-        session.in_background(lambda: self._doubts(project, others), show)
-
-    def _doubts(self, project: Project, keys: list[str]) -> dict[str, float]:
-        """On a thread: how doubtful images are, looked up again only when predicted again."""
-        model = project.models.current()
-        if model is None:
-            return {}
-        found = {}
-        for key in keys:
-            stamp = project.predictions.stamp(model.id, key)
-            known = self._known.get((model.id, key))
-            if stamp is not None and (known is None or known[0] != stamp):
-                margin = project.predictions.read_margin(model.id, key)
-                known = stamp, 0.0 if margin is None else image_doubt(margin)
-                self._known[model.id, key] = known
-            if stamp is not None and known is not None:
-                found[key] = known[1]
-        return found
+        session.in_background(lambda: book.of(others), show)
 
     # -- following
 
@@ -139,8 +127,9 @@ class Doubts(QObject):
             self.walk()
 
     def _forget(self) -> None:
+        project = self._session.project
         self._seen.clear()
-        self._known.clear()
+        self._book = DoubtBook(project) if project is not None else None
         self._looking = self._arriving = False
 
     def _model(self) -> str:

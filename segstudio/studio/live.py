@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from segstudio.annotation.document import Change
 from segstudio.engine import protocol as p
-from segstudio.learning.live import AFTER, learned_from, next_round
+from segstudio.project.rounds import AFTER, learned_from, next_round
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs
 from segstudio.studio.session import Session

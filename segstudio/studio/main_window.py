@@ -34,6 +34,7 @@ from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
 from segstudio.studio.live import DraftsAhead, LiveTraining
+from segstudio.studio.ordering import Ordering
 from segstudio.studio.panels.classes import ClassesPanel
 from segstudio.studio.panels.images import ImagesPanel
 from segstudio.studio.panels.model import ModelPanel
@@ -75,6 +76,8 @@ class MainWindow(QMainWindow):
         self.ahead = DraftsAhead(self.session, self.jobs, self.work, self)
         self.ahead.enabled = bool(now["drafts_ahead"])
         self.doubts = Doubts(self.session, self)
+        self.ordering = Ordering(self.session, self.doubts, self)
+        self._order_by(bool(now["smart_order"]))
         self.arranging = Arranging(self.session)
         self.actions_ = Actions(self)
         self._on_paint: Callable[[], None] | None = None
@@ -204,6 +207,8 @@ class MainWindow(QMainWindow):
             "overview": lambda: canvas.show_overview(self.actions_["overview"].isChecked()),
             "tone": self._show_tone,
             "doubt": self.doubts.walk,
+            "teaching": self.ordering.go,
+            "smart_order": self._toggle_order,
             "heat": lambda: self.doubts.show_heat(self.actions_["heat"].isChecked()),
             "guess": self._toggle_guessing,
             "live": self._toggle_live,
@@ -229,6 +234,7 @@ class MainWindow(QMainWindow):
         self.actions_["guess"].setChecked(self.guessing.enabled)
         self.actions_["live"].setChecked(self.live.enabled)
         self.actions_["ahead"].setChecked(self.ahead.enabled)
+        self.actions_["smart_order"].setChecked(self.ordering.enabled)
         self.actions_["select"].setChecked(True)
         for number in range(1, 10):
             key = QShortcut(QKeySequence(str(number)), self)
@@ -352,6 +358,7 @@ class MainWindow(QMainWindow):
             (no_change or no_model, ("roll_back",)),
             (no_project or no_model, ("evaluate",)),
             (no_image or no_model, ("doubt",)),
+            (no_project, ("teaching",)),
             (no_drafts, ("accept", "accept_class", "accept_all", "reject_all")),
             (no_edit, ("confirm", "unconfirm", "newest", "reclass", "delete")),
             (no_image, ("select_all", "copy")),
@@ -409,6 +416,16 @@ class MainWindow(QMainWindow):
         enabled = self.actions_["live"].isChecked()
         self.live.set_enabled(enabled)
         settings.save({"train_by_itself": enabled})
+
+    def _toggle_order(self) -> None:
+        enabled = self.actions_["smart_order"].isChecked()
+        self._order_by(enabled)
+        settings.save({"smart_order": enabled})
+
+    def _order_by(self, learning: bool) -> None:
+        """After confirming: the image that teaches most, or the next of the list."""
+        self.ordering.enabled = learning
+        self.session.choose_next = self.ordering.go if learning else None
 
     def _toggle_ahead(self) -> None:
         enabled = self.actions_["ahead"].isChecked()
@@ -524,6 +541,7 @@ class MainWindow(QMainWindow):
                 event.ignore()
                 return
         self.images.model.close()
+        self.ordering.close()
         self.jobs.close()
         self.wishes.keep_layout()
         event.accept()

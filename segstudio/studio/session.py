@@ -67,6 +67,8 @@ class Session(QObject):
         self.project: Project | None = None
         self.image: OpenImage | None = None
         self.choices = Choices(self)
+        self.choose_next: Callable[[], None] | None = None
+        """Opens the image after a confirmed one; None for the next of the list."""
         self.problems: dict[str, str] = {}
         self._lock: ProjectLock | None = None
         self._saver: Saver | None = None
@@ -542,6 +544,9 @@ class Session(QObject):
         drafts = list(image.document.drafts)
         image.document.apply(image.accept_edit(drafts, tr("Confirm"), confirm=True))
         self._keep_review(image)
+        if self.choose_next is not None:
+            self.choose_next()
+            return
         keys = project.included()
         if image.key not in keys:
             return

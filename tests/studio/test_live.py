@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from segstudio.engine import protocol as p
-from segstudio.learning import live as plan
+from segstudio.project import rounds as plan
 from segstudio.project.project import Project
 from segstudio.studio import live
 from segstudio.studio.jobs import Job

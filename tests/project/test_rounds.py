@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from segstudio.learning.live import AFTER, Round, next_round
 from segstudio.project.models import ModelInfo
+from segstudio.project.rounds import AFTER, Round, next_round
 
 
 def model(number: int, parent: str | None = None, images: int = 0) -> ModelInfo:
