@@ -31,16 +31,20 @@ def drafts(
     All specks of a class beyond its largest parts are one shape together.
 
     `margin` (h, w) uint8 is the model's certainty; a draft's score is its mean over 255.
-    `names` maps values of `labels` to classes, other values are left out. Pixels where `taken`
+    `names` maps values of `labels` to classes, several to one when classes were merged; other
+    values are left out. Pixels where `taken`
     is true already belong to a human shape and are left out too.
     """
     found: list[Shape] = []
+    there: dict[str, list[int]] = {}
     for value in np.unique(labels).tolist():
         if value in names:
-            part = labels == value
-            if taken is not None:
-                part &= ~taken
-            found += _of_class(part, margin, names[value], model)
+            there.setdefault(names[value], []).append(value)
+    for name, values in there.items():
+        part = labels == values[0] if len(values) == 1 else np.isin(labels, values)
+        if taken is not None:
+            part &= ~taken
+        found += _of_class(part, margin, name, model)
     return found
 
 

@@ -83,7 +83,7 @@ def segment(
 
 def _accept(project: Project, model: ModelInfo) -> int:
     """Make the drafts of images that nobody has labelled their labels, not confirmed."""
-    names = {c.id: c.name for c in project.classes}
+    names = project.classes.by_value
     accepted = 0
     for key in project.included():
         found = project.predictions.read(model.id, key)

@@ -209,6 +209,19 @@ def _models(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _classes(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help=_FOLDER)
+    action = command.add_mutually_exclusive_group()
+    action.add_argument("--rename", metavar="OLD=NEW", help="in every label file")
+    action.add_argument("--merge", metavar="A=B", help="make all shapes of class A ones of class B")
+    action.add_argument("--delete", metavar="NAME", help="the class and all its shapes")
+    action.add_argument("--recolour", metavar="NAME=#rrggbb")
+    action.add_argument("--undo", action="store_true", help="take the last such change back")
+    command.add_argument(
+        "--statistics", action="store_true", help="pixels, share of pixels and median area too"
+    )
+
+
 def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", nargs="?", type=Path, help="where to put the sample")
     command.add_argument("--minutes", type=_positive, default=1.0, help="of training")
@@ -247,6 +260,7 @@ _COMMANDS: Final[dict[str, tuple[str, str, Any]]] = {
     "evaluate": ("learn:evaluate", "score a model", _evaluate),
     "export": ("folders:export_set", "write labels in another format", _export),
     "models": ("models:models", "list and manage models", _models),
+    "classes": ("classes:classes", "list, count and change classes", _classes),
     "doctor": ("doctor:doctor", "check this machine", _nothing),
     "demo": ("demo:demo", "the main job on the sample project", _demo),
     "self-test": ("window:self_test", "", _nothing),

@@ -15,8 +15,11 @@ from segstudio.engine import protocol
 from segstudio.engine.guess import Guesser
 from segstudio.engine.protocol import Message
 from segstudio.engine.worker import Control, Handler, Worker
+from segstudio.errors import Cancelled
 from segstudio.learning import events
+from segstudio.project.bulk import BulkEdit
 from segstudio.project.project import Project
+from segstudio.project.shape_index import ShapeIndex
 
 if TYPE_CHECKING:
     from segstudio.learning.device import DeviceReport
@@ -28,8 +31,8 @@ _LOOK_AGAIN: Final = 0.1
 
 
 def is_urgent(request: Message) -> bool:
-    """A person waits for one image; a folder can wait."""
-    if isinstance(request, protocol.Guess):
+    """A person waits for one image, a folder can wait; of files, what he asked for goes first."""
+    if isinstance(request, protocol.Guess | protocol.Bulk | protocol.Export | protocol.Import):
         return True
     return isinstance(request, protocol.Segment) and len(request.images) == 1
 
@@ -77,7 +80,7 @@ class _Kept:
         from segstudio.learning.predictor import open_predictor
 
         model = project.models.get(model_id)
-        key = (project.root, model.id, device, *sorted(project.classes.values.items()))
+        key = (project.root, model.id, device, *sorted(project.classes.old_values.items()))
         if self.predictor is None or key != self.key:
             # the old one is dropped only when the new one is there
             self.predictor, self.key = open_predictor(project, model, device, tell), key
@@ -210,7 +213,12 @@ def _adopt(worker: Worker, request: protocol.Adopt, control: Control) -> Mapping
 
 
 def files_role() -> Mapping[type[Message], Handler]:
-    return {protocol.Export: _export, protocol.Import: _import}
+    return {
+        protocol.Export: _export,
+        protocol.Import: _import,
+        protocol.Bulk: _bulk,
+        protocol.IndexShapes: _index_shapes,
+    }
 
 
 def _export(worker: Worker, request: protocol.Export, control: Control) -> Mapping[str, Any]:
@@ -239,6 +247,31 @@ def _import(worker: Worker, request: protocol.Import, control: Control) -> Mappi
             should_stop=control.should_stop,
         )
     return report.to_json()
+
+
+def _bulk(worker: Worker, request: protocol.Bulk, control: Control) -> Mapping[str, Any]:
+    tell = _counter(worker, request.job)
+    with Project.open(Path(request.project)) as project:
+        if request.edit is None:
+            undone = project.bulk.undo(tell)
+            return undone.to_json() if undone is not None else {}
+        edit = BulkEdit.from_json(request.edit)
+        return project.bulk.run(edit, tell, control.should_stop).to_json()
+
+
+def _index_shapes(
+    worker: Worker, request: protocol.IndexShapes, control: Control
+) -> Mapping[str, Any]:
+    index = ShapeIndex(Path(request.index))
+    try:
+        with Project.open(Path(request.project)) as project:
+            tell = _counter(worker, request.job)
+            read = index.refresh(project, tell, control.should_stop, worker.take_urgent)
+    finally:
+        index.close()
+    if control.should_stop():
+        raise Cancelled
+    return {"read": read}
 
 
 def _counter(worker: Worker, job: str) -> Callable[[int, int, str], None]:

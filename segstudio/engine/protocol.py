@@ -117,6 +117,27 @@ class Import(Message):
 
 
 @dataclass(frozen=True)
+class Bulk(Message):
+    """Change all images at once, `edit` being a BulkEdit as JSON; without one the last is undone.
+
+    The BulkResult comes in Done; until then nothing has changed, and cancelled nothing will.
+    """
+
+    job: str
+    project: str
+    edit: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class IndexShapes(Message):
+    """Learn what shapes there are, into the file `index`; other work goes first."""
+
+    job: str
+    project: str
+    index: str
+
+
+@dataclass(frozen=True)
 class Cancel(Message):
     """Stop a job; answered by Cancelled within two seconds."""
 

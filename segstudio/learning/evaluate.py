@@ -41,6 +41,8 @@ def evaluate(
     chosen = _labels(project) if truth is None else truth
     classes = project.classes.names
     table = row_table(project.classes.values, classes)
+    for one in project.classes:  # predictions made before a merge
+        table[list(one.absorbed)] = table[one.id]
     parts: dict[str, Confusion] = {}
     skipped: dict[str, str] = {}
     predict = _Predict(project, model, device, on_event)

@@ -35,8 +35,8 @@ Margin = NDArray[np.uint8]
 class Predictor:
     """A model on a device, ready for pictures.
 
-    `values` are the project's class numbers by name; without them classes are numbered as in
-    the model. `notice` hears of memory running out.
+    `values` are the project's class numbers by name, former ones too; without them classes are
+    numbered as in the model. `notice` hears of memory running out.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ def open_predictor(
     cv2.setNumThreads(1)
     place = devices.probe(device).device
     predictor = Predictor(
-        model, place, project.classes.values, notice=lambda text: on_event(Log(text))
+        model, place, project.classes.old_values, notice=lambda text: on_event(Log(text))
     )
     if len(predictor.missing) == len(model.classes):
         raise UserError(

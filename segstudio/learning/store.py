@@ -92,13 +92,16 @@ def load_model(info: ModelInfo) -> Loaded:
 
 
 def network_from(
-    loaded_from: ModelInfo, classes: Sequence[str], options: Mapping[str, Any]
+    loaded_from: ModelInfo, known: Sequence[str], classes: Sequence[str], options: Mapping[str, Any]
 ) -> tuple[nn.Module, list[str]]:
-    """A network for `classes` that starts from a model, and which classes are new to it."""
+    """A network for `classes` that starts from a model, and which classes are new to it.
+
+    `known` are the model's classes as the project calls them now.
+    """
     network = registry.build(loaded_from.architecture, len(classes), **options)
     keys = heads.head_keys(loaded_from.architecture, **options)
     state = read_weights(loaded_from.weights)
-    new = heads.carry_over(body_of(network), state, loaded_from.classes, classes, _bare(keys))
+    new = heads.carry_over(body_of(network), state, known, classes, _bare(keys))
     return network, new
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from segstudio.learning.metrics import Confusion
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Library
-from segstudio.learning.trainingset import TrainingSet, row_table
+from segstudio.learning.trainingset import TrainingSet
 from segstudio.networks import registry, weights
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
@@ -291,7 +291,8 @@ def _from_parent(
     overrides: Mapping[str, Any],
 ) -> _Start:
     """Go on from a model: its options and normalisation stay, its head grows."""
-    if not set(parent.classes) & set(data.classes):
+    known = data.project.classes.now_each(parent.classes)
+    if not set(known) & set(data.classes):
         raise UserError(
             f"{parent.id} knows none of this project's classes",
             path=parent.path,
@@ -311,7 +312,7 @@ def _from_parent(
         normalisation=Normalisation.from_card(parent.card.get("normalisation", {})),
         encoder_factor=parent.card.get("recipe", {}).get("encoder_factor", 1.0),
     )
-    network, new = store.network_from(parent, data.classes, options)
+    network, new = store.network_from(parent, known, data.classes, options)
     note = f"Classes new to {parent.id}: {', '.join(new)}" if new else ""
     return _Start(network, parent.architecture, how, parent, note)
 
@@ -373,7 +374,7 @@ class _Judge:
             self.library,
             self.control,
             len(self.data.classes),
-            _rows_of(loaded.classes, self.data.classes),
+            _rows_of([self.project.classes.now(n) for n in loaded.classes], self.data.classes),
         )
 
     def decide(self, fit: Fit) -> promotion.Decision:
@@ -396,11 +397,11 @@ class _Judge:
         return promotion.doubtful(decision, self.data.doubt) if self.data.doubt else decision
 
 
-def _rows_of(classes: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray[Any, Any]:
-    """From rows of one model to rows for other classes; a foreign class becomes background."""
-    values = {name: row for row, name in enumerate(classes, start=1)}
-    table = np.maximum(row_table(values, wanted)[: len(classes) + 1], 0)
-    return np.asarray(table)
+def _rows_of(classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray[Any, Any]:
+    """From rows of one model to rows for other classes, several to one when classes were merged;
+    a foreign class becomes background."""
+    rows = {name: row for row, name in enumerate(wanted, start=1)}
+    return np.array([0, *(rows.get(name, 0) for name in classes)], np.int16)
 
 
 def _matching(scores: Scores, other: Scores) -> dict[str, Confusion]:

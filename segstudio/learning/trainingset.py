@@ -108,6 +108,7 @@ class TrainingSet:
     def refresh(self) -> tuple[Sequence[Item], Sequence[Item]] | None:
         """Both sides again when label files have changed since the last look, else None."""
         before = self._state()
+        self.project.reload_manifest()
         self.project.rescan()
         try:
             self.collect()
@@ -146,7 +147,8 @@ class TrainingSet:
 
     def _read(self, key: str) -> Labelled:
         picture = self.project.read_image(key)
-        labels = to_rows(self.project.training_map(key), self.project, self.classes)
+        known = [self.project.classes.now(name) for name in self.classes]  # renamed meanwhile
+        labels = to_rows(self.project.training_map(key), self.project, known)
         if labels.shape != picture.shape[:2]:
             raise UserError(
                 f"The labels are {labels.shape[::-1]} pixels, the picture {picture.shape[1::-1]}",

@@ -49,13 +49,13 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         if durable:
-            _flush(temporary)
+            flush(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     if durable:
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def folder(path: Path) -> Iterator[Path]:
         yield staging
         for file in staging.rglob("*"):
             if file.is_file():
-                _flush(file)
+                flush(file)
         if path.is_dir() and not os.listdir(path):
             path.rmdir()
         if path.exists():
@@ -80,7 +80,7 @@ def folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
 
 
 def sweep(top: Path) -> list[Path]:
@@ -119,12 +119,14 @@ def _temporary_name(path: Path) -> Path:
     return path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}{SUFFIX}")
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have what a file holds on the disk, whatever happens next."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def _flush_folder(path: Path) -> None:
+def flush_folder(path: Path) -> None:
+    """Have the names in a folder on the disk, whatever happens next."""
     if sys.platform == "win32":
         return  # a folder cannot be opened there, and renames are journaled
     descriptor = os.open(path, os.O_RDONLY)

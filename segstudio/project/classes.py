@@ -25,15 +25,21 @@ PALETTE: Final[tuple[Colour, ...]] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class ProjectClass:
-    """What a shape can be. `id` is its value in every label map and is never used again."""
+    """What a shape can be. `id` is its value in every label map and is never used again.
+
+    `formerly` are names it had before, and those of classes merged into it; `absorbed` are the
+    ids of these. Models, predictions and undo histories made at that time still speak of them.
+    """
 
     id: int
     name: str
     colour: Colour
     key: str | None = None
+    formerly: tuple[str, ...] = ()
+    absorbed: tuple[int, ...] = ()
 
 
-_FACTS: Final = ("name", "colour", "key")
+_FACTS: Final = ("name", "colour", "key", "formerly", "absorbed")
 
 
 class ClassTable:
@@ -43,7 +49,8 @@ class ClassTable:
 
     def __init__(self, classes: Iterable[ProjectClass] = (), next_id: int = 1) -> None:
         self._classes = tuple(classes)
-        self._next_id = max([next_id, *(c.id + 1 for c in self._classes)])
+        used = (i for c in self._classes for i in (c.id, *c.absorbed))
+        self._next_id = max([next_id, *(i + 1 for i in used)])
         self._check()
 
     @classmethod
@@ -62,6 +69,34 @@ class ClassTable:
     def values(self) -> dict[str, int]:
         """Label map value by class name, as `rasterise.label_map` wants it."""
         return {c.name: c.id for c in self._classes}
+
+    @property
+    def old_values(self) -> dict[str, int]:
+        """Like `values`, with former names too: for what was made when they were in use."""
+        former = {name: c.id for c in self._classes for name in c.formerly}
+        return {**former, **self.values}
+
+    @property
+    def by_value(self) -> dict[int, str]:
+        """Class name by label map value, those of merged classes too."""
+        return {value: c.name for c in self._classes for value in (*c.absorbed, c.id)}
+
+    def now(self, name: str) -> str:
+        """What a class of this name, then or now, is called; itself when nobody knows it."""
+        if name in self.names:
+            return name
+        return next((c.name for c in self._classes if name in c.formerly), name)
+
+    def now_each(self, names: Iterable[str]) -> tuple[str, ...]:
+        """What classes that were there together are called; of those merged since, one keeps
+        the name and the others their own."""
+        asked = tuple(names)
+        found: list[str] = []
+        for name in asked:
+            new = self.now(name)
+            taken = new != name and (new in found or new in asked)
+            found.append(name if taken else new)
+        return tuple(found)
 
     @property
     def next_id(self) -> int:
@@ -86,7 +121,41 @@ class ClassTable:
         return ClassTable((c for c in self._classes if c.name != name), self._next_id)
 
     def renamed(self, old: str, new: str) -> ClassTable:
-        return self._changed(old, name=new)
+        """The table where `old` is called `new`; what was made before still finds it."""
+        known = self._known(old)
+        formerly = _without((*known.formerly, old), new)
+        return self._changed(old, name=new, formerly=formerly)
+
+    def joined(self, name: str, into: str) -> ClassTable:
+        """The table where the class `name` has become part of `into`."""
+        gone, kept = self._known(name), self._known(into)
+        return self.without(name)._changed(
+            into,
+            formerly=_without((*kept.formerly, *gone.formerly, name), into),
+            absorbed=tuple(dict.fromkeys((*kept.absorbed, *gone.absorbed, gone.id))),
+        )
+
+    def parted(self, gone: ProjectClass, into: str, place: int) -> ClassTable:
+        """The table where `gone`, once joined to `into`, is a class of its own again."""
+        table = self
+        if into in table:
+            kept = table._known(into)
+            mine = {*gone.formerly, gone.name}
+            table = table._changed(
+                into,
+                formerly=tuple(n for n in kept.formerly if n not in mine),
+                absorbed=tuple(i for i in kept.absorbed if i not in (gone.id, *gone.absorbed)),
+            )
+        return table.with_entry(gone, place)
+
+    def with_entry(self, entry: ProjectClass, place: int) -> ClassTable:
+        """The table with a class that was taken out, at its place; itself when it is there."""
+        if entry.name in self.names or self.by_id(entry.id) is not None:
+            return self
+        if any(c.key == entry.key for c in self._classes):
+            entry = replace(entry, key=None)
+        rows = [*self._classes[:place], entry, *self._classes[place:]]
+        return ClassTable(rows, self._next_id)
 
     def recoloured(self, name: str, colour: Colour) -> ClassTable:
         return self._changed(name, colour=colour)
@@ -121,9 +190,14 @@ class ClassTable:
         facts = {n: getattr(mine, n) for n in _FACTS if getattr(mine, n) != getattr(old, n)}
         return self._changed(there.name, **facts)
 
-    def _changed(self, name: str, /, **facts: object) -> ClassTable:
-        if name not in self.names:
+    def _known(self, name: str) -> ProjectClass:
+        found = self.get(name)
+        if found is None:
             raise UserError(f"There is no class {name!r}", remedy="Add it first.")
+        return found
+
+    def _changed(self, name: str, /, **facts: object) -> ClassTable:
+        self._known(name)
         changed = (replace(c, **facts) if c.name == name else c for c in self._classes)  # type: ignore[arg-type]
         return ClassTable(changed, self._next_id)
 
@@ -160,6 +234,10 @@ class ClassTable:
 
     def __repr__(self) -> str:
         return f"ClassTable({', '.join(f'{c.id} {c.name}' for c in self._classes)})"
+
+
+def _without(names: Iterable[str], name: str) -> tuple[str, ...]:
+    return tuple(n for n in dict.fromkeys(names) if n != name)
 
 
 def default_colour(class_id: int) -> Colour:

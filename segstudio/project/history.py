@@ -38,9 +38,16 @@ _FIELDS: Final = tuple(f.name for f in fields(Shape) if f.name not in ("points",
 class Histories:
     """The history files of a project."""
 
-    def __init__(self, folder: Path, stem_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stem_of: Callable[[str], str],
+        class_now: Callable[[str], str] = lambda name: name,
+    ) -> None:
+        """`class_now` gives the name that a class of those days has now."""
         self._folder = folder
         self._stem_of = stem_of
+        self._class_now = class_now
 
     def path(self, key: str) -> Path:
         stem = self._folder / self._stem_of(key)
@@ -64,7 +71,7 @@ class Histories:
         What cannot be read or does not fit the document is left behind.
         """
         path = self.path(key)
-        found = _read(path, document)
+        found = _read(path, document, self._class_now)
         if found is None:
             return History(path, document)
         document.restore(found.done, found.undone)
@@ -217,11 +224,11 @@ class _Numbered:
 _Rows = tuple[list[int], list[int]]
 
 
-def _read(path: Path, document: Document) -> _Found | None:
+def _read(path: Path, document: Document, class_now: Callable[[str], str]) -> _Found | None:
     """The history that fits the document; None when there is none."""
     try:
         data = path.read_bytes()
-        log = _parsed(data)
+        log = _parsed(data, class_now)
         return None if log is None else _fitted(log, len(data), document)
     except (OSError, ValueError, KeyError, TypeError, IndexError, zlib.error):
         return None
@@ -245,7 +252,7 @@ def _fitted(log: _Log, size: int, document: Document) -> _Found | None:
     )
 
 
-def _parsed(data: bytes) -> _Log | None:
+def _parsed(data: bytes, class_now: Callable[[str], str]) -> _Log | None:
     """The lines of a file; a last one that was not finished is left out."""
     log = _Log()
     lines = data.split(b"\n")
@@ -257,7 +264,7 @@ def _parsed(data: bytes) -> _Log | None:
                 return None
             log.counts = tuple(entry["base"])
         elif "shape" in entry:
-            log.shapes[entry["shape"]] = _shape(entry, log.shapes)
+            log.shapes[entry["shape"]] = _shape(entry, log.shapes, class_now)
         elif "do" in entry:
             splices = tuple((a, b, tuple(c), tuple(d)) for a, b, c, d in entry["s"])
             status = tuple(entry["c"]) if "c" in entry else None
@@ -391,8 +398,10 @@ def _shape_facts(shape: Shape, basis: tuple[int, Shape] | None) -> dict[str, Any
     return facts
 
 
-def _shape(entry: Mapping[str, Any], known: Mapping[int, Shape]) -> Shape:
-    facts = entry["f"]
+def _shape(
+    entry: Mapping[str, Any], known: Mapping[int, Shape], class_now: Callable[[str], str]
+) -> Shape:
+    facts = {**entry["f"], "class_name": class_now(entry["f"]["class_name"])}
     shape = Shape(points=as_points(entry.get("p", [])), **facts)
     if "t" not in entry:
         return shape

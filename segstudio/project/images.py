@@ -64,6 +64,27 @@ def read_image(path: Path) -> RGB:
             return _decode(file, path) if large is None else large
 
 
+def read_deep(path: Path) -> NDArray[Any] | None:
+    """A picture of more than 8 bits, or of more than three bands, as it is on the disk, turned:
+    (h, w) or (h, w, bands), any dtype; None for any other. UserError when it cannot be read."""
+    with _explained(path):
+        if path.suffix.lower() in _TIFF:
+            return _first_page(path) if _is_deep_tiff(path) else None
+        if path.suffix.lower() != ".png":
+            return None
+        with path.open("rb") as file:
+            return _deep_png_pixels(file) if _is_deep_png(file) else None
+
+
+def _is_deep_tiff(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            many = len(image.getbands()) > 3 and image.mode != "CMYK"
+            return many or image.mode in _DEEP_MODES or _has_deep_channels(image)
+    except _FAILURES:
+        return True  # what Pillow cannot read is of many bands, or of some unusual kind
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) of the turned picture, read from its header."""
     with _explained(path):
@@ -200,6 +221,11 @@ def _is_deep_png(file: BinaryIO) -> bool:
 
 def _decode_deep_png(file: BinaryIO) -> RGB:
     """A PNG of 16 bits a channel, which Pillow cuts to 8 where it has colours."""
+    return as_rgb(_deep_png_pixels(file))
+
+
+def _deep_png_pixels(file: BinaryIO) -> NDArray[Any]:
+    """(h, w) or (h, w, 3) uint16."""
     data = file.read()
     with Image.open(io.BytesIO(data)) as image:
         orientation = _orientation(image)
@@ -208,7 +234,7 @@ def _decode_deep_png(file: BinaryIO) -> RGB:
     if pixels is None:
         raise ValueError("the PNG is damaged")
     colours = pixels if pixels.ndim == 2 else pixels[..., 2::-1]
-    return as_rgb(turn_array(colours, orientation))
+    return turn_array(colours, orientation)
 
 
 def _turned(image: Image.Image) -> RGB:
@@ -279,13 +305,24 @@ def as_rgb(array: NDArray[Any]) -> RGB:
     return np.ascontiguousarray(array if array.ndim == 3 else np.repeat(array[..., None], 3, -1))
 
 
-def _scaled(array: NDArray[Any]) -> NDArray[np.uint8]:
-    values: NDArray[np.float32] = array.astype(np.float32)
+def spread_of(array: NDArray[Any]) -> tuple[float, float]:
+    """The values that are shown black and white when nobody chose others."""
+    if array.dtype == np.uint8:
+        return 0.0, 255.0
+    values = array.astype(np.float32)
     finite = values[np.isfinite(values)]
     if finite.size == 0:
-        return np.zeros(array.shape, np.uint8)
+        return 0.0, 1.0
     low, high = np.percentile(finite, (_LOW, _HIGH))
-    spread = max(float(high - low), 1e-12)
+    return float(low), float(high)
+
+
+def _scaled(array: NDArray[Any]) -> NDArray[np.uint8]:
+    values: NDArray[np.float32] = array.astype(np.float32)
+    if not np.isfinite(values).any():
+        return np.zeros(array.shape, np.uint8)
+    low, high = spread_of(values)
+    spread = max(high - low, 1e-12)
     levels = np.nan_to_num((values - low) * (255.0 / spread), nan=0.0, posinf=255.0, neginf=0.0)
     out: NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     return out

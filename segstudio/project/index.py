@@ -64,7 +64,7 @@ class Index:
 
     def __init__(self, file: Path | None) -> None:
         self._lock = threading.RLock()
-        self._database = _open(file)
+        self._database = connect(file, _SCHEMA, VERSION, ("images", "labels"))
         self._images = {
             row[0]: ImageFacts((row[1], row[2]), *row[3:])
             for row in self._database.execute("SELECT * FROM images")
@@ -74,6 +74,14 @@ class Index:
             for row in self._database.execute("SELECT * FROM labels")
         }
         self._pending: list[tuple[str, tuple[object, ...]]] = []
+
+    def reload_labels(self) -> None:
+        """Take over what another process has learnt about label files."""
+        with self._lock:
+            self.flush()
+            rows = self._database.execute("SELECT * FROM labels")
+            for row in rows:
+                self._labels[row[0]] = LabelFacts((row[1], row[2]), row[3], _names(row[4]), row[5])
 
     def image(self, key: str) -> ImageFacts | None:
         return self._images.get(key)
@@ -127,33 +135,37 @@ class Index:
             self.flush()
 
 
-def _open(file: Path | None) -> sqlite3.Connection:
-    """The database in `file`, made anew when it is damaged; in memory where we cannot write."""
+def connect(
+    file: Path | None, schema: str, version: int, tables: Iterable[str]
+) -> sqlite3.Connection:
+    """The cache in `file`, made anew when it is damaged or of another version; in memory where
+    we cannot write."""
     if file is None:
-        return _connect(":memory:")
+        return _connect(":memory:", schema, version, tables)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return _connect(str(file))
+        return _connect(str(file), schema, version, tables)
     except (sqlite3.DatabaseError, OSError):
         pass
     try:
         for ending in ("", "-wal", "-shm"):
             file.with_name(file.name + ending).unlink(missing_ok=True)
-        return _connect(str(file))
+        return _connect(str(file), schema, version, tables)
     except (sqlite3.DatabaseError, OSError):
-        return _connect(":memory:")
+        return _connect(":memory:", schema, version, tables)
 
 
-def _connect(name: str) -> sqlite3.Connection:
+def _connect(name: str, schema: str, version: int, tables: Iterable[str]) -> sqlite3.Connection:
     database = sqlite3.connect(name, timeout=1.0, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
-        if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-            database.executescript("DROP TABLE IF EXISTS images; DROP TABLE IF EXISTS labels;")
-        database.executescript(_SCHEMA)
-        database.execute(f"PRAGMA user_version = {VERSION}")
-        database.commit()
+        if database.execute("PRAGMA user_version").fetchone()[0] != version:
+            drops = (f"DROP TABLE IF EXISTS {table};" for table in tables)
+            database.executescript("\n".join(drops))
+            database.executescript(schema)
+            database.execute(f"PRAGMA user_version = {version}")
+            database.commit()
     except sqlite3.Error:
         database.close()
         raise

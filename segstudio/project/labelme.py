@@ -311,6 +311,12 @@ def write_file(path: Path, file: LabelFile, texts: ShapeTexts | None = None) -> 
     write(path, file.annotation, file.image_path, file.image_data, **facts)
 
 
+def encoded_file(file: LabelFile) -> bytes:
+    """The bytes of what was read, its annotation perhaps changed."""
+    facts = {"version": file.version, "verbatim": file.verbatim}
+    return dump(file.annotation, file.image_path, file.image_data, **facts)
+
+
 def dump(
     annotation: Annotation, image_path: str, image_data: str | None = None, **more: Any
 ) -> bytes:

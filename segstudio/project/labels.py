@@ -6,7 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,17 @@ DAMAGED: Final = "damaged"
 
 class ChangedOutside(UserError):
     """Another program has written the label file since it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A label file as it is (`stamp`, `before`) and as it would be (`after`, its bytes `data`)."""
+
+    path: Path
+    stamp: Stamp
+    before: Annotation
+    after: Annotation
+    data: bytes
 
 
 class LabelFiles:
@@ -133,12 +144,16 @@ class LabelFiles:
         path = self.find(key)
         if path is None:
             return None
-        facts = self._pictures.facts(key)
-        size = None if facts.problem else (facts.width, facts.height)
         before = stamp(path)
-        found = labelme.read_for(self._pictures.file(key), size, path)
+        found = self.read_copy(key, path)
         self._remember(path, found, before)
         return found
+
+    def read_copy(self, key: ImageKey, path: Path) -> LabelFile:
+        """A label file of a picture that lies elsewhere, for the picture's true size."""
+        facts = self._pictures.facts(key)
+        size = None if facts.problem else (facts.width, facts.height)
+        return labelme.read_for(self._pictures.file(key), size, path)
 
     def stamp(self, key: ImageKey) -> Stamp | None:
         """The stamp of a picture's label file; None when it has none."""
@@ -168,17 +183,39 @@ class LabelFiles:
             if not over:
                 self._check_unchanged(key, path)
             old = self._original(path) or source or LabelFile(annotation)
-            new = replace(
-                old,
-                annotation=replace(annotation, extra={**old.annotation.extra, **annotation.extra}),
-                image_path=self._image_path(key, path, old),
-            )
+            new = self._renewed(key, path, annotation, old)
             labelme.write_file(path, new, self._texts)
             written = stamp(path)
             self._seen[key] = written
             self._remember(path, new, written)
             self._note(path, key, annotation)
         return path
+
+    def rewritten(
+        self, key: ImageKey, change: Callable[[Annotation], Annotation | None]
+    ) -> Rewritten | None:
+        """What the label file of a picture would be by `change`; nothing is written.
+
+        None when there is none, or `change` gives None. UserError when it cannot be read.
+        """
+        path = self.find(key)
+        before = stamp(path) if path is not None else None
+        found = self.read(key)
+        after = change(found.annotation) if found is not None else None
+        if path is None or before is None or found is None or after is None:
+            return None
+        data = labelme.encoded_file(self._renewed(key, path, after, found))
+        return Rewritten(path, before, found.annotation, after, data)
+
+    def _renewed(
+        self, key: ImageKey, path: Path, annotation: Annotation, old: LabelFile
+    ) -> LabelFile:
+        """The file `old` with another annotation, losing nothing of what else it says."""
+        return replace(
+            old,
+            annotation=replace(annotation, extra={**old.annotation.extra, **annotation.extra}),
+            image_path=self._image_path(key, path, old),
+        )
 
     def _check_unchanged(self, key: ImageKey, path: Path) -> None:
         """A file that went away is no hindrance: nothing of anybody is lost by writing it."""

@@ -131,6 +131,8 @@ def _read_class(entry: Mapping[str, Any]) -> ProjectClass:
         str(entry["name"]),
         parse_colour(colour) if colour else default_colour(class_id),
         str(entry["key"]) if "key" in entry else None,
+        tuple(str(name) for name in entry.get("formerly", [])),
+        tuple(int(value) for value in entry.get("absorbed", [])),
     )
 
 
@@ -164,8 +166,9 @@ def _merge_classes(document: TOMLDocument, classes: ClassTable) -> None:
         for key, value in _class_to_toml(project_class).items():
             if table.get(key) != value:
                 table[key] = value
-        if project_class.key is None and "key" in table:
-            del table["key"]
+        for key in ("key", "formerly", "absorbed"):
+            if key in table and not getattr(project_class, key):
+                del table[key]
         tables.append(table)
     document.pop("classes", None)
     if len(classes):
@@ -180,4 +183,8 @@ def _class_to_toml(project_class: ProjectClass) -> dict[str, Any]:
     }
     if project_class.key is not None:
         facts["key"] = project_class.key
+    if project_class.formerly:
+        facts["formerly"] = list(project_class.formerly)
+    if project_class.absorbed:
+        facts["absorbed"] = list(project_class.absorbed)
     return facts

@@ -14,6 +14,9 @@ from segstudio.annotation import rasterise
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
 from segstudio.project import atomic, grouping, images, manifest, pictures
+from segstudio.project.bands import Raw, read_raw
+from segstudio.project.bulk import BulkEdit
+from segstudio.project.bulk_store import BulkStore
 from segstudio.project.classes import ClassTable
 from segstudio.project.history import Histories
 from segstudio.project.images import RGB
@@ -50,6 +53,10 @@ class Project:
         self.read_only: Final = read_only
         self._manifest = facts
         self._changing = threading.RLock()
+        self.label_round = 0
+        """How often another process has written label files since."""
+        self.recovered: tuple[BulkEdit, ...] = ()
+        """Bulk edits that another process had begun and that opening has finished."""
         # what the manifest file says as far as we know, and when it said so
         self._stored, self._stored_at = facts, at
         kept = self.is_project(root) and not read_only
@@ -108,6 +115,7 @@ class Project:
         if not read_only and cls.is_project(root):
             for name in _PARTS:
                 atomic.sweep(root / name)
+            project.recovered = project.bulk.recover()
         return project
 
     @staticmethod
@@ -266,6 +274,10 @@ class Project:
         """The picture as uint8 (h, w, 3) RGB; UserError when it cannot be read."""
         return self._pictures.read(key)
 
+    def read_raw(self, key: ImageKey) -> Raw | None:
+        """A picture of 16 bits or many bands as it is on the disk; None for any other."""
+        return read_raw(self.image_file(key))
+
     def is_large(self, key: ImageKey) -> bool:
         """Whether a picture takes so much memory that it is not decoded before it is needed."""
         facts = self._pictures.facts(key)
@@ -305,6 +317,12 @@ class Project:
         self._labels.base_on(key, seen)
         return found
 
+    def reload_labels(self) -> None:
+        """Another process has written label files: look at what it has learnt about them."""
+        self.label_round += 1
+        self._labels.rescan()
+        self._pictures.index.reload_labels()
+
     def label_stamp(self, key: ImageKey) -> Stamp | None:
         """Time (ns) and size of an image's label file as it is now; None when there is none."""
         return self._labels.stamp(key)
@@ -337,6 +355,11 @@ class Project:
             states[key] = "draft" if state == "none" and key in drafted else state
         self._pictures.index.flush()
         return states
+
+    def images_with(self, class_name: str) -> list[ImageKey]:
+        """Images with shapes of a class, excluded ones too."""
+        summaries = ((key, self._labels.listed_summary(key)) for key in self.images())
+        return [key for key, facts in summaries if facts and class_name in facts.classes]
 
     def labelled_keys(self) -> list[ImageKey]:
         """Included images that a person has worked on."""
@@ -378,9 +401,18 @@ class Project:
     def predictions(self) -> Predictions:
         return Predictions(self.root / "predictions", self.prediction_stem, self.images)
 
+    @property
+    def label_files(self) -> LabelFiles:
+        return self._labels
+
+    @cached_property
+    def bulk(self) -> BulkStore:
+        return BulkStore(self)
+
     @cached_property
     def histories(self) -> Histories:
-        return Histories(self.root / ".segstudio" / "history", self.prediction_stem)
+        folder = self.root / ".segstudio" / "history"
+        return Histories(folder, self.prediction_stem, self._class_now)
 
     @cached_property
     def reviews(self) -> Reviews:
@@ -421,6 +453,9 @@ class Project:
             facts = self._labels.listed_summary(key)
             items.append(SplitItem(key, group, facts.classes if facts else ()))
         return items
+
+    def _class_now(self, name: str) -> str:
+        return self.classes.now(name)
 
     def _has_draft(self, key: ImageKey) -> bool:
         model = self.models.current()

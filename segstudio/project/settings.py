@@ -20,6 +20,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "guess_along": True,
     "drafts_ahead": True,
     "smart_order": False,
+    "remember_view": False,
     "models_kept": 5,
 }
 

@@ -44,13 +44,13 @@ TOOL_NAMES: Final = (
     "scissors",
     "smart_box",
 )
-OPTION_NAMES: Final = ("square", "exclusive", "only_class", "snap")
+OPTION_NAMES: Final = ("square", "exclusive", "only_class", "snap", "pressure")
 """Switches for how tools work; the fields of segstudio.tools.Options."""
 
 
 def specs() -> list[Spec]:
     """All actions, in menu order; a name of "-" is a separator."""
-    project, edit, view = tr("Project"), tr("Edit"), tr("View")
+    project, edit, classes, view = tr("Project"), tr("Edit"), tr("Class"), tr("View")
     tool, image, model, helping = tr("Tool"), tr("Image"), tr("Model"), tr("Help")
     return [
         Spec("new", project, tr("New project …"), ("Ctrl+N",), "new"),
@@ -66,6 +66,7 @@ def specs() -> list[Spec]:
         Spec("quit", project, tr("Quit"), ("Ctrl+Q",)),
         Spec("undo", edit, tr("Undo"), ("Ctrl+Z",), "undo"),
         Spec("redo", edit, tr("Redo"), ("Ctrl+Y", "Ctrl+Shift+Z"), "redo"),
+        Spec("undo_bulk", edit, tr("Undo the last change of all images"), ()),
         Spec("-", edit, ""),
         Spec("delete", edit, tr("Delete shapes, reject drafts"), (), "delete"),
         Spec("select_all", edit, tr("Select all"), ("Ctrl+A",)),
@@ -85,9 +86,15 @@ def specs() -> list[Spec]:
         Spec("group", edit, tr("Group"), ("Ctrl+J",)),
         Spec("ungroup", edit, tr("Ungroup"), ("Ctrl+Shift+J",)),
         Spec("lock_shapes", edit, tr("Lock or unlock the selected shapes"), ("Ctrl+Shift+L",)),
-        Spec("-", edit, ""),
-        Spec("reclass", edit, tr("Give the selected shapes the current class"), ("Ctrl+L",)),
-        Spec("find_class", edit, tr("Pick or add a class by name"), ("/",)),
+        Spec("find_class", classes, tr("Pick or add a class by name"), ("/",)),
+        Spec("reclass", classes, tr("Give the selected shapes the current class"), ("Ctrl+L",)),
+        Spec("-", classes, ""),
+        Spec("find_shapes", classes, tr("Find shapes in all images …"), ("Ctrl+F",), "search"),
+        Spec("statistics", classes, tr("Classes in numbers …"), ("Ctrl+Shift+K",)),
+        Spec("-", classes, ""),
+        Spec("rename_class", classes, tr("Rename the class in all images …"), ("F2",)),
+        Spec("merge_class", classes, tr("Merge the class into another …"), ()),
+        Spec("delete_class", classes, tr("Delete the class in all images …"), ()),
         Spec("select", tool, tr("Select and edit"), ("V",), "select", True),
         Spec("polygon", tool, tr("Polygon"), ("P",), "polygon", True),
         Spec("lasso", tool, tr("Freehand"), ("F",), "lasso", True),
@@ -126,6 +133,7 @@ def specs() -> list[Spec]:
             True,
         ),
         Spec("snap", tool, tr("Points snap to their neighbours"), ("Shift+S",), "snap", True),
+        Spec("pressure", tool, tr("A pen's pressure sizes the brush"), (), "pressure", True),
         Spec("fit", view, tr("Fit the picture"), ("0", "Ctrl+0"), "fit"),
         Spec("fit_selection", view, tr("Zoom to the selected shapes"), ("Shift+0", "Ctrl+2")),
         Spec("actual", view, tr("One to one"), ("Ctrl+1",), "actual"),
@@ -135,6 +143,8 @@ def specs() -> list[Spec]:
         Spec("outlines", view, tr("Outlines"), ("O",), "", True),
         Spec("heat", view, tr("Heat where the model is unsure"), ("Shift+H",), "", True),
         Spec("overview", view, tr("Overview of the picture"), ("Shift+O",), "", True),
+        Spec("rulers", view, tr("Rulers in image pixels"), ("Ctrl+Shift+R",), "", True),
+        Spec("remember_view", view, tr("Remember the view of every image"), (), "", True),
         Spec("tone", view, tr("Brightness and contrast …"), ("Ctrl+Shift+B",)),
         Spec("palette", view, tr("Find an action …"), ("Ctrl+K",), "search"),
         Spec("next", image, tr("Next image"), ("D", "PgDown"), "next"),

@@ -41,6 +41,22 @@ class Choices(QObject):
         self.locked_classes = self.hidden_classes = frozenset()
         self.classes_changed.emit()
 
+    def follow(self) -> None:
+        """Classes were renamed, merged or deleted: what was chosen is called otherwise."""
+        table = self.classes
+
+        def now(names: frozenset[str]) -> frozenset[str]:
+            return frozenset(name for name in map(table.now, names) if name in _known(table))
+
+        self.hidden_classes = now(self.hidden_classes)
+        self.locked_classes = now(self.locked_classes)
+        current = table.now(self.class_name)
+        fallback = table.names[0] if len(table) else ""
+        self.class_name = current if current in _known(table) else fallback
+        self._put()
+        self.classes_changed.emit()
+        self.desk_changed.emit()
+
     def put_on(self, desk: Desk) -> None:
         desk.class_name, desk.brush_radius = self.class_name, self.brush_radius
         desk.locked_classes, desk.options = self.locked_classes, self.options
@@ -114,6 +130,10 @@ class Choices(QObject):
         self.brush_radius = min(max(radius, 0.5), MAX_BRUSH)
         self._put()
         self.desk_changed.emit()
+
+
+def _known(table: ClassTable) -> tuple[str, ...]:
+    return (*table.names, IGNORE_CLASS, BACKGROUND_CLASS)
 
 
 def _with(names: frozenset[str], name: str, inside: bool) -> frozenset[str]:

@@ -16,12 +16,14 @@ from segstudio.studio.i18n import tr
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of work. `state` is "running", "done", "failed" or "cancelled"."""
+    """One piece of work. `state` is "running", "done", "failed" or "cancelled"; `request` is the
+    name of the message that asked for it."""
 
     id: str
     title: str
     role: p.Role
     project: str = ""
+    request: str = ""
     state: str = "running"
     done: int = 0
     total: int = 0
@@ -113,7 +115,8 @@ class Jobs(QObject):
     ) -> Job:
         """Send a request that names its job; progress comes by `changed`."""
         facts = asdict(request)
-        job = Job(facts["job"], title, role, facts["project"], total=total, quiet=quiet)
+        kind = type(request).__name__
+        job = Job(facts["job"], title, role, facts["project"], kind, total=total, quiet=quiet)
         self._set(job)
         try:
             self.start_child(role).send(request)

@@ -226,6 +226,7 @@ def _close(future: Future[Picture]) -> None:
 
 
 def _load(project: Project, key: str, picture: Future[Picture]) -> Loaded:
+    round = project.label_round
     file = project.load_label_file(key)
     annotation = file.annotation if file is not None else project.load(key)
     drafts = load_drafts(project, key, annotation, _model_to_show(project, key))
@@ -237,7 +238,7 @@ def _load(project: Project, key: str, picture: Future[Picture]) -> Loaded:
         raise UserError(f"{text}{shown.width}x{shown.height}", path=project.label_file(key))
     repairs = file.repairs if file is not None else ()
     history = project.histories.open(key, desk.document)
-    return Loaded(project, key, shown, annotation, drafts, desk, history, repairs)
+    return Loaded(project, key, shown, annotation, drafts, desk, history, repairs, round)
 
 
 def _state_of(project: Project, key: str) -> object:

@@ -26,14 +26,18 @@ from segstudio.project import settings
 from segstudio.studio import theme
 from segstudio.studio.actions import OPTION_NAMES, TOOL_NAMES, Actions
 from segstudio.studio.arranging import Arranging
+from segstudio.studio.bulk import Bulk
 from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
-from segstudio.studio.dialogs.tone import ToneDialog
+from segstudio.studio.canvas.rulers import Ruled
+from segstudio.studio.class_wishes import ClassWishes
 from segstudio.studio.doubts import Doubts
+from segstudio.studio.finder import Finder
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
 from segstudio.studio.live import DraftsAhead, LiveTraining
+from segstudio.studio.looking import Looking
 from segstudio.studio.ordering import Ordering
 from segstudio.studio.panels.classes import ClassesPanel
 from segstudio.studio.panels.images import ImagesPanel
@@ -79,19 +83,25 @@ class MainWindow(QMainWindow):
         self.ordering = Ordering(self.session, self.doubts, self)
         self._order_by(bool(now["smart_order"]))
         self.arranging = Arranging(self.session)
+        self.bulk = Bulk(self.session, self.jobs, self)
+        self.finder = Finder(self.session, self.jobs, self)
         self.actions_ = Actions(self)
+        self._shown_key = ""
         self._on_paint: Callable[[], None] | None = None
         self._allowed_due = QTimer(self, singleShot=True, interval=_SETTLE)
         self._allowed_due.timeout.connect(self._show_allowed_now)
         self._make_parts()
         self._lay_out()
         self.wishes = Wishes(self)
+        self.class_wishes = ClassWishes(self)
         self._connect()
+        self.looking = Looking(self)  # looks at an image that the canvas has
         self.top.hide()
         self._show_state()
 
     def _make_parts(self) -> None:
         self.canvas = Canvas()
+        self.ruled = Ruled(self.canvas)
         self.start = StartPage()
         self.images = ImagesPanel(self.session)
         self.classes = ClassesPanel(self.session)
@@ -115,7 +125,7 @@ class MainWindow(QMainWindow):
         self.right.addWidget(self.tabs)
         self.right.setSizes([300, 500])
         self.across = QSplitter(Qt.Orientation.Horizontal)
-        for part in (self.images, self.canvas, self.right):
+        for part in (self.images, self.ruled, self.right):
             self.across.addWidget(part)
         self.across.setSizes([270, 890, 280])
         for index, stretch in enumerate((0, 1, 0)):
@@ -149,6 +159,8 @@ class MainWindow(QMainWindow):
         session.choices.classes_changed.connect(self._recolour)
         session.selection_changed.connect(self.canvas.reselect)
         session.document_changed.connect(self._after_change)
+        session.paused_changed.connect(self._show_paused)
+        session.paused_changed.connect(self._show_allowed)
         session.states_changed.connect(lambda _: self._show_allowed())
         session.saving.connect(self.status.show_saving)
         session.message.connect(self.status.say)
@@ -205,7 +217,6 @@ class MainWindow(QMainWindow):
             "zoom_out": lambda: canvas.zoom(0.8),
             "outlines": self._toggle_outlines,
             "overview": lambda: canvas.show_overview(self.actions_["overview"].isChecked()),
-            "tone": self._show_tone,
             "doubt": self.doubts.walk,
             "teaching": self.ordering.go,
             "smart_order": self._toggle_order,
@@ -231,6 +242,7 @@ class MainWindow(QMainWindow):
         for name, act in {**simple, **self.arranging.acts()}.items():
             on(name, act)
         self.actions_["outlines"].setChecked(True)
+        self.actions_["pressure"].setChecked(session.choices.options.pressure)
         self.actions_["guess"].setChecked(self.guessing.enabled)
         self.actions_["live"].setChecked(self.live.enabled)
         self.actions_["ahead"].setChecked(self.ahead.enabled)
@@ -270,7 +282,7 @@ class MainWindow(QMainWindow):
         self.stack.setCurrentIndex(0 if project is None else 1)
         self.top.setVisible(project is not None)
         self.setWindowTitle(f"{project.name} – segstudio" if project is not None else "segstudio")
-        self.canvas.read_only = project is not None and project.read_only
+        self._show_paused()
         self.log.clear()
         self.work.forget_models()
         if project is None:
@@ -280,6 +292,13 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self, self._warm_up)
         self.top.refresh()
         self._show_state()
+
+    def _show_paused(self) -> None:
+        """Nobody may edit a project that is read-only, or whose images are all being changed."""
+        project = self.session.project
+        read_only = project is not None and project.read_only
+        self.canvas.read_only = read_only or bool(self.session.paused)
+        self.canvas.why_read_only = READ_ONLY if read_only else self.session.paused
 
     def _warm_up(self) -> None:
         project = self.session.project
@@ -297,7 +316,9 @@ class MainWindow(QMainWindow):
                 self.canvas.notice = tr("No pictures in this folder yet.")
             self.canvas.show_image(None, None)
         else:
-            self.canvas.show_image(image.picture, image.desk)
+            same = image.key == self._shown_key
+            self.canvas.show_image(image.picture, image.desk, keep_view=same)
+        self._shown_key = image.key if image is not None else ""
         self._show_state()
 
     def _after_change(self, change: Change) -> None:
@@ -353,6 +374,7 @@ class MainWindow(QMainWindow):
         disable("segment_image", no_image or self.work.no_segment())
         disable("train", self.work.no_train(besides=self.live.job))
         for why, names in (
+            *self.class_wishes.allowed(no_project, read_only),
             (no_project, ("export", "close", "find_class")),
             (no_change, ("import", "rescan", "save", "adopt", "prune")),
             (no_change or no_model, ("roll_back",)),
@@ -395,13 +417,6 @@ class MainWindow(QMainWindow):
     def _toggle_outlines(self) -> None:
         look = self.canvas.look
         self.canvas.set_look(Look(look.opacity, self.actions_["outlines"].isChecked()))
-
-    def _show_tone(self) -> None:
-        """Sliders beside the work."""
-        dialog = ToneDialog(self.canvas.tone, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.changed.connect(self.canvas.set_tone)
-        dialog.show()
 
     def _set_option(self, name: str) -> None:
         """A switch for how tools work; tools that were at work go on with it."""
@@ -542,6 +557,7 @@ class MainWindow(QMainWindow):
                 return
         self.images.model.close()
         self.ordering.close()
+        self.finder.close()
         self.jobs.close()
         self.wishes.keep_layout()
         event.accept()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from segstudio.annotation.document import Annotation, Change, Document, Edit, Sp
 from segstudio.annotation.idmap import IdMap
 from segstudio.annotation.rasterise import draw_ids
 from segstudio.annotation.shape import Shape
+from segstudio.project.classes import ClassTable
 from segstudio.project.history import History
 from segstudio.project.project import Project
 from segstudio.project.reviews import Review
@@ -43,6 +44,12 @@ def draft_name(shape: Shape) -> str:
     return f"{shape.class_name}:{','.join(map(str, box))}:{area}"
 
 
+def now(names: Iterable[str], classes: ClassTable) -> tuple[str, ...]:
+    """Names of drafts with their classes as they are called now."""
+    parts = (str(name).rsplit(":", 2) for name in names)
+    return tuple(":".join((classes.now(head), *tail)) for head, *tail in parts)
+
+
 def load_drafts(project: Project, key: str, annotation: Annotation, model: str) -> Drafts:
     """The drafts of `model` still pending: neither reviewed nor under a person's shapes."""
     found = project.predictions.read(model, key) if model else None
@@ -51,10 +58,9 @@ def load_drafts(project: Project, key: str, annotation: Annotation, model: str) 
     review = project.reviews.load(key)
     done = set()
     if review is not None and review.shown == model:
-        done = {*review.accepted, *review.rejected}
+        done = {*now(review.accepted, project.classes), *now(review.rejected, project.classes)}
     labels, margin = found
-    names = {c.id: c.name for c in project.classes}
-    parts = components.drafts(labels, margin, names, model=model)
+    parts = components.drafts(labels, margin, project.classes.by_value, model=model)
     named = [(draft_name(shape), shape) for shape in parts]
     named = [(name, shape) for name, shape in named if name not in done]
     clipped = clip_to_free([s for _, s in named], annotation.shapes, annotation.width)
@@ -105,6 +111,8 @@ class Loaded:
     desk: Desk
     history: History
     repairs: tuple[str, ...] = ()
+    round: int = 0
+    """How often label files had been changed behind our back when this was read."""
 
 
 def make_desk(annotation: Annotation, drafts: Drafts) -> Desk:
@@ -139,7 +147,10 @@ class OpenImage:
 
     @classmethod
     def of(cls, loaded: Loaded, past: Review | None) -> OpenImage:
-        document = loaded.desk.document
+        document, classes = loaded.desk.document, loaded.project.classes
+        if past is not None:
+            accepted, rejected = now(past.accepted, classes), now(past.rejected, classes)
+            past = replace(past, accepted=accepted, rejected=rejected)
         image = cls(
             loaded.key,
             loaded.picture,

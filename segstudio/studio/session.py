@@ -20,6 +20,7 @@ from segstudio.project.labels import ChangedOutside
 from segstudio.project.lock import ProjectLock
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project, State
+from segstudio.studio.bulk_words import bulk_title
 from segstudio.studio.canvas.picture import NO_PICTURE
 from segstudio.studio.choices import Choices
 from segstudio.studio.i18n import tr
@@ -54,6 +55,8 @@ class Session(QObject):
     image_changed = Signal()
     selection_changed = Signal()
     document_changed = Signal(object)
+    paused_changed = Signal()
+    """`paused` is another: why nobody may edit just now, "" when everybody may."""
     changed_outside = Signal(str, object)
     """An image whose label file another program has changed, and what we have of it."""
     saving = Signal(str, str)
@@ -70,6 +73,8 @@ class Session(QObject):
         self.choose_next: Callable[[], None] | None = None
         """Opens the image after a confirmed one; None for the next of the list."""
         self.problems: dict[str, str] = {}
+        self.paused = ""
+        self._followed = False
         self._lock: ProjectLock | None = None
         self._saver: Saver | None = None
         self._wanted = ""
@@ -145,6 +150,7 @@ class Session(QObject):
         recent.add(project.root)
         self.project_changed.emit()
         self.choices.start()
+        self._tell_recovered()
         images = project.included()
         if images:
             undone = (key for key in images if self.state(key) != "confirmed")
@@ -168,7 +174,8 @@ class Session(QObject):
         if self._lock is not None:
             self._lock.release()
         self.project = self._saver = self._lock = self.image = None
-        self._wanted = ""
+        self._wanted = self.paused = ""
+        self._followed = False
         self._states, self._left, self.problems = {}, {}, {}
         self._loader.forget()
         self.image_changed.emit()
@@ -236,6 +243,68 @@ class Session(QObject):
             facts = replace(self.project.manifest, unlabelled=meaning)
             self.try_(lambda project: project.set_manifest(facts))
 
+    # -- changes of all images at once
+
+    def pause(self, why: str) -> bool:
+        """Let nobody edit for the reason `why` until `follow`; all that was drawn is written, with
+        its history. False, and nothing is paused, when that failed."""
+        self.leave_image()
+        if not self.ensure_written() or not self.save_now():
+            return False
+        self._notes.submit(lambda: None).result()
+        self.paused = why
+        self.paused_changed.emit()
+        return True
+
+    def follow(self) -> None:
+        """Read anew what a change of all images has done, then let everybody go on."""
+        project = self.project
+        if project is None:
+            return
+
+        def look() -> dict[str, State]:
+            recovered = project.bulk.recover()
+            project.recovered = recovered
+            project.reload_manifest()
+            project.reload_labels()
+            return dict(project.states())
+
+        def show(states: dict[str, State] | Exception) -> None:
+            if project is not self.project:
+                return
+            if isinstance(states, Exception):
+                self.message.emit(str(states), "bad")
+            else:
+                self._states = states
+            self._left.clear()
+            self.choices.follow()
+            self.states_changed.emit(list(self._states))
+            self._tell_recovered()
+            self._followed = True
+            self._read_again()
+
+        self._loader.later(look, show)
+
+    def _read_again(self) -> None:
+        """The open image as it is on the disk now; its undo history comes from there too."""
+        if self.project is not None and self._wanted:
+            self._unsaved.pop(self._wanted, None)
+            self._read(self.project, self._wanted)
+        else:
+            self._resume()
+
+    def _resume(self) -> None:
+        """What is shown is what all images were changed to: everybody may go on."""
+        if self._followed:
+            self._followed, self.paused = False, ""
+            self.paused_changed.emit()
+
+    def _tell_recovered(self) -> None:
+        if self.project is not None and self.project.recovered:
+            titles = ", ".join(bulk_title(edit) for edit in self.project.recovered)
+            words = tr("A change of the whole project was finished: {what}", what=titles)
+            self.message.emit(words, "warn")
+
     # -- states
 
     @property
@@ -287,6 +356,9 @@ class Session(QObject):
         self._wanted = key
         self.image_opening.emit(key)
         self.leave_image()
+        self._read(project, key)
+
+    def _read(self, project: Project, key: str) -> None:
         self._loader.load(project, key, before=lambda: self._on_disk(key))
 
     def step(self, by: int) -> None:
@@ -314,7 +386,7 @@ class Session(QObject):
     def _on_disk(self, key: str) -> None:
         """On a loader thread: what was drawn is read again only after it was written."""
         if self._saver is not None and key in self._saver.dirty:
-            self._saver.flush(20.0)
+            self.wait_until_written()
         self._notes.submit(lambda: None).result()
 
     def _read_ahead(self) -> None:
@@ -335,8 +407,16 @@ class Session(QObject):
         """Whether what may be asked for next is in memory."""
         return not self._ahead_due.isActive() and self._loader.has_read_ahead
 
+    def wait_until_written(self) -> None:
+        """On any thread but the window's: until what the writer has is on the disk."""
+        if self._saver is not None:
+            self._saver.flush(20.0)
+
     def _install(self, loaded: Loaded) -> None:
         if loaded.project is not self.project or loaded.key != self._wanted:
+            return
+        if loaded.round != loaded.project.label_round:  # read before all images were changed
+            self._read(loaded.project, loaded.key)
             return
         for left in self._left.values():
             left.picture = NO_PICTURE
@@ -348,6 +428,7 @@ class Session(QObject):
             more = tr("Mended while reading: {what}", what="; ".join(image.repairs[:3]))
             self.message.emit(more, "warn")
         self._ahead_due.start()
+        self._resume()
 
     def _open_anew(self, loaded: Loaded) -> OpenImage:
         past = self.project.reviews.load(loaded.key) if self.project is not None else None
@@ -382,6 +463,7 @@ class Session(QObject):
             self.image = None
             self.image_changed.emit()
             self.message.emit(why, "bad")
+            self._resume()
 
     def in_background(self, work: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
         """Do `work` on a thread, then call `then` with its answer, or its error, in the window."""
@@ -446,10 +528,10 @@ class Session(QObject):
     def forget_histories(self) -> int:
         """Delete the undo histories on the disk; the bytes freed. What is open keeps its own."""
         project = self.project
-        if project is None or project.read_only:
+        if project is None or project.read_only or self.paused:
             return 0
         self._notes.submit(lambda: None).result()
-        freed = project.histories.clear()
+        freed = project.histories.clear() + project.bulk.clear()
         for image in (self.image, *self._left.values()):
             if image is not None:
                 image.history = project.histories.fresh(image.key, image.document)
@@ -594,7 +676,9 @@ class Session(QObject):
         if self.project is not None and self.project.read_only:
             self.message.emit(tr("This project is open read-only."), "warn")
             return True
-        return False
+        if self.paused:
+            self.message.emit(self.paused, "warn")
+        return bool(self.paused)
 
 
 class LockedError(UserError):

@@ -270,9 +270,9 @@ class Work(QObject):
             return
         if job.state == "failed":
             self._session.message.emit(f"{job.title}: {job.text}", "bad")
-        elif job.state == "cancelled":
+        elif job.state == "cancelled" and not job.quiet:
             self._session.message.emit(tr("{what}: cancelled.", what=job.title), "info")
-        elif not job.quiet:
+        elif job.state == "done" and not job.quiet:
             self._say_done(job)
         self.finished.emit(job)
 
@@ -285,7 +285,7 @@ class Work(QObject):
         request = job.result
         if job.role == "files" and "out" in request:
             self.exported.emit(str(request["out"]), dict(request))
-        elif job.role == "files":
+        elif job.request == "Import":
             self._session.reopen()
         elif "per_class" in request:
             self.scored.emit(dict(request))

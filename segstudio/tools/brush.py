@@ -10,6 +10,8 @@ from segstudio.annotation.geometry import stroke
 from segstudio.tools.desk import NO_CLASS, Desk, Pointer, Preview, Tool
 from segstudio.tools.growth import Growth, Losses, Target
 
+_LIGHTEST: Final = 0.08
+"""Share of the brush's size that the lightest touch of a pen paints with."""
 _LAYERS: Final[tuple[Layer, ...]] = ("shapes", "drafts")
 
 
@@ -30,7 +32,7 @@ class _StrokeTool(Tool):
         self._stroke = Bitmap()
         self._begin()
         start = self._last if pointer.shift and self._last else (pointer.x, pointer.y)
-        self._dab(start, (pointer.x, pointer.y))
+        self._dab(start, (pointer.x, pointer.y), pointer.pressure)
 
     def move(self, pointer: Pointer) -> None:
         self._hover = (pointer.x, pointer.y)
@@ -38,7 +40,7 @@ class _StrokeTool(Tool):
     def drag(self, pointer: Pointer) -> None:
         self.move(pointer)
         if self._down and self._last is not None:
-            self._dab(self._last, (pointer.x, pointer.y))
+            self._dab(self._last, (pointer.x, pointer.y), pointer.pressure)
 
     def release(self, pointer: Pointer) -> None:
         if self._down:
@@ -63,9 +65,11 @@ class _StrokeTool(Tool):
     def cursor(self) -> str:
         return "blank"
 
-    def _dab(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+    def _dab(self, start: tuple[float, float], end: tuple[float, float], pressure: float) -> None:
         height, width = self.desk.document.size
-        x, y, mask = stroke(start, end, self.desk.brush_radius, self.desk.options.square)
+        share = min(max(pressure, _LIGHTEST), 1.0) if self.desk.options.pressure else 1.0
+        radius = self.desk.brush_radius * share
+        x, y, mask = stroke(start, end, radius, self.desk.options.square)
         dab = (x, y, x + mask.shape[1], y + mask.shape[0])
         x0, y0, x1, y1 = intersect_boxes(dab, (0, 0, width, height))
         self._last = end

@@ -35,7 +35,10 @@ def handles(shape: Shape) -> Points:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """A pointer event: position in image pixels, and `scale`, screen pixels per image pixel."""
+    """A pointer event: position in image pixels, and `scale`, screen pixels per image pixel.
+
+    `pressure` is a pen's, from 0 to 1; a mouse presses fully.
+    """
 
     x: float
     y: float
@@ -43,6 +46,7 @@ class Pointer:
     shift: bool = False
     ctrl: bool = False
     alt: bool = False
+    pressure: float = 1.0
 
     @property
     def reach(self) -> float:
@@ -82,13 +86,15 @@ class Options:
 
     `square`: the brush's form. `exclusive`: what is painted is taken from other shapes.
     `only_class`: the eraser leaves other classes alone. `snap`: points are drawn to the corners
-    and edges of what is there, so that neighbours share their borders.
+    and edges of what is there, so that neighbours share their borders. `pressure`: the harder a
+    pen presses, the wider brush and eraser are, up to their size.
     """
 
     square: bool = False
     exclusive: bool = False
     only_class: bool = False
     snap: bool = False
+    pressure: bool = True
 
 
 @dataclass(slots=True)

@@ -480,3 +480,46 @@ def test_an_import_tells_what_values_were_taken_for(run: Run, tmp_path: Path) ->
     assert run("import", tmp_path / "set", tmp_path / "q", *arguments, "--json") == console.OK
     assert "--first-value" not in run.err
     assert run.json["classes"] == ["sky", "road", "car"]
+
+
+# -- classes
+
+
+def test_classes_are_listed_changed_and_changed_back(run: Run, root: Path) -> None:
+    file = root / "images" / "a.json"
+    before = file.read_bytes()
+    assert run("classes", root, "--json") == 0
+    first = run.json["classes"][0]
+    assert (first["name"], first["images"], first["shapes"]) == ("cat", 1, 1)
+    assert run.json["undo"] is None
+    assert run("classes", root, "--rename", "cat=tiger", "--json") == 0
+    assert run.json["done"]["images"] == 1
+    assert run.json["undo"] == "Rename class cat to tiger"
+    assert json.loads(file.read_text())["shapes"][0]["label"] == "tiger"
+    assert run("classes", root, "--recolour", "tiger=#102030") == 0
+    assert "#102030" in run.out
+    assert run("classes", root, "--undo") == 0
+    assert run("classes", root, "--undo", "--json") == 0
+    assert file.read_bytes() == before
+    assert run("classes", root, "--undo") == 0
+    assert "nothing to undo" in run.out
+
+
+def test_classes_statistics(run: Run, root: Path) -> None:
+    assert run("classes", root, "--statistics", "--json") == 0
+    cat = run.json["classes"][0]
+    assert (cat["pixels"], cat["median_area"]) == (16, 16.0)
+    assert 0 < cat["share"] < 1
+    assert "share" in run.out
+
+
+def test_classes_refuses_what_cannot_be(run: Run, root: Path) -> None:
+    assert run("classes", root, "--rename", "cat") == 2
+    assert run("classes", root, "--merge", "cat=cow") == 2
+    assert "no class 'cow'" in run.err
+    assert run("classes", root, "--rename", "cat=a", "--undo") == 2
+    with ProjectLock(root) as lock:
+        assert lock.acquire()
+        assert run("classes", root, "--delete", "cat") == 2
+        assert "window" in run.err
+        assert run("classes", root) == 0

@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QResizeEvent,
+    QTabletEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QWidget
@@ -34,6 +35,7 @@ from segstudio.studio.canvas.marks import (
     has_outline,
 )
 from segstudio.studio.canvas.overview import Overview
+from segstudio.studio.canvas.pen import Pen
 from segstudio.studio.canvas.picture import Picture
 from segstudio.studio.canvas.tone import Tone
 from segstudio.studio.canvas.view import View, fit
@@ -87,6 +89,7 @@ class Canvas(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMouseTracking(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_TabletTracking)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMinimumSize(QSize(200, 150))
@@ -99,6 +102,7 @@ class Canvas(QWidget):
         self.tone = Tone()
         self.overview = Overview()
         self.read_only = False
+        self.why_read_only = READ_ONLY
         self._desk: Desk | None = None
         self._picture: Picture | None = None
         self._guess: Guess | None = None
@@ -120,6 +124,8 @@ class Canvas(QWidget):
         self._pan_by = Qt.MouseButton.MiddleButton
         self._jumping = False
         self._pointer: QPointF | None = None
+        self._pressure = 1.0
+        self._pen = Pen()
         self._fitted = True
 
     # -- what is shown
@@ -483,6 +489,13 @@ class Canvas(QWidget):
         elif self._may_edit():
             self._tell("double_click", event)
 
+    def tabletEvent(self, event: QTabletEvent) -> None:
+        """A pen is a mouse that knows how hard it presses."""
+        self._pressure = event.pressure()
+        self._pen.play(self, event)
+        self._pressure = 1.0
+        event.accept()
+
     def pointer_pixel(self) -> tuple[int, int] | None:
         """The image pixel under the pointer, None when it is elsewhere."""
         if self._pointer is None:
@@ -494,7 +507,7 @@ class Canvas(QWidget):
         """Whether the tool may work now; says why when it may not."""
         reason = self._tool.refusal if self._tool is not None else ""
         if self.read_only and self._tool_name != "select":
-            reason = READ_ONLY
+            reason = self.why_read_only
         if reason:
             self.refused.emit(reason)
         return not reason and not (self.read_only and self._tool_name != "select")
@@ -511,6 +524,7 @@ class Canvas(QWidget):
             shift=bool(keys & Qt.KeyboardModifier.ShiftModifier),
             ctrl=bool(keys & Qt.KeyboardModifier.ControlModifier),
             alt=bool(keys & Qt.KeyboardModifier.AltModifier),
+            pressure=self._pressure,
         )
         was_busy = self._tool.busy
         getattr(self._tool, what)(pointer)

@@ -9,7 +9,6 @@ from typing import Final
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPixmap
 from PySide6.QtWidgets import (
-    QColorDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -44,6 +43,8 @@ class ClassRow(QWidget):
 
     With `words` it is one of the two that every project has, and cannot be changed.
     """
+
+    wished = Signal(str, str)
 
     def __init__(
         self, session: Session, shown: ProjectClass, count: int, words: str = "", tip: str = ""
@@ -91,26 +92,34 @@ class ClassRow(QWidget):
     def contextMenuEvent(self, event: object) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        if not self._fixed:
-            menu.addAction(tr("Change colour …")).triggered.connect(self._recolour)
+        for action, words in self._wishes():
+            menu.addAction(words).triggered.connect(
+                lambda _=False, action=action: self.wished.emit(action, self.shown.name)
+            )
         menu.addAction(tr("Give the selected shapes this class")).triggered.connect(
             lambda: self._session.choices.reclass_selection(self.shown.name)
         )
         menu.popup(event.globalPos())  # type: ignore[attr-defined]
 
-    def _recolour(self) -> None:
-        colour = QColorDialog.getColor(QColor(*self.shown.colour), self)
-        if colour.isValid():
-            rgb = colour.red(), colour.green(), colour.blue()
-            self._session.choices.set_classes(
-                self._session.choices.classes.recoloured(self.shown.name, rgb)
-            )
+    def _wishes(self) -> list[tuple[str, str]]:
+        find = ("find_shapes", tr("Find its shapes …"))
+        if self._fixed:
+            return [find]
+        return [
+            ("rename_class", tr("Rename …")),
+            ("recolour_class", tr("Change colour …")),
+            ("merge_class", tr("Merge into another …")),
+            ("delete_class", tr("Delete …")),
+            find,
+        ]
 
 
 class ClassesPanel(QWidget):
     """Classes, a field to add or find one, and the overlay's opacity."""
 
     opacity_changed = Signal(float)
+    wished = Signal(str, str)
+    """An action of `class_wishes` for a class."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -178,6 +187,7 @@ class ClassesPanel(QWidget):
         ]
         self.reserved = self._reserved(counts) if self.rows else []
         for row in (*self.rows, *self.reserved):
+            row.wished.connect(self.wished)
             self._list.addWidget(row)
         if not self.rows and self._session.project is not None:
             hint = faint(tr("No class yet. Type a name below and press Enter."))
