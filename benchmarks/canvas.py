@@ -88,7 +88,9 @@ class Stage:
 
         self.app = make_app()
         self.window = MainWindow()
-        self.window.guessing.enabled = False  # the predictor child is not what is measured
+        self.window.guessing.enabled = self.window.ahead.enabled = (
+            False  # the predictor child is not what is measured
+        )
         self.canvas = self.window.canvas
         self.canvas.setFixedSize(WIDTH, HEIGHT)
         self.canvas.painted.connect(self._count)
@@ -103,7 +105,7 @@ class Stage:
         self._shown = self.canvas.picture
 
     def has_read_ahead(self) -> bool:
-        return all(p.done() for p in self.window.session._loader._pictures.values())
+        return self.window.session.has_read_ahead
 
     def busy(self) -> bool:
         saver = self.window.session._saver
@@ -345,8 +347,6 @@ def large(folder: Path) -> list[Measure]:
 
 def large_here(root: Path) -> None:
     """What `large` asks for, as one JSON object."""
-    import resource
-
     with stage(root) as s:
         session = s.window.session
         s.wait(lambda: s.canvas.picture.is_whole)
@@ -364,9 +364,15 @@ def large_here(root: Path) -> None:
         session._loader.forget()
         facts["large_preview"] = _preview(s)
         s.wait(lambda: s.canvas.picture.is_whole)
-        facts["large_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        facts["large_memory"] = _peak()
     facts["undo_memory"] = _undo_memory()
     print(json.dumps(facts))
+
+
+def _peak() -> float:
+    """The most MiB this program has had; the usual ru_maxrss counts those of who started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(x for x in status.splitlines() if x.startswith("VmHWM")).split()[1]) / 2**10
 
 
 def _preview(s: Stage) -> float:
@@ -433,12 +439,10 @@ def tiled(folder: Path) -> list[Measure]:
 
 
 def tiled_here(root: Path) -> None:
-    import resource
-
     with stage(root) as s:
         s.canvas.actual_size()
         facts = {"tiled_pan": s.pan()}
-    facts["tiled_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    facts["tiled_memory"] = _peak()
     print(json.dumps(facts))
 
 

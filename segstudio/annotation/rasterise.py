@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Final
 
 import cv2
@@ -146,7 +147,8 @@ def _scaled(arrays: Sequence[Points], corner: tuple[int, int], step: int) -> lis
         return []
     joined = (np.concatenate(arrays) / step - corner) * 2**_FINE
     whole = np.rint(joined).clip(-(2**30), 2**30).astype(np.int32)
-    return np.split(whole, np.cumsum([len(array) for array in arrays[:-1]]))
+    ends = accumulate(map(len, arrays), initial=0)
+    return [whole[a:b] for a, b in pairwise(ends)]
 
 
 def _stamp(out: IdArray, bitmap: Bitmap, number: int, box: Box, step: int) -> None:

@@ -29,11 +29,12 @@ def train(
     overrides: list[str],
     seed: int,
     device: str,
+    resume: bool,
     json: bool,
 ) -> Result:
     with Project.open(folder) as project:
         project.ensure_written()
-        return train_project(project, arch, minutes, start_from, overrides, seed, device)
+        return train_project(project, arch, minutes, start_from, overrides, seed, device, resume)
 
 
 def train_project(
@@ -44,6 +45,7 @@ def train_project(
     overrides: list[str] | None = None,
     seed: int = 0,
     device: str = "auto",
+    resume: bool = False,
 ) -> Result:
     from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, train
 
@@ -54,6 +56,7 @@ def train_project(
         overrides=dict(_override(text) for text in overrides or []),
         device=device,
         seed=seed,
+        resume=resume,
     )
     teller = Teller("training")
     with console.stoppable() as stopper:

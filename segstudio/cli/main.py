@@ -154,6 +154,9 @@ def _train(command: argparse.ArgumentParser) -> None:
         help="a number of the recipe, such as batch=2",
     )  # fmt: skip
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--resume", action="store_true", help="go on with a run that was cut off, if there is one"
+    )
     _device(command)
 
 

@@ -170,6 +170,7 @@ def _train(worker: Worker, request: protocol.Train, control: Control) -> Mapping
                 request.start_from,
                 dict(request.overrides),
                 request.device,
+                resume=request.resume,
             ),
             teller(worker, request.job),
             control.should_stop,

@@ -71,6 +71,7 @@ class Train(Message):
     start_from: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
+    resume: bool = False
 
 
 @dataclass(frozen=True)

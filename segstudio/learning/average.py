@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,3 +41,12 @@ class Average:
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
         self._steps += 1
         torch._foreach_lerp_(self._own, self._theirs, 1 - decay)
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs."""
+        return {"network": self.network.state_dict(), "steps": self._steps}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on averaging where another was."""
+        self.network.load_state_dict(state["network"])
+        self._steps = int(state["steps"])

@@ -35,6 +35,7 @@ class Inference:
 
     Memory running out halves the tile, down to 128 pixels, then moves the network to the CPU;
     `notice` is told each time. `check` is called between layers and may raise to give up.
+    Confidence is that of the logits divided by `temperature`.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class Inference:
         device: torch.device,
         *,
         notice: Notice = _nothing,
+        temperature: float = 1.0,
     ) -> None:
         self.network, self.normalisation, self.device = network, normalisation, device
+        self._temperature = temperature
         self._notice = notice
         self._interruptible = Interruptible(network)
         self._whole = WHOLE_PIXELS[device.type]
@@ -63,6 +66,8 @@ class Inference:
         """`label_map` for inputs that are normalised already, (c, h, w) float32."""
         with torch.inference_mode():
             logits = self.logits(torch.from_numpy(inputs), overlap, check)
+            if self._temperature != 1.0:
+                logits = logits / self._temperature
             labels, margin = best_and_margin(logits)
             return labels.cpu().numpy(), margin.cpu().numpy()
 

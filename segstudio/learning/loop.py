@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -50,6 +50,8 @@ class Control:
     on_event: OnEvent = events.ignore
     should_stop: Callable[[], bool] = events.never
     wait_while_paused: Callable[[], None] = events.at_once
+    keep: Callable[[Run], None] = lambda run: None
+    """Called after each validation: the run can be written down now."""
 
 
 @dataclass(frozen=True)
@@ -333,7 +335,10 @@ class Run:
         if self._seconds is not None:
             left = max(0.0, self._seconds - self._elapsed)
         total = self.recipe.max_steps or (rate * self._seconds if self._seconds else 0)
-        return Progress(self._step, total, rate, left)
+        text = f"{len(self.library.items)} images"
+        if self._best is not None:
+            text += f", best mIoU {self._best[0]:.3f}"
+        return Progress(self._step, total, rate, left, text)
 
     # validation --------------------------------------------------------------------------------
 
@@ -356,6 +361,7 @@ class Run:
             self._stale = 0
         else:
             self._stale += 1
+        self._control.keep(self)
 
     def _tell(self, confusion: Confusion, images: int) -> float:
         miou = or_zero(confusion.miou())
@@ -372,6 +378,35 @@ class Run:
             }
         )
         return miou
+
+    # going on after a restart --------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs: weights, their average, the optimiser, and how far the run is."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state(),
+            "optimiser": self._optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "step": self._step,
+            "frozen": self._frozen,
+            "curves": self.result.curves,
+        }
+
+    @property
+    def seconds(self) -> float:
+        """How long it has trained, pauses not counted."""
+        return self._elapsed
+
+    def restore(self, state: Mapping[str, Any], seconds: float) -> None:
+        """Go on where another run of the same network and recipe was after `seconds`."""
+        self.network.load_state_dict(state["network"])
+        self.average.restore(state["average"])
+        self._optimiser.load_state_dict(dict(state["optimiser"]))
+        self._scaler.load_state_dict(dict(state["scaler"]))
+        self._step, self._frozen = int(state["step"]), bool(state["frozen"])
+        self.result.curves = list(state["curves"])
+        self._started -= seconds
 
     def _take_new_labels(self) -> bool:
         changed = self._refresh() if self._refresh is not None else None

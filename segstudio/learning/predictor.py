@@ -54,7 +54,13 @@ class Predictor:
         self.numbers = number_table(values, loaded.classes)
         self.missing = tuple(name for name in loaded.classes if name not in values)
         network = fused(loaded.network).to(place).to(memory_format=devices.layout(place))
-        self._inference = Inference(network, loaded.normalisation, place, notice=notice)
+        self._inference = Inference(
+            network,
+            loaded.normalisation,
+            place,
+            notice=notice,
+            temperature=loaded.temperature,
+        )
 
     def prepare(self, picture: Picture) -> NDArray[np.float32]:
         """Network inputs (3, h, w) float32; can run in another thread."""

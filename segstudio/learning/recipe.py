@@ -121,8 +121,12 @@ CLASSIC: Final[Mapping[str, Any]] = {
 POLISH: Final[Mapping[str, Any]] = {"name": "polish", "schedule": "cosine"}
 """For a long last run: the learning rate goes to zero along a cosine."""
 
+LIVE: Final[Mapping[str, Any]] = {"name": "live", "schedule": "constant", "patience": None}
+"""While a person labels: the learning rate stays, the average is what counts."""
+
 NAMED: Final[Mapping[str, Mapping[str, Any]]] = {
     "default": {},
+    "live": LIVE,
     "classic": CLASSIC,
     "polish": POLISH,
 }

@@ -34,6 +34,7 @@ class Loaded:
     classes: tuple[str, ...]
     options: Mapping[str, Any]
     normalisation: Normalisation
+    temperature: float = 1.0
 
 
 def write_model(
@@ -83,7 +84,11 @@ def load_model(info: ModelInfo) -> Loaded:
     except UserError as error:
         raise UserError(error.message, path=info.weights) from error
     normalisation = Normalisation.from_card(card.get("normalisation", {}))
-    return Loaded(network.eval(), info.architecture, info.classes, options, normalisation)
+    heat = card.get("temperature", 1.0)
+    temperature = float(heat) if isinstance(heat, int | float) and 0 < heat < 100 else 1.0
+    return Loaded(
+        network.eval(), info.architecture, info.classes, options, normalisation, temperature
+    )
 
 
 def network_from(

@@ -13,8 +13,9 @@ import numpy as np
 from torch import nn
 
 from segstudio.errors import Cancelled, UserError
+from segstudio.learning import calibrate, checkpoint, events, promotion, recipe, store
 from segstudio.learning import device as devices
-from segstudio.learning import events, promotion, recipe, store
+from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.events import Log, ModelSaved, Progress
 from segstudio.learning.inference import Inference
@@ -51,7 +52,8 @@ class TrainRequest:
     """What to train. Nothing chosen means: go on from the model in force, else a U-Net.
 
     `start_from` is a model id, or FROM_SCRATCH. `minutes` is wall clock for the whole job;
-    without it training ends when the scores stop rising or the caller stops it.
+    without it training ends when the scores stop rising or the caller stops it. With `resume` a
+    run that was interrupted goes on, when it trained what would be trained now.
     """
 
     architecture: str | None = None
@@ -60,6 +62,7 @@ class TrainRequest:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
     seed: int = 0
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class _Start:
     recipe: Recipe
     parent: ModelInfo | None
     note: str = ""
+    kept: Checkpoint | None = None
 
 
 def train(
@@ -101,12 +105,16 @@ def train(
     there is nothing worth writing yet.
     """
     began = time.monotonic()
-    control = Control(on_event, should_stop, wait_while_paused)
+    keeper = _Keeper(project.root / checkpoint.PLACE)
+    control = Control(on_event, should_stop, wait_while_paused, keeper)
     report = devices.probe(request.device)
     _settle(request.seed)
     data = TrainingSet.of(project)
     library = Library(data.train, Normalisation())
-    start = _prepare(project, data, library, request, report, control)
+    start = _interrupted(project, data, request)
+    if start is None:
+        start = _prepare(project, data, library, request, report, control)
+    keeper.of(start, data)
     library.normalisation = start.recipe.normalisation
     for note in (data.note, start.note):
         if note:
@@ -116,7 +124,7 @@ def train(
     judge = _Judge(project, project.models.current(), library, data, control, report)
     judge.score()
     left = None if request.minutes is None else request.minutes * 60 - _SAVING
-    fit = Run(
+    run = Run(
         start.network,
         library,
         data.validation,
@@ -125,13 +133,51 @@ def train(
         report.device,
         seconds=None if left is None else max(1.0, left - (time.monotonic() - began)),
         since=_made(start.parent),
-        learned=start.parent is not None,
+        learned=start.parent is not None or start.kept is not None,
         control=control,
         refresh=data.refresh,
-    ).fit()
+    )
+    if start.kept is not None:
+        run.restore(start.kept.state, start.kept.seconds)
+    fit = run.fit()
     if fit.stopped and not fit.scores:
         raise Cancelled
-    return _save(project, data, start, fit, judge.decide(fit), on_event)
+    decision = judge.decide(fit)
+    heat = _temperature(fit, data, library, report)
+    result = _save(project, data, start, fit, decision, heat, on_event)
+    keeper.forget()
+    return result
+
+
+@dataclass(eq=False)
+class _Keeper:
+    """Writes the run down after each validation."""
+
+    path: Path
+    _facts: Checkpoint | None = None
+
+    def of(self, start: _Start, data: TrainingSet) -> None:
+        parent = start.parent.id if start.parent is not None else ""
+        facts = {**start.recipe.to_dict(), "patience": start.recipe.patience}
+        self._facts = Checkpoint(start.architecture, data.classes, parent, facts, 0.0)
+
+    def __call__(self, run: Run) -> None:
+        if self._facts is not None:
+            replace(self._facts, seconds=run.seconds, state=run.state()).write(self.path)
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def _temperature(
+    fit: Fit, data: TrainingSet, library: Library, report: DeviceReport
+) -> float | None:
+    """Makes confidence honest; None when there is nothing fair to measure it on."""
+    if data.lent or fit.stopped:
+        return None
+    network = fused(fit.network).to(report.device)
+    inference = Inference(network, fit.recipe.normalisation, report.device)
+    return calibrate.temperature_of(inference, data.validation, library)
 
 
 def _settle(seed: int) -> None:
@@ -159,6 +205,29 @@ def _afford(
 def _made(parent: ModelInfo | None) -> float:
     """When the model we start from was written; labels after that are new to it."""
     return np.inf if parent is None else parent.weights.stat().st_mtime
+
+
+def _interrupted(project: Project, data: TrainingSet, request: TrainRequest) -> _Start | None:
+    """The run that did not come to its end, when it is what would be trained now."""
+    found = checkpoint.read(project.root / checkpoint.PLACE) if request.resume else None
+    if found is None or request.start_from is not None:
+        return None
+    current = project.models.current()
+    in_force = current.id if current is not None else ""
+    same = found.classes == data.classes and found.parent in ("", in_force)
+    if not same or request.architecture not in (None, found.architecture):
+        return None
+    try:
+        how = Recipe().overridden(found.recipe)
+        if how.overridden(request.overrides) != how:
+            return None
+        network = registry.build(found.architecture, len(data.classes), **how.options)
+        network.load_state_dict(found.state["network"])
+    except (UserError, RuntimeError, KeyError, TypeError):
+        return None  # of another version of the program
+    parent = current if found.parent else None
+    note = f"Going on where training was interrupted, after {found.seconds:.0f} s"
+    return _Start(network, found.architecture, how, parent, note, found)
 
 
 # what to start from ----------------------------------------------------------------------------
@@ -351,6 +420,7 @@ def _save(
     start: _Start,
     fit: Fit,
     decision: promotion.Decision,
+    temperature: float | None,
     on_event: events.OnEvent,
 ) -> TrainResult:
     scores = {
@@ -367,6 +437,7 @@ def _save(
         "reason": decision.reason,
         "worse": list(decision.worse),
         "scores": scores,
+        "temperature": temperature,
         "recipe": fit.recipe.to_dict(),
     }
 

@@ -12,11 +12,12 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 SUFFIX: Final = ".segstudio-tmp"
+_BUFFER: Final = 2**20
 _counter = itertools.count()
 
 
@@ -27,6 +28,12 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     with replacing(path, durable=durable) as temporary:
         temporary.write_bytes(data)
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """Write `parts` one after the other; other threads get their turn in between."""
+    with replacing(path) as temporary, temporary.open("wb", buffering=_BUFFER) as file:
+        file.writelines(parts)
 
 
 def write_text(path: Path, text: str) -> None:

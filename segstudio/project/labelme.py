@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 
+import orjson
+
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import (
@@ -34,7 +36,7 @@ from segstudio.project.labelme_shapes import (
     read_flags,
     shape_json,
 )
-from segstudio.project.labelme_text import ShapeTexts, joined, nested
+from segstudio.project.labelme_text import ShapeTexts, joined, listed, nested
 from segstudio.project.orientation import turn_array, turn_points
 
 VERSION: Final = "6.3.1"
@@ -80,22 +82,26 @@ def read(path: Path, image_size: tuple[int, int] | None = None, orientation: int
     with which shapes drawn on the unturned picture are turned. UserError when it is not a
     Labelme file.
     """
-    return parse(load_json(path), path, image_size, orientation)
+    with _no_collection():
+        return parse(load_json(path), path, image_size, orientation)
 
 
 def read_for(picture: Path, size: tuple[int, int] | None, path: Path) -> LabelFile:
     """Read the label file of a picture of `size` (width, height), None when it is unreadable."""
-    raw = load_json(path)
-    turned = size is not None and declared_size(raw) == size[::-1] != size
-    return parse(raw, path, size, images.orientation_of(picture) if turned else 1)
+
+    def parsed(raw: Mapping[str, Any]) -> LabelFile:
+        turned = size is not None and declared_size(raw) == size[::-1] != size
+        return parse(raw, path, size, images.orientation_of(picture) if turned else 1)
+
+    with _no_collection():
+        return parsed(load_json(path))
 
 
 def load_json(path: Path) -> dict[str, Any]:
     """The JSON object of a Labelme file in whatever encoding; UserError when it is none."""
     try:
-        text = _decoded(path.read_bytes())
         with _no_collection():
-            raw = json.loads(text)
+            raw = _loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"The label file cannot be read: {error.strerror}", path=path) from error
     except (ValueError, RecursionError) as error:
@@ -104,6 +110,14 @@ def load_json(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict) or not isinstance(raw.get("shapes"), list):
         raise UserError("This JSON is not a Labelme file", path=path, remedy="Move it away.")
     return raw
+
+
+def _loads(data: bytes) -> Any:
+    """What JSON says; NaN, huge numbers, half surrogate pairs and other encodings are read too."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(_decoded(data))
 
 
 @contextmanager
@@ -127,8 +141,7 @@ def parse(
     """The label file `raw`, which lies at `path`; see `read`."""
     repairs: list[str] = []
     reader = ShapeReader(repairs)
-    with _no_collection():
-        shapes = reader.read_all(raw["shapes"])
+    shapes = reader.read_all(raw["shapes"])
     declared = declared_size(raw)
     size = image_size or declared or _found_size(raw, path) or _extent(shapes)
     if image_size and declared and image_size != declared:
@@ -284,31 +297,34 @@ def write(
     image_data: str | None = None,
     **more: Any,
 ) -> None:
-    """Write a label file that Labelme's strict reader takes, atomically; `more` as for `dump`.
+    """Write a label file that Labelme's strict reader takes, atomically; `more` as for
+    `dump_parts`.
 
     `image_path` is relative to the file, `image_data` base64 or None.
     """
-    atomic.write_bytes(path, dump(annotation, image_path, image_data, **more))
+    atomic.write_parts(path, dump_parts(annotation, image_path, image_data, **more))
 
 
 def write_file(path: Path, file: LabelFile, texts: ShapeTexts | None = None) -> None:
-    """Write what was read, its annotation perhaps changed; `texts` as for `dump`."""
-    atomic.write_bytes(path, encoded_file(file, texts))
+    """Write what was read, its annotation perhaps changed; `texts` as for `dump_parts`."""
+    facts = {"version": file.version, "verbatim": file.verbatim, "texts": texts}
+    write(path, file.annotation, file.image_path, file.image_data, **facts)
 
 
-def encoded_file(file: LabelFile, texts: ShapeTexts | None = None) -> bytes:
-    """The bytes of what was read, its annotation perhaps changed; `texts` as for `dump`."""
-    return dump(
-        file.annotation,
-        file.image_path,
-        file.image_data,
-        version=file.version,
-        verbatim=file.verbatim,
-        texts=texts,
-    )
+def encoded_file(file: LabelFile) -> bytes:
+    """The bytes of what was read, its annotation perhaps changed."""
+    facts = {"version": file.version, "verbatim": file.verbatim}
+    return dump(file.annotation, file.image_path, file.image_data, **facts)
 
 
 def dump(
+    annotation: Annotation, image_path: str, image_data: str | None = None, **more: Any
+) -> bytes:
+    """The bytes of a label file; `more` as for `dump_parts`."""
+    return b"".join(dump_parts(annotation, image_path, image_data, **more))
+
+
+def dump_parts(
     annotation: Annotation,
     image_path: str,
     image_data: str | None = None,
@@ -316,8 +332,8 @@ def dump(
     version: str = VERSION,
     verbatim: Verbatim | None = None,
     texts: ShapeTexts | None = None,
-) -> bytes:
-    """The bytes of a label file.
+) -> list[bytes]:
+    """The bytes of a label file, in parts.
 
     Points that `verbatim` knows are written as they were, others with 3 decimals. `texts`
     remembers the shapes of the last file, so that the next one encodes only what is new.
@@ -326,10 +342,10 @@ def dump(
     document = _document(annotation, image_path, image_data, version)
     try:
         shapes = (texts or ShapeTexts()).of(annotation.shapes, known)
-        return _encoded(document, shapes).encode("utf-8")
+        return _encoded(document, shapes)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and UTF-8 cannot
         document["shapes"] = [shape_json(shape, known) for shape in annotation.shapes]
-        return json.dumps(document, indent=2).encode("ascii")
+        return [json.dumps(document, indent=2).encode("ascii")]
 
 
 def _document(
@@ -353,11 +369,14 @@ def _document(
     return document
 
 
-def _encoded(document: Mapping[str, Any], shapes: Sequence[str]) -> str:
+def _encoded(document: Mapping[str, Any], shapes: list[bytes]) -> list[bytes]:
     """`document` as `json.dumps(…, indent=2)` writes it, with these texts as its shapes."""
     texts = {key: nested(value, 2) for key, value in document.items()}
-    texts["shapes"] = joined(shapes, "[]", 2)
-    return joined((f"{nested(key, 0)}: {text}" for key, text in texts.items()), "{}", 0)
+    place = "\0"  # which JSON always writes otherwise
+    texts["shapes"] = place if shapes else "[]"
+    members = (f"{nested(key, 0)}: {text}" for key, text in texts.items())
+    before, _, after = joined(members, "{}", 0).partition(place)
+    return [before.encode("utf-8"), *listed(shapes, 2), after.encode("utf-8")]
 
 
 def _status(annotation: Annotation) -> dict[str, Any]:

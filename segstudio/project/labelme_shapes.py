@@ -7,9 +7,10 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count, pairwise
+from itertools import accumulate, chain, count, pairwise
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -81,9 +82,9 @@ class ShapeReader:
 
     def read_all(self, raw: Sequence[Any]) -> list[Shape]:
         """The shapes of a file; what cannot be understood stays as it is, opaque."""
-        points = _all_numbers(raw)
+        points, types = _all_numbers(raw)
         shapes = [self._read(*entry) for entry in zip(raw, points, count(1), strict=False)]
-        self._remember()
+        self._remember(types == {float})
         return shapes
 
     def _read(self, raw: Any, points: NDArray[np.float64] | None, number: int) -> Shape:
@@ -149,7 +150,8 @@ class ShapeReader:
         """Everything of a shape that is not its place."""
         ours = raw.get(OUR_KEY)
         facts = dict(ours) if isinstance(ours, dict) else {}
-        extra = {k: v for k, v in raw.items() if k not in _KNOWN_KEYS}
+        unknown = raw.keys() - _KNOWN_KEYS
+        extra = {key: value for key, value in raw.items() if key in unknown} if unknown else {}
         source, model, score = (facts.pop(key, None) for key in ("source", "model", "score"))
         if facts:
             extra[OUR_KEY] = facts
@@ -186,8 +188,11 @@ class ShapeReader:
             # groups with names: shapes of one name stay one group, far from usual numbers
             return self._groups.setdefault(str(value), 1_000_000 + len(self._groups))
 
-    def _remember(self) -> None:
-        """Note the numbers of shapes, but of those that would all be written just so anyway."""
+    def _remember(self, floats: bool) -> None:
+        """Note the numbers of shapes, but of those that would all be written just so anyway.
+
+        `floats` is whether it is known that no number is an integer.
+        """
         if not self._odd:
             return
         points = np.concatenate([numbers for _, numbers in self._odd])
@@ -195,9 +200,7 @@ class ShapeReader:
             rounded = (np.rint(points * 1000) / 1000 == points).all(axis=1)
         starts = np.cumsum([0, *(len(numbers) for _, numbers in self._odd[:-1])])
         usual = np.logical_and.reduceat(rounded, starts).tolist()
-        all_raw = [raw for raw, _ in self._odd]
-        floats = _value_types(chain.from_iterable(all_raw)) == {float}
-        for raw, is_usual in zip(all_raw, usual, strict=True):
+        for (raw, _), is_usual in zip(self._odd, usual, strict=True):
             if not is_usual or not (floats or _value_types(raw) == {float}):
                 self.points.update(((float(x), float(y)), (x, y)) for x, y in raw)
         self._odd.clear()
@@ -206,29 +209,32 @@ class ShapeReader:
         self.repairs.append(f"shape {number} {what}")
 
 
-def _all_numbers(shapes: Sequence[Any]) -> list[NDArray[np.float64] | None]:
-    """The points (n, 2) of every shape of a file, None where they cannot be understood."""
+def _all_numbers(shapes: Sequence[Any]) -> tuple[list[NDArray[np.float64] | None], set[type]]:
+    """The points (n, 2) of every shape of a file, None where they cannot be understood; and the
+    types of all their numbers, none when they were not looked at together."""
     lists: list[Any] = [e.get("points") if isinstance(e, dict) else None for e in shapes]
     if set(map(type, lists)) == {list}:  # as a rule all are fine, and then one look is enough
-        joined = _numbers(list(chain.from_iterable(lists)))
+        joined, types = _numbers(list(chain.from_iterable(lists)))
         if joined is not None:
-            ends = np.cumsum([len(points) for points in lists]).tolist()
-            return [joined[a:b] for a, b in pairwise([0, *ends])]
-    return [_numbers(points) for points in lists]
+            ends = accumulate(map(len, lists), initial=0)
+            return [joined[a:b] for a, b in pairwise(ends)], types
+    return [_numbers(points)[0] for points in lists], set()
 
 
-def _numbers(raw: Any) -> NDArray[np.float64] | None:
-    """Points (n, 2) of a JSON list of pairs; None when it is not one, or not finite."""
+def _numbers(raw: Any) -> tuple[NDArray[np.float64] | None, set[type]]:
+    """Points (n, 2) of a JSON list of pairs, and the types of its numbers; None when it is not
+    one, or not finite."""
     if not isinstance(raw, list) or not set(map(type, raw)) <= {list} or set(map(len, raw)) - {2}:
-        return None
+        return None, set()
     flat = list(chain.from_iterable(raw))
-    if not set(map(type, flat)) <= {int, float}:
-        return None
+    types = set(map(type, flat))
+    if not types <= {int, float}:
+        return None, types
     try:
         points = np.array(flat, dtype=np.float64).reshape(-1, 2)
     except OverflowError:
-        return None
-    return points if np.isfinite(points).all() else None
+        return None, types
+    return (points if np.isfinite(points).all() else None), types
 
 
 def _value_types(points: Iterable[Iterable[Any]]) -> set[type]:
@@ -256,12 +262,30 @@ def _decoded_mask(data: Any) -> NDArray[np.bool_] | None:
     if not isinstance(data, str):
         return None
     try:
-        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
-            pixels = np.asarray(image)
+        file = base64.b64decode(data)
+        pixels = _grey_png(file)
+        if pixels is None:
+            with Image.open(io.BytesIO(file)) as image:
+                pixels = np.asarray(image)
     except (OSError, ValueError, SyntaxError):
         return None
     drawn = pixels != 0
     return np.asarray(drawn if drawn.ndim == 2 else drawn.any(axis=-1), dtype=np.bool_)
+
+
+def _grey_png(file: bytes) -> NDArray[np.generic] | None:
+    """The pixels of a PNG in grey, read in half the time; None for anything else."""
+    if file[:8] != _PNG or file[_COLOUR_TYPE : _COLOUR_TYPE + 1] != b"\0":
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # more pixels than it is willing to read
+        return None
+
+
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPE: Final = 25
+"""Where a PNG says whether it is grey; a palette's numbers, not its colours, are what counts."""
 
 
 def as_dict(value: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ save is not encoded again: shapes never change.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -33,20 +33,42 @@ _LIMIT: Final = 100_000  # pixels
 
 
 class ShapeTexts:
-    """Texts of shapes. Those of the last call are kept, with their shapes, by identity."""
+    """Texts of shapes in UTF-8. Those of the last call are kept, with their shapes."""
 
     def __init__(self) -> None:
         self._known: Verbatim | None = None
-        self._last: dict[int, tuple[Shape, str]] = {}
+        self._shapes: Sequence[Shape] = ()
+        self._texts: list[bytes] = []
 
-    def of(self, shapes: Sequence[Shape], known: Verbatim) -> list[str]:
-        """The text of each shape; numbers that `known` has are written as they were."""
-        last = self._last if known is self._known else {}
-        new = list({id(shape): shape for shape in shapes if id(shape) not in last}.values())
-        made = {id(s): (s, text) for s, text in zip(new, encoded(new, known), strict=True)}
-        self._known = known
-        self._last = {id(s): last.get(id(s)) or made[id(s)] for s in shapes}
-        return [self._last[id(shape)][1] for shape in shapes]
+    def of(self, shapes: Sequence[Shape], known: Verbatim) -> list[bytes]:
+        """The text of each shape; numbers that `known` has are written as they were.
+
+        UnicodeEncodeError for half a surrogate pair.
+        """
+        if known is not self._known:
+            self._known, self._shapes, self._texts = known, (), []
+        old, texts = self._shapes, self._texts
+        # most often little has changed, at one place
+        start = _common(old, shapes)
+        end = _common(old[start:][::-1], shapes[start:][::-1])
+        changed = slice(start, len(old) - end)
+        between = {id(s): t for s, t in zip(old[changed], texts[changed], strict=True)}
+        middle = shapes[start : len(shapes) - end]
+        new = [shape for shape in middle if id(shape) not in between]
+        between |= {id(s): t.encode("utf-8") for s, t in zip(new, encoded(new, known), strict=True)}
+        self._texts = [
+            *texts[:start],
+            *(between[id(shape)] for shape in middle),
+            *texts[len(old) - end :],
+        ]
+        self._shapes = shapes
+        return self._texts
+
+
+def _common(a: Sequence[Shape], b: Sequence[Shape]) -> int:
+    """How many shapes at the beginning are the same objects."""
+    differ = (i for i, (one, other) in enumerate(zip(a, b, strict=False)) if one is not other)
+    return next(differ, min(len(a), len(b)))
 
 
 def nested(value: Any, depth: int) -> str:
@@ -60,6 +82,16 @@ def joined(items: Iterable[str], brackets: str, depth: int) -> str:
     if not inside:
         return brackets
     return f"{brackets[0]}\n{(depth + 2) * ' '}{inside}\n{depth * ' '}{brackets[1]}"
+
+
+def listed(items: Sequence[bytes], depth: int) -> Iterator[bytes]:
+    """Parts of the list whose brackets are indented by `depth`; nothing when it is empty."""
+    between = (",\n" + (depth + 2) * " ").encode("ascii")
+    for number, item in enumerate(items):
+        yield between if number else b"[" + between[1:]
+        yield item
+    if items:
+        yield f"\n{depth * ' '}]".encode("ascii")
 
 
 def encoded(shapes: Sequence[Shape], known: Verbatim) -> list[str]:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from segstudio.errors import UserError
 from segstudio.project import atomic
+from segstudio.project.index import Stamp
+from segstudio.project.index import stamp as stamp_of
 
 LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 _CONF: Final = ".conf.png"
@@ -55,6 +57,15 @@ class Predictions:
         if labels is None or margin is None:
             return None
         return labels, margin.astype(np.uint8)
+
+    def read_margin(self, model: str, key: str) -> NDArray[np.uint8] | None:
+        """How sure the model was (h, w) uint8, 255 for sure; None when it predicted nothing."""
+        margin = read_png(self.paths(model, key).conf)
+        return None if margin is None else margin.astype(np.uint8)
+
+    def stamp(self, model: str, key: str) -> Stamp | None:
+        """Time (ns) and size of a prediction's margin; None when there is none."""
+        return stamp_of(self.paths(model, key).conf)
 
     def read_shown(self, model: str, key: str) -> LabelMap | None:
         """The label map as a person first saw it, or None when nobody did."""

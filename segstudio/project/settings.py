@@ -18,6 +18,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "language": "",
     "train_by_itself": False,
     "guess_along": True,
+    "drafts_ahead": True,
+    "smart_order": False,
     "remember_view": False,
     "models_kept": 5,
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from segstudio.errors import UserError
+from segstudio.project.index import stamp
 from segstudio.project.project import Project
 from segstudio.studio.canvas.picture import Picture, halved
 from segstudio.studio.canvas.tiled import TiledPicture
@@ -37,6 +39,7 @@ class Loader(QObject):
         self._tile_pool = ThreadPoolExecutor(1, thread_name_prefix="tiles")
         self._pictures: dict[str, Future[Picture]] = {}
         self._at_work: set[TiledPicture] = set()
+        self._next: _Ahead | None = None
         self._closed = False
         self._in_window.connect(lambda task: task())
 
@@ -49,6 +52,7 @@ class Loader(QObject):
 
     def forget(self, key: str | None = None) -> None:
         """Drop one decoded picture, or all."""
+        self._next = None
         for known in list(self._pictures) if key is None else [key]:
             _let_go(self._pictures.pop(known, None))
 
@@ -81,6 +85,7 @@ class Loader(QObject):
     def load(self, project: Project, key: str, before: Callable[[], object]) -> None:
         """Read an image, after `before` (on the thread); ends in `loaded` or `failed`."""
         picture = self.picture_of(project, key)
+        ahead, self._next = self._next, None
 
         def tell(answer: Loaded | Exception) -> None:
             if isinstance(answer, Exception):
@@ -91,9 +96,29 @@ class Loader(QObject):
 
         def work() -> Loaded:
             before()
-            return _load(project, key, picture)
+            loaded = ahead.take(project, key) if ahead is not None else None
+            if loaded is None:
+                loaded = _load(project, key, picture)
+            if loaded.drafts.shapes and not project.read_only:
+                project.predictions.mark_shown(loaded.drafts.model, key)
+            return loaded
 
         self.later(work, tell)
+
+    def read_ahead(self, project: Project, key: str) -> None:
+        """Read an image that will probably be asked for next."""
+        picture = self.picture_of(project, key)
+
+        def work() -> tuple[object, Loaded]:
+            return _state_of(project, key), _load(project, key, picture)
+
+        self._next = _Ahead(project, key, self._pool.submit(work))
+
+    @property
+    def has_read_ahead(self) -> bool:
+        """Whether nothing more is being read for later."""
+        ahead = self._next is None or self._next.read.done()
+        return ahead and all(picture.done() for picture in self._pictures.values())
 
     def picture_of(self, project: Project, key: str) -> Future[Picture]:
         """The picture, which may be on its way already; the newest few are kept."""
@@ -170,6 +195,24 @@ class Loader(QObject):
         self._submit(self._tile_pool, picture.work, take)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """An image read before it was asked for, with the state its files had then."""
+
+    project: Project
+    key: str
+    read: Future[tuple[object, Loaded]]
+
+    def take(self, project: Project, key: str) -> Loaded | None:
+        """On a thread: what was read, unless it is another image, or not so any more."""
+        if (project, key) != (self.project, self.key) or self.read.cancel():
+            return None
+        if self.read.exception() is not None:
+            return None  # read again, and then it is said
+        state, loaded = self.read.result()
+        return loaded if state == _state_of(project, key) else None
+
+
 def _let_go(future: Future[Picture] | None) -> None:
     """The picture is not needed any more."""
     if future is not None and not future.cancel():
@@ -193,11 +236,18 @@ def _load(project: Project, key: str, picture: Future[Picture]) -> Loaded:
     if size != (shown.width, shown.height):
         text = f"The label file is for {size[0]}x{size[1]} pixels, the picture has "
         raise UserError(f"{text}{shown.width}x{shown.height}", path=project.label_file(key))
-    if drafts.shapes and not project.read_only:
-        project.predictions.mark_shown(drafts.model, key)
     repairs = file.repairs if file is not None else ()
     history = project.histories.open(key, desk.document)
     return Loaded(project, key, shown, annotation, drafts, desk, history, repairs, round)
+
+
+def _state_of(project: Project, key: str) -> object:
+    """Equal as long as `_load` would bring the same."""
+    model = _model_to_show(project, key)
+    paths = project.predictions.paths(model, key) if model else None
+    shown = (paths.label, paths.conf) if paths else ()
+    files = (*shown, project.reviews.path(key), project.histories.path(key))
+    return model, project.manifest, project.label_stamp(key), tuple(map(stamp, files))
 
 
 def _model_to_show(project: Project, key: str) -> str:

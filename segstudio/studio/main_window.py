@@ -31,11 +31,14 @@ from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.canvas.rulers import Ruled
 from segstudio.studio.class_wishes import ClassWishes
+from segstudio.studio.doubts import Doubts
 from segstudio.studio.finder import Finder
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
+from segstudio.studio.live import DraftsAhead, LiveTraining
 from segstudio.studio.looking import Looking
+from segstudio.studio.ordering import Ordering
 from segstudio.studio.panels.classes import ClassesPanel
 from segstudio.studio.panels.images import ImagesPanel
 from segstudio.studio.panels.model import ModelPanel
@@ -72,6 +75,13 @@ class MainWindow(QMainWindow):
         self.work.models_kept = int(now["models_kept"])
         self.guessing = Guessing(self.session, self.jobs, self.work, self)
         self.guessing.enabled = bool(now["guess_along"])
+        self.live = LiveTraining(self.session, self.jobs, self.work, self)
+        self.live.set_enabled(bool(now["train_by_itself"]))
+        self.ahead = DraftsAhead(self.session, self.jobs, self.work, self)
+        self.ahead.enabled = bool(now["drafts_ahead"])
+        self.doubts = Doubts(self.session, self)
+        self.ordering = Ordering(self.session, self.doubts, self)
+        self._order_by(bool(now["smart_order"]))
         self.arranging = Arranging(self.session, self)
         self.bulk = Bulk(self.session, self.jobs, self)
         self.finder = Finder(self.session, self.jobs, self)
@@ -170,6 +180,9 @@ class MainWindow(QMainWindow):
         self.status.retry_asked.connect(session.save_now)
         self.work.models_changed.connect(self._after_models)
         self.guessing.made.connect(self.canvas.show_guess)
+        self.doubts.heat_made.connect(self.canvas.show_heat)
+        self.doubts.region_found.connect(self.canvas.show_region)
+        self.live.turned_off.connect(lambda: self.actions_["live"].setChecked(False))
         self.images.exclude_asked.connect(session.exclude)
         self.images.segment_asked.connect(lambda key: self.work.segment([key]))
         self.model.promote_asked.connect(self.work.promote)
@@ -204,7 +217,13 @@ class MainWindow(QMainWindow):
             "zoom_out": lambda: canvas.zoom(0.8),
             "outlines": self._toggle_outlines,
             "overview": lambda: canvas.show_overview(self.actions_["overview"].isChecked()),
+            "doubt": self.doubts.walk,
+            "teaching": self.ordering.go,
+            "smart_order": self._toggle_order,
+            "heat": lambda: self.doubts.show_heat(self.actions_["heat"].isChecked()),
             "guess": self._toggle_guessing,
+            "live": self._toggle_live,
+            "ahead": self._toggle_ahead,
             "next": lambda: session.step(1),
             "previous": lambda: session.step(-1),
             "confirm": session.confirm_and_next,
@@ -225,6 +244,9 @@ class MainWindow(QMainWindow):
         self.actions_["outlines"].setChecked(True)
         self.actions_["pressure"].setChecked(session.choices.options.pressure)
         self.actions_["guess"].setChecked(self.guessing.enabled)
+        self.actions_["live"].setChecked(self.live.enabled)
+        self.actions_["ahead"].setChecked(self.ahead.enabled)
+        self.actions_["smart_order"].setChecked(self.ordering.enabled)
         self.actions_["select"].setChecked(True)
         for number in range(1, 10):
             key = QShortcut(QKeySequence(str(number)), self)
@@ -350,13 +372,15 @@ class MainWindow(QMainWindow):
         no_drafts = no_edit or ("" if drafts else tr("No draft waits here."))
         disable("segment", self.work.no_segment())
         disable("segment_image", no_image or self.work.no_segment())
-        disable("train", self.work.no_train())
+        disable("train", self.work.no_train(besides=self.live.job))
         for why, names in (
             *self.class_wishes.allowed(no_project, read_only),
             (no_project, ("export", "close", "find_class")),
             (no_change, ("import", "rescan", "save", "adopt", "prune")),
             (no_change or no_model, ("roll_back",)),
             (no_project or no_model, ("evaluate",)),
+            (no_image or no_model, ("doubt",)),
+            (no_project, ("teaching",)),
             (no_drafts, ("accept", "accept_class", "accept_all", "reject_all")),
             (no_edit, ("confirm", "unconfirm", "newest", "reclass", "delete")),
             (no_image, ("select_all", "copy")),
@@ -402,6 +426,26 @@ class MainWindow(QMainWindow):
         enabled = self.actions_["guess"].isChecked()
         self.guessing.set_enabled(enabled)
         settings.save({"guess_along": enabled})
+
+    def _toggle_live(self) -> None:
+        enabled = self.actions_["live"].isChecked()
+        self.live.set_enabled(enabled)
+        settings.save({"train_by_itself": enabled})
+
+    def _toggle_order(self) -> None:
+        enabled = self.actions_["smart_order"].isChecked()
+        self._order_by(enabled)
+        settings.save({"smart_order": enabled})
+
+    def _order_by(self, learning: bool) -> None:
+        """After confirming: the image that teaches most, or the next of the list."""
+        self.ordering.enabled = learning
+        self.session.choose_next = self.ordering.go if learning else None
+
+    def _toggle_ahead(self) -> None:
+        enabled = self.actions_["ahead"].isChecked()
+        self.ahead.set_enabled(enabled)
+        settings.save({"drafts_ahead": enabled})
 
     def restyle(self) -> None:
         """The look of the program has changed."""
@@ -513,6 +557,7 @@ class MainWindow(QMainWindow):
                 event.ignore()
                 return
         self.images.model.close()
+        self.ordering.close()
         self.finder.close()
         self.jobs.close()
         self.wishes.keep_layout()

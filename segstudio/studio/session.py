@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,8 @@ from segstudio.studio.loading import Loader
 from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
 
 T = TypeVar("T")
+_AHEAD_AFTER: Final = 40
+"""Milliseconds after an image is shown: its painting and the panels come first."""
 _REVIEW_AFTER: Final = 500
 """Milliseconds after an edit until what became of drafts is written."""
 _LEFT_KEPT: Final = 30
@@ -67,6 +70,8 @@ class Session(QObject):
         self.project: Project | None = None
         self.image: OpenImage | None = None
         self.choices = Choices(self)
+        self.choose_next: Callable[[], None] | None = None
+        """Opens the image after a confirmed one; None for the next of the list."""
         self.problems: dict[str, str] = {}
         self.paused = ""
         self._followed = False
@@ -79,6 +84,8 @@ class Session(QObject):
         self._asked: set[str] = set()
         self._reviews_due = QTimer(self, singleShot=True, interval=_REVIEW_AFTER)
         self._reviews_due.timeout.connect(lambda: self.image and self._keep_review(self.image))
+        self._ahead_due = QTimer(self, singleShot=True, interval=_AHEAD_AFTER)
+        self._ahead_due.timeout.connect(self._read_ahead)
         self._notes = ThreadPoolExecutor(1, thread_name_prefix="history")
         self._loader = Loader(self)
         self._loader.loaded.connect(self._install)
@@ -382,17 +389,28 @@ class Session(QObject):
             self.wait_until_written()
         self._notes.submit(lambda: None).result()
 
+    def _read_ahead(self) -> None:
+        """Read the next image before it is asked for; one that was open is read when it is."""
+        if self.project is None or self.image is None:
+            return
+        keys, key = self.project.included(), self.image.key
+        following = dict(pairwise(keys)).get(key)
+        if following is None or following in self.problems or self.project.is_large(following):
+            return
+        if following in self._left:
+            self._loader.picture_of(self.project, following)
+        else:
+            self._loader.read_ahead(self.project, following)
+
+    @property
+    def has_read_ahead(self) -> bool:
+        """Whether what may be asked for next is in memory."""
+        return not self._ahead_due.isActive() and self._loader.has_read_ahead
+
     def wait_until_written(self) -> None:
         """On any thread but the window's: until what the writer has is on the disk."""
         if self._saver is not None:
             self._saver.flush(20.0)
-
-    def _prefetch(self, key: str) -> None:
-        keys = self.project.included() if self.project is not None else []
-        if self.project is not None and key in keys and keys.index(key) + 1 < len(keys):
-            following = keys[keys.index(key) + 1]
-            if following not in self.problems and not self.project.is_large(following):
-                self._loader.picture_of(self.project, following)
 
     def _install(self, loaded: Loaded) -> None:
         if loaded.project is not self.project or loaded.key != self._wanted:
@@ -409,7 +427,7 @@ class Session(QObject):
         if image.repairs:
             more = tr("Mended while reading: {what}", what="; ".join(image.repairs[:3]))
             self.message.emit(more, "warn")
-        self._prefetch(loaded.key)
+        self._ahead_due.start()
         self._resume()
 
     def _open_anew(self, loaded: Loaded) -> OpenImage:
@@ -608,6 +626,9 @@ class Session(QObject):
         drafts = list(image.document.drafts)
         image.document.apply(image.accept_edit(drafts, tr("Confirm"), confirm=True))
         self._keep_review(image)
+        if self.choose_next is not None:
+            self.choose_next()
+            return
         keys = project.included()
         if image.key not in keys:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
@@ -154,7 +154,8 @@ class Wishes:
         dialog.open()
 
     def _train(self, architecture: str, start: str, minutes: float, pretrained: str) -> None:
-        more = {"weights": pretrained} if pretrained else {}
+        more: dict[str, Any] = {"weights": pretrained} if pretrained else {}
+        self._window.live.give_way()
         self._window.work.train(architecture, start, minutes, **more)
         self._window.tabs.setCurrentWidget(self._window.model)
 

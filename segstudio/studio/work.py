@@ -61,14 +61,14 @@ class Work(QObject):
             return tr("The folder is being segmented.")
         return ""
 
-    def no_train(self) -> str:
-        """Why nothing can be trained now, or ""."""
+    def no_train(self, besides: str = "") -> str:
+        """Why nothing can be trained now, or ""; a job of id `besides` is not in the way."""
         project = self._session.project
         if project is None:
             return tr("Open a project first.")
         if project.read_only:
             return tr("This project is open read-only.")
-        if self._jobs.running("trainer"):
+        if any(job.id != besides for job in self._jobs.running("trainer")):
             return tr("A model is being trained.")
         if not self._session.has_labels() or not len(project.classes):
             return tr("Label at least one image first.")
@@ -87,8 +87,8 @@ class Work(QObject):
 
     # -- jobs
 
-    def segment(self, keys: Sequence[str] | None = None) -> Job | None:
-        """Predict these images, by default all that are not confirmed."""
+    def segment(self, keys: Sequence[str] | None = None, quiet: bool = False) -> Job | None:
+        """Predict these images, by default all that are not confirmed; `quiet` without a word."""
         project, model = self._session.project, self.model()
         if project is None or model is None or not self._ready():
             return None
@@ -103,12 +103,22 @@ class Work(QObject):
         request = p.Segment(
             self._jobs.new_id(), str(project.root), model.id, wanted, self._jobs.device
         )
-        return self._jobs.run("predictor", title, request, len(wanted), quiet=single)
+        return self._jobs.run("predictor", title, request, len(wanted), quiet=quiet or single)
 
     def train(
-        self, architecture: str | None, start: str | None, minutes: float | None, **more: Any
+        self,
+        architecture: str | None,
+        start: str | None,
+        minutes: float | None,
+        *,
+        title: str = "",
+        resume: bool = False,
+        **more: Any,
     ) -> Job | None:
-        """Train a candidate; `start` is a model's id, "" for scratch, None for the one in force."""
+        """Train a candidate; `start` is a model's id, "" for scratch, None for the one in force.
+
+        `more` goes to the recipe; with `resume` a run that was cut off goes on.
+        """
         project = self._session.project
         if project is None or not self._ready():
             return None
@@ -121,8 +131,9 @@ class Work(QObject):
             start,
             more,
             self._jobs.device,
+            resume,
         )
-        return self._jobs.run("trainer", tr("Training"), request)
+        return self._jobs.run("trainer", title or tr("Training"), request)
 
     def export(self, form: str, out: str, only_confirmed: bool) -> Job | None:
         project = self._session.project

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from discs import QUICK, label
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
-from segstudio.learning import loop, store
+from segstudio.learning import checkpoint, loop, store
 from segstudio.learning.average import Average
 from segstudio.learning.events import Event, Log, ModelSaved, Validation
 from segstudio.learning.loop import Control, Run, rate_factor
@@ -285,3 +286,47 @@ def test_other_networks_train_too(disc_project: Callable[..., Project], name: st
     project = disc_project()
     assert train(project, request).model == f"000001-{name}"
     assert train(project, TrainRequest(overrides=overrides, device="cpu")).model == f"000002-{name}"
+
+
+class Crash(Exception):
+    """What ends a program without notice."""
+
+
+def test_a_cut_off_run_is_resumed_with_its_weights_and_steps(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = disc_project()
+    place = project.root / checkpoint.PLACE
+    monkeypatch.setattr(loop, "_FIRST_VALIDATION", 0.0)
+    scores: list[Validation] = []
+
+    def crash_after_two(event: Event) -> None:
+        if isinstance(event, Validation):
+            scores.append(event)
+            if len(scores) == 2:
+                raise Crash
+
+    request = quick(max_steps=40)
+    with pytest.raises(Crash):
+        train(project, request, crash_after_two)
+    found = checkpoint.read(place)
+    assert found is not None
+    assert found.state["step"] == scores[0].step
+    told: list[Event] = []
+    result = train(project, replace(request, resume=True), told.append)
+    assert any(isinstance(e, Log) and "interrupted" in e.text for e in told)
+    again = next(e for e in told if isinstance(e, Validation))
+    assert (again.step, again.miou) == (scores[0].step, pytest.approx(scores[0].miou))
+    assert result.steps == 40
+    assert result.promoted
+    assert not place.exists()
+
+
+def test_a_damaged_checkpoint_is_left_behind(disc_project: Callable[..., Project]) -> None:
+    project = disc_project()
+    place = project.root / checkpoint.PLACE
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b"nonsense")
+    assert checkpoint.read(place) is None
+    assert train(project, replace(quick(), resume=True)).promoted
+    assert not place.exists()

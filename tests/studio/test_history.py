@@ -18,7 +18,7 @@ from tests.studio.test_window import CTRL, add_prediction, open_image, saved, sh
 def restarted(qtbot: QtBot, root: Path) -> MainWindow:
     """Another window, as after a restart."""
     window = MainWindow()
-    window.guessing.enabled = False
+    window.guessing.enabled = window.ahead.enabled = False
     window.resize(1280, 800)
     window.show()
     window.open_folder(root)

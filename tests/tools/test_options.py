@@ -188,8 +188,9 @@ def test_hidden_shapes_do_not_attract() -> None:
 
 
 def star(seed: int) -> np.ndarray:
+    """A ring that does not cross itself: its centre lies inside."""
     rng = np.random.default_rng(seed)
-    angles = np.sort(rng.uniform(0, 2 * np.pi, 9))
+    angles = (np.arange(9) + rng.uniform(0, 1, 9)) * 2 * np.pi / 9
     radii = rng.uniform(8, 30, 9)
     return np.column_stack([np.cos(angles), np.sin(angles)]) * radii[:, None] + (60, 40)
 

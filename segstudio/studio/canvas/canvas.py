@@ -27,6 +27,7 @@ from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table
 from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.canvas.marks import (
     Outlines,
+    draw_frame,
     draw_grid,
     draw_handles,
     draw_outline,
@@ -54,8 +55,10 @@ _KEYS: Final = {
 _ARROWS: Final = frozenset({"Left", "Right", "Up", "Down"})
 _WHEEL_STEP: Final = 1.2
 READ_ONLY: Final = "This project is open read-only."
+_CLOSEST: Final = 0.3
+"""Part of the canvas that a doubtful region takes: what is around it says what it is."""
 _MARKED: Final = 24
-"""Of more selected shapes than this, the rest is marked in the overlay only."""
+"""More selected shapes than this are marked in the overlay only."""
 _WITH_HANDLES: Final = 4
 _AT_ONCE: Final = 700_000
 """Device pixels that are drawn within a frame; a larger viewport is drawn coarsely first."""
@@ -103,6 +106,8 @@ class Canvas(QWidget):
         self._desk: Desk | None = None
         self._picture: Picture | None = None
         self._guess: Guess | None = None
+        self._heat: Guess | None = None
+        self._region: Box | None = None
         self._colours: Mapping[str, Colour] = {}
         self._table: Table | None = None
         self._tool: Tool | None = None
@@ -137,7 +142,7 @@ class Canvas(QWidget):
         if picture is not None:
             picture.changed = self._mend_picture
             picture.set_tone(self.tone)
-        self._guess = None
+        self._guess = self._heat = self._region = None
         self._outlines = Outlines()
         if self._tool is not None:
             self._tool.cancel()  # while the image was on its way something may have begun
@@ -205,6 +210,18 @@ class Canvas(QWidget):
         self._guess = guess
         self.redraw()
 
+    def show_heat(self, heat: Guess | None) -> None:
+        """Show where the model is unsure, or nothing."""
+        self._heat = heat
+        self.redraw()
+
+    def show_region(self, box: Box | None) -> None:
+        """Bring a part of the picture into sight, with what is around it, and frame it."""
+        self._region = box
+        if box is not None:
+            self._bring(box, most=_CLOSEST)
+        self.update()
+
     def hide_overlay(self, hidden: bool) -> None:
         if hidden != self.overlay_hidden:
             self.overlay_hidden = hidden
@@ -239,10 +256,12 @@ class Canvas(QWidget):
     @staticmethod
     def _whitened(desk: Desk) -> list[int]:
         """Selected shapes that are marked in the overlay; the others have a vector outline."""
+        if len(desk.selection) > _MARKED:
+            return list(desk.selection)
         return [
             number
-            for place, (number, shape) in enumerate(desk.selected())
-            if place >= _MARKED or shape.bitmap is not None or not has_outline(shape, 1.0)
+            for number, shape in desk.selected()
+            if shape.bitmap is not None or not has_outline(shape, 1.0)
         ]
 
     def redraw(self) -> None:
@@ -308,10 +327,14 @@ class Canvas(QWidget):
         box: Box | None = None
         for _, shape in self._desk.selected() if self._desk is not None else ():
             box = union_boxes(box, shape.bounds())
-        if box is None:
-            return
+        if box is not None:
+            self._bring(box, most=0.8)
+
+    def _bring(self, box: Box, most: float) -> None:
+        """Show a box as large as can be, on `most` of the canvas."""
         width, height = max(box[2] - box[0], 1), max(box[3] - box[1], 1)
-        scale = min(self.width() / width, self.height() / height, 16.0) * 0.8
+        scale = min(self.width() / width, self.height() / height, 16.0 / most) * most
+        scale = min(scale, 16.0)
         x = (self.width() - (box[0] + box[2]) * scale) / 2
         y = (self.height() - (box[1] + box[3]) * scale) / 2
         self.set_view(View(scale, x, y))
@@ -381,17 +404,19 @@ class Canvas(QWidget):
         overlay = None
         if self._desk is not None and self._table is not None and not self.overlay_hidden:
             overlay = (self._desk.idmap, self._table, self.look)
-        guess = None if self.overlay_hidden else self._guess
+        guess = None if self.overlay_hidden else self._heat or self._guess
         backing.draw(part, self.view, self.ground, self._picture, overlay, guess, rough)
 
     def _draw_marks(self, painter: QPainter, desk: Desk) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         if not self.overlay_hidden:
-            selected = desk.selected()[:_MARKED]
+            selected = desk.selected() if len(desk.selection) <= _MARKED else []
             for shape in (s for _, s in selected if has_outline(s, self.view.scale)):
                 draw_outline(painter, self.view, self._outlines.of(shape), QColor(255, 255, 255))
                 if self._tool_name == "select" and len(selected) <= _WITH_HANDLES:
                     draw_handles(painter, self.view, shape, self._colour(shape.class_name))
+        if self._region is not None:
+            draw_frame(painter, self.view, self._region)
         if self._tool is not None:
             colour = self._colour(desk.class_name)
             draw_preview(painter, self.view, self._tool.preview(), colour)

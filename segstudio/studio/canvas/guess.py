@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,8 @@ _SHADES: Final = 8
 """Steps of certainty that can be seen apart."""
 _STRONGEST: Final = 0.45
 """Opacity of a sure guess; an unsure one is fainter."""
+_HOTTEST: Final = 0.7
+"""Opacity where the model does not know at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,30 @@ class Guess:
         pixels = table[labels, margin // (256 // _SHADES)]
         return cls(pixels, as_qimage(pixels, transparent=True))
 
+    @classmethod
+    def heat(cls, margin: NDArray[np.uint8]) -> Guess:
+        """Where a model is unsure: from nothing over yellow to red; margin (h, w), 255 for sure."""
+        pixels = _heat_table()[margin]
+        return cls(pixels, as_qimage(pixels, transparent=True))
+
     def draw(self, painter: QPainter, view: View, ratio: float) -> None:
         """Draw over the picture in device pixels, within the painter's clip."""
         x, y = view.to_screen(0, 0)
         height, width = self.pixels.shape
         scale = view.scale * ratio
         painter.drawImage(QRectF(x * ratio, y * ratio, width * scale, height * scale), self.image)
+
+
+@cache
+def _heat_table() -> Pixels:
+    """A colour for each margin."""
+    doubt = 1 - np.arange(256) / 255
+    alpha = _HOTTEST * np.clip(2 * doubt, 0, 1)
+    green = np.clip(2 - 2 * doubt, 0, 1) * 210
+    channels = [np.round(alpha * colour).astype(np.uint32) for colour in (255.0, green, 0.0)]
+    opacity = np.round(255 * alpha).astype(np.uint32)
+    table = opacity << 24 | channels[0] << 16 | channels[1] << 8 | channels[2]
+    return np.asarray(table, np.uint32)
 
 
 def _premultiplied(colour: Colour, share: float) -> int:

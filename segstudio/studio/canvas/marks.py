@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
+from segstudio.annotation.bitmap import Box
 from segstudio.annotation.geometry import trace
 from segstudio.annotation.shape import POINT_RADIUS, Shape
 from segstudio.studio.canvas.view import View
 from segstudio.tools.desk import Preview, handles
 
 _HANDLE = 7.0
+_AROUND: Final = 8.0
+"""Screen pixels between a part of the picture and the frame around it."""
 
 
 def pen(colour: QColor, width: float, dashed: bool = False) -> QPen:
@@ -134,6 +137,22 @@ def draw_grid(painter: QPainter, view: View, size: tuple[int, int]) -> None:
     ]
     painter.setPen(pen(QColor(128, 128, 128, 90), 1.0))
     painter.drawLines(lines)
+
+
+def draw_frame(painter: QPainter, view: View, box: Box) -> None:
+    """Corners around a part of the picture, which leave its border free to be seen."""
+    (x0, y0), (x1, y1) = view.to_screen(box[0], box[1]), view.to_screen(box[2], box[3])
+    x0, y0, x1, y1 = x0 - _AROUND, y0 - _AROUND, x1 + _AROUND, y1 + _AROUND
+    arm = max(6.0, min(18.0, (x1 - x0) / 4, (y1 - y0) / 4))
+    lines = [
+        QLineF(x, y, x + across * arm, y + down * arm)
+        for x, across in ((x0, 1), (x1, -1))
+        for y, down in ((y0, 1), (y1, -1))
+        for across, down in ((across, 0), (0, down))
+    ]
+    for shade, width in ((QColor(0, 0, 0, 170), 5.0), (QColor(255, 214, 10), 2.0)):
+        painter.setPen(pen(shade, width))
+        painter.drawLines(lines)
 
 
 def draw_preview(painter: QPainter, view: View, preview: Preview, colour: QColor) -> None:

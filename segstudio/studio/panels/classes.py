@@ -79,7 +79,9 @@ class ClassRow(QWidget):
         look = theme.current()
         ground = look.hover if current else "transparent"
         edge = look.accent if current else "transparent"
-        self.setStyleSheet(f"ClassRow {{ background: {ground}; border-left: 3px solid {edge}; }}")
+        sheet = f"ClassRow {{ background: {ground}; border-left: 3px solid {edge}; }}"
+        if sheet != self.styleSheet():  # to set one takes milliseconds
+            self.setStyleSheet(sheet)
 
     def mousePressEvent(self, event: object) -> None:
         self._session.choices.choose_class(self.shown.name)

@@ -1,0 +1,65 @@
+"""Training while a person labels: in rounds, each ended by the promotion test. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from segstudio.project.models import ModelInfo
+
+AFTER: Final = 5
+"""Confirmed images before the first round."""
+_SHORTEST: Final = 2.0
+_LONGEST: Final = 10.0
+_IMAGES_A_MINUTE: Final = 20
+_IN_VAIN: Final = 2
+"""Rounds without a better model after which only new labels start another."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One run of the trainer: `start_from` as in `TrainRequest`, `minutes` of wall clock."""
+
+    start_from: str | None
+    minutes: float
+    images: int
+
+    @property
+    def is_from_base(self) -> bool:
+        """Whether it begins anew, beside the model that was trained on and on."""
+        return self.start_from is not None
+
+
+def next_round(
+    confirmed: int, models: Sequence[ModelInfo], in_vain: int = 0, after: int = AFTER
+) -> Round | None:
+    """What to train now, None when that is better left until there are more labels.
+
+    `in_vain` counts the rounds since the last new label that brought nothing better. At each
+    doubling of the images since the last model from the base weights, another one is tried: a
+    network that is always trained on drifts (Cellpose 2, Pachitariu & Stringer 2022). The
+    promotion test decides as always.
+    """
+    if confirmed < after or in_vain >= _IN_VAIN:
+        return None
+    minutes = min(_LONGEST, _SHORTEST + confirmed / _IMAGES_A_MINUTE)
+    if not models:
+        return Round(None, minutes, confirmed)
+    if confirmed >= 2 * max(after, _learned_from_base(models)):
+        return Round("", min(_LONGEST, 2 * minutes), confirmed)
+    return Round(None, minutes, confirmed)
+
+
+def learned_from(models: Sequence[ModelInfo]) -> int:
+    """How many images the newest model has learned from, or was scored on."""
+    return _images(models[-1]) if models else 0
+
+
+def _learned_from_base(models: Sequence[ModelInfo]) -> int:
+    """The most images that a model without a parent has learned from."""
+    return max((_images(model) for model in models if model.parent is None), default=0)
+
+
+def _images(model: ModelInfo) -> int:
+    return sum(int(count) for count in model.card.get("images", {}).values())

@@ -1,0 +1,174 @@
+"""Where the model is unsure: heat over the picture, and a walk from doubt to doubt."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from segstudio.annotation.bitmap import Box, boxes_meet
+from segstudio.annotation.doubt import Region, doubtful_regions
+from segstudio.annotation.rasterise import draw_ids
+from segstudio.annotation.shape import Shape
+from segstudio.project.doubts import DoubtBook, ImageDoubt
+from segstudio.studio.canvas.guess import Guess
+from segstudio.studio.i18n import tr
+from segstudio.studio.open_image import OpenImage
+from segstudio.studio.session import Session
+
+_WORTH: Final = 0.15
+"""Doubt of an image that is worth opening."""
+
+
+class Doubts(QObject):
+    """Heat for the open image, and the next doubtful region: here, then in the other images."""
+
+    heat_made = Signal(object)
+    """A canvas.guess.Guess, or None."""
+    region_found = Signal(object)
+    """The box of a region of the open image, or None."""
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.shown = False
+        self._session = session
+        self._seen: dict[str, list[Box]] = {}
+        self._book: DoubtBook | None = None
+        self._looking = self._arriving = False
+        session.image_changed.connect(self._on_image)
+        session.project_changed.connect(self._forget)
+
+    @property
+    def book(self) -> DoubtBook | None:
+        """The doubts of the open project."""
+        return self._book
+
+    def show_heat(self, shown: bool) -> None:
+        self.shown = shown
+        self._make_heat()
+
+    def walk(self) -> None:
+        """Go to the worst region that was not looked at, else to the most doubtful image."""
+        image, project = self._session.image, self._session.project
+        model = self._model()
+        if image is None or project is None or self._looking:
+            return
+        if not model:
+            self._session.message.emit(tr("No model has looked at this picture yet."), "warn")
+            return
+        self._looking = True
+        shapes, size = tuple(image.document.shapes), image.document.size
+        is_done = image.document.confirmed
+
+        def work() -> list[Region]:
+            margin = project.predictions.read_margin(model, image.key)
+            if margin is None or margin.shape != size or is_done:
+                return []
+            return doubtful_regions(margin, _settled(shapes, size))
+
+        self._session.in_background(work, lambda found: self._show(image, found))
+
+    # -- here
+
+    def _show(self, image: OpenImage, found: list[Region] | Exception) -> None:
+        self._looking = False
+        if isinstance(found, Exception) or self._session.image is not image:
+            return
+        seen = self._seen.setdefault(image.key, [])
+        left = [r for r in found if not any(_holds(box, r.centre) for box in seen)]
+        if not left:
+            self.region_found.emit(None)
+            self._go_on(image.key)
+            return
+        region = left[0]
+        seen.append(region.box)
+        drafts = zip(image.document.ids("drafts"), image.document.drafts, strict=True)
+        image.desk.select([number for number, draft in drafts if _meets(draft, region.box)])
+        self.region_found.emit(region.box)
+        words = tr("Doubtful regions left here: {n}. Y accepts, Delete rejects, N goes on.")
+        self._session.message.emit(words.format(n=len(left)), "info")
+
+    # -- elsewhere
+
+    def _go_on(self, key: str) -> None:
+        """Open the image that is most in doubt of those not finished and not looked at."""
+        project, session, book = self._session.project, self._session, self._book
+        if project is None or book is None:
+            return
+        others = [
+            k
+            for k in project.included()
+            if k != key and k not in self._seen and session.state(k) in ("draft", "edited")
+        ]
+        self._looking = True
+
+        def show(doubts: dict[str, ImageDoubt] | Exception) -> None:
+            self._looking = False
+            if isinstance(doubts, Exception) or project is not session.project:
+                return
+            worst = max(doubts, key=lambda k: doubts[k].whole, default="")
+            if not worst or doubts[worst].whole < _WORTH:
+                session.message.emit(tr("Nothing doubtful is left."), "info")
+                return
+            self._arriving = True
+            session.go(worst)
+
+        session.in_background(lambda: book.of(others), show)
+
+    # -- following
+
+    def _on_image(self) -> None:
+        self.region_found.emit(None)
+        self._make_heat()
+        if self._arriving and self._session.image is not None:
+            self._arriving = False
+            self.walk()
+
+    def _forget(self) -> None:
+        project = self._session.project
+        self._seen.clear()
+        self._book = DoubtBook(project) if project is not None else None
+        self._looking = self._arriving = False
+
+    def _model(self) -> str:
+        """Whose prediction is shown, else the model in force."""
+        image, project = self._session.image, self._session.project
+        if image is not None and image.drafts.model:
+            return image.drafts.model
+        current = project.models.current() if project is not None else None
+        return current.id if current is not None else ""
+
+    def _make_heat(self) -> None:
+        image, project, model = self._session.image, self._session.project, self._model()
+        if not self.shown or image is None or project is None or not model:
+            self.heat_made.emit(None)
+            return
+
+        def work() -> Guess | None:
+            margin = project.predictions.read_margin(model, image.key)
+            return None if margin is None else Guess.heat(margin)
+
+        def show(heat: Guess | Exception | None) -> None:
+            if self._session.image is image and self.shown:
+                self.heat_made.emit(heat if isinstance(heat, Guess) else None)
+
+        self._session.in_background(work, show)
+
+
+def _settled(shapes: tuple[Shape, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Pixels (h, w) that a person has labelled or accepted."""
+    covered = draw_ids(shapes, [1] * len(shapes), (0, 0, size[1], size[0]), "L")
+    return np.asarray(covered > 0)
+
+
+def _holds(box: Box, place: tuple[float, float]) -> bool:
+    return box[0] <= place[0] <= box[2] and box[1] <= place[1] <= box[3]
+
+
+def _meets(shape: Shape, box: Box) -> bool:
+    bounds = shape.bounds()
+    if bounds is None or not boxes_meet(bounds, box) or shape.bitmap is None:
+        return False
+    return bool(shape.bitmap.to_array(box).any())

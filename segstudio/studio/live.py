@@ -1,0 +1,226 @@
+"""The model learns while a person labels: rounds of training, and drafts ahead of the person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from segstudio.annotation.document import Change
+from segstudio.engine import protocol as p
+from segstudio.project.rounds import AFTER, learned_from, next_round
+from segstudio.studio.i18n import tr
+from segstudio.studio.jobs import Job, Jobs
+from segstudio.studio.session import Session
+from segstudio.studio.work import Work
+
+_LOOK: Final = 1000
+"""Milliseconds over which changes are gathered before it is decided what to train."""
+_POWER: Final = 30_000
+"""Milliseconds between two looks at the battery."""
+_AHEAD: Final = 4
+"""Images after the open one that have their drafts before they are opened."""
+
+
+def on_battery() -> bool:
+    """Whether the machine runs on its battery now; False where that cannot be known."""
+    import psutil  # the window's start does not wait for it
+
+    battery = getattr(psutil, "sensors_battery", lambda: None)()
+    return battery is not None and battery.power_plugged is False
+
+
+class LiveTraining(QObject):
+    """Starts rounds of training by itself, when the person has allowed it.
+
+    A round that the person cancels ends it until it is allowed again; on battery a round waits.
+    """
+
+    turned_off = Signal()
+
+    def __init__(
+        self,
+        session: Session,
+        jobs: Jobs,
+        work: Work,
+        parent: QObject | None = None,
+        is_on_battery: Callable[[], bool] = on_battery,
+    ) -> None:
+        super().__init__(parent)
+        self.enabled = False
+        self.after = AFTER
+        self._session, self._jobs, self._work = session, jobs, work
+        self._is_on_battery = is_on_battery
+        self._job = ""
+        self._waits = self._hinted = self._is_new = False
+        self._learned: frozenset[str] = frozenset()
+        self._corrected = False
+        self._in_vain = self._rounds = 0
+        self._due = QTimer(self, singleShot=True, interval=_LOOK)
+        self._due.timeout.connect(self._decide)
+        self._power = QTimer(self, interval=_POWER)
+        self._power.timeout.connect(self._mind_battery)
+        session.project_changed.connect(self._begin)
+        session.states_changed.connect(lambda _: self._due.start())
+        session.document_changed.connect(self._on_change)
+        jobs.told.connect(self._hear)
+        jobs.changed.connect(self._after_job)
+
+    def set_enabled(self, enabled: bool) -> None:
+        """Allow it, or end the round that goes on."""
+        self.enabled = enabled
+        self._in_vain = 0
+        if enabled:
+            self._power.start()
+            self._due.start()
+        else:
+            self._power.stop()
+            self.give_way()
+
+    def give_way(self) -> None:
+        """The person trains something: the round ends with what it has learned."""
+        if self._job:
+            job, self._job = self._job, ""
+            self._jobs.cancel(job)
+
+    @property
+    def job(self) -> str:
+        """The round that goes on, "" when there is none."""
+        return self._job
+
+    # -- when
+
+    def _begin(self) -> None:
+        self._learned, self._corrected = frozenset(), False
+        self._in_vain, self._rounds, self._job = 0, 0, ""
+        self._is_new = True
+        self._due.start()
+
+    def _on_change(self, change: Change) -> None:
+        image = self._session.image
+        if change.is_edit and image is not None and image.document.confirmed:
+            self._corrected = True
+            self._due.start()
+
+    def _confirmed(self) -> frozenset[str]:
+        project, state = self._session.project, self._session.state
+        keys = project.included() if project is not None else []
+        return frozenset(key for key in keys if state(key) == "confirmed")
+
+    def _decide(self) -> None:
+        """Start the next round when there is something to learn and nothing in the way."""
+        if self._work.no_train() or self._is_on_battery():
+            return
+        confirmed = self._confirmed()
+        if not self.enabled:
+            self._hint(len(confirmed))
+            return
+        project = self._session.project
+        models = project.models.all() if project is not None else []
+        if self._is_new and learned_from(models) >= len(confirmed):
+            self._learned = confirmed  # before the project was opened
+        elif self._corrected or confirmed - self._learned:
+            self._in_vain = 0
+        self._is_new = False
+        if not self._corrected and not confirmed - self._learned and not self._rounds:
+            return
+        planned = next_round(len(confirmed), models, self._in_vain, self.after)
+        if planned is None:
+            return
+        self._rounds += 1
+        self._learned, self._corrected = confirmed, False
+        model = self._work.model()
+        architecture = model.architecture if model is not None and planned.is_from_base else None
+        title = tr("Learning anew") if planned.is_from_base else tr("Learning")
+        job = self._work.train(
+            architecture, planned.start_from, planned.minutes, title=title, resume=True, name="live"
+        )
+        self._job = job.id if job is not None else ""
+
+    def _hint(self, confirmed: int) -> None:
+        if confirmed >= self.after and not self._hinted and self._work.model() is None:
+            self._hinted = True
+            words = tr("{n} images are confirmed: press Train, or turn on Model › Train by itself.")
+            self._session.message.emit(words.format(n=confirmed), "info")
+
+    # -- while it goes on
+
+    def _mind_battery(self) -> None:
+        """A round waits while the machine runs on its battery."""
+        low = self._is_on_battery()
+        if self._job and low != self._waits:
+            self._waits = low
+            self._jobs.pause(self._job, low)
+            words = tr("Learning waits: the machine runs on its battery.")
+            self._session.message.emit(words if low else tr("Learning goes on."), "info")
+        elif not self._job and not low:
+            self._due.start()
+
+    def _hear(self, event: p.Message) -> None:
+        if isinstance(event, p.ModelSaved) and event.job == self._job:
+            self._in_vain = 0 if event.promoted else self._in_vain + 1
+
+    def _after_job(self, job: Job) -> None:
+        if job.id != self._job:
+            if job.role == "trainer" and job.is_over:
+                self._due.start()
+            return
+        if not job.is_over:
+            return
+        self._job, self._waits = "", False
+        if job.state == "done":
+            self._due.start()
+        elif job.state == "failed":
+            self._rounds = 0  # and only new labels start another
+        elif job.stopping:
+            self.enabled = False
+            self._power.stop()
+            self.turned_off.emit()
+            words = tr("Training by itself is off until you turn it on again (menu Model).")
+            self._session.message.emit(words, "info")
+
+
+class DraftsAhead(QObject):
+    """Has the model in force predict the open image and the next few before they are looked at."""
+
+    def __init__(
+        self, session: Session, jobs: Jobs, work: Work, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.enabled = True
+        self._session, self._jobs, self._work = session, jobs, work
+        self._asked: set[tuple[str, str]] = set()
+        self._due = QTimer(self, singleShot=True, interval=_LOOK // 4)
+        self._due.timeout.connect(self._ask)
+        session.project_changed.connect(self._asked.clear)
+        session.image_changed.connect(self._due.start)
+        work.models_changed.connect(self._due.start)
+
+    def set_enabled(self, enabled: bool) -> None:
+        self.enabled = enabled
+        if enabled:
+            self._due.start()
+
+    def _ask(self) -> None:
+        session, project = self._session, self._session.project
+        if not self.enabled or project is None or session.image is None or project.read_only:
+            return
+        model = project.models.current()
+        if model is None or self._work.no_segment():
+            return
+        keys = project.included()
+        place = keys.index(session.image.key) if session.image.key in keys else 0
+        wanted = [
+            key
+            for key in keys[place:]
+            if session.state(key) in ("none", "draft") and key not in session.problems
+        ][: 1 + _AHEAD]
+        missing = [
+            key
+            for key in wanted
+            if (model.id, key) not in self._asked and not project.predictions.has(model.id, key)
+        ]
+        if missing:
+            self._asked.update((model.id, key) for key in missing)
+            self._work.segment(missing, quiet=True)

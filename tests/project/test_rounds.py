@@ -1,0 +1,47 @@
+"""When to train by itself, and from what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from segstudio.project.models import ModelInfo
+from segstudio.project.rounds import AFTER, Round, next_round
+
+
+def model(number: int, parent: str | None = None, images: int = 0) -> ModelInfo:
+    card: dict[str, Any] = {"images": {"train": images - 1, "validation": 1}} if images else {}
+    return ModelInfo(f"{number:06}-unet", number, Path(), "unet", parent=parent, card=card)
+
+
+def test_nothing_is_trained_before_there_is_enough() -> None:
+    assert next_round(AFTER - 1, []) is None
+    assert next_round(2, [], after=2) == Round(None, 2.1, 2)
+
+
+def test_rounds_go_on_until_two_in_a_row_were_in_vain() -> None:
+    models = [model(1, images=6)]
+    assert next_round(6, models, in_vain=1) is not None
+    assert next_round(6, models, in_vain=2) is None
+
+
+def test_each_doubling_tries_the_base_weights_again() -> None:
+    first = model(1, images=5)
+    later = model(2, parent=first.id, images=9)
+    assert not next_round(9, [first, later]).is_from_base  # type: ignore[union-attr]
+    anew = next_round(10, [first, later])
+    assert anew is not None
+    assert anew.start_from == ""
+    assert not next_round(10, [first, later, model(3, images=10)]).is_from_base  # type: ignore[union-attr]
+    assert next_round(20, [first, later, model(3, images=10)]).is_from_base  # type: ignore[union-attr]
+
+
+def test_a_model_from_elsewhere_is_trained_on_first() -> None:
+    starter = model(1)
+    assert next_round(AFTER, [starter]) == Round(None, 2.25, AFTER)
+    assert next_round(2 * AFTER, [starter]).is_from_base  # type: ignore[union-attr]
+
+
+def test_rounds_grow_with_the_images_up_to_ten_minutes() -> None:
+    grown = [next_round(n, [model(1, images=n)]) for n in (5, 40, 400)]
+    assert [r.minutes for r in grown if r is not None] == [2.25, 4.0, 10.0]

@@ -1,0 +1,99 @@
+"""The walk from doubt to doubt and the heat, in the window on a real project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from segstudio.project.project import Project
+from segstudio.studio.main_window import MainWindow
+from tests.studio.conftest import at, press, sweep
+from tests.studio.test_window import add_prediction, open_image, shown, two_drafts
+
+
+def predict(root: Path, doubts: dict[str, list[tuple[int, int, int, int]]]) -> None:
+    """Predictions that are sure but for boxes (x0, y0, x1, y1) of each image."""
+    for key, boxes in doubts.items():
+        add_prediction(root, key, two_drafts())
+        with Project.open(root) as project:
+            model = project.models.current()
+            assert model is not None
+            margin = np.full((90, 120), 255, np.uint8)
+            for x0, y0, x1, y1 in boxes:
+                margin[y0:y1, x0:x1] = 20
+            project.predictions.write(model.id, key, two_drafts(), margin)
+
+
+def test_n_walks_the_doubtful_regions_and_then_the_images_worst_first(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    predict(
+        root,
+        {
+            "images/0.png": [(12, 12, 20, 20), (70, 55, 90, 75)],
+            "images/1.png": [(5, 40, 12, 46)],
+            "images/2.png": [(12, 12, 28, 28)],
+        },
+    )
+    open_image(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    boxes: list[object] = []
+    window.doubts.region_found.connect(boxes.append)
+    press(window, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: len(boxes) == 1, timeout=5000)
+    x0, y0, x1, y1 = boxes[-1]  # type: ignore[misc]
+    assert x0 <= 80 <= x1
+    assert y0 <= 65 <= y1
+    assert [s.class_name for s in window.session.drafts_of(image.desk.selection)] == ["dirt"]
+    middle = window.canvas.rect().center()
+    found = window.canvas.view.to_image(middle.x(), middle.y())
+    assert abs(found[0] - 80) < 5
+    press(window, Qt.Key.Key_Y)
+    assert [s.class_name for s in image.document.shapes] == ["dirt"]
+    press(window, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: len(boxes) == 2, timeout=5000)
+    assert [s.class_name for s in window.session.drafts_of(image.desk.selection)] == ["cell"]
+    press(window, Qt.Key.Key_Delete)
+    assert not image.document.drafts
+    press(window, Qt.Key.Key_N)
+    shown(window, "images/2.png", qtbot)
+    qtbot.waitUntil(lambda: boxes[-1] is not None, timeout=5000)
+
+
+def test_what_a_person_has_drawn_over_is_settled(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    predict(root, {"images/0.png": [(70, 55, 90, 75)]})
+    open_image(window, root, qtbot)
+    window.use_tool("rectangle")
+    sweep(window, (60, 45), (80, 60), (100, 85))
+    told: list[str] = []
+    window.session.message.connect(lambda words, kind: told.append(words))
+    press(window, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: any("Nothing doubtful" in words for words in told), timeout=5000)
+
+
+def test_heat_is_shown_where_the_model_is_unsure_and_follows_the_image(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    predict(root, {"images/0.png": [(100, 10, 118, 28)], "images/1.png": [(2, 60, 20, 78)]})
+    open_image(window, root, qtbot)
+
+    def red(x: float, y: float) -> bool:
+        colour = window.canvas.grab().toImage().pixelColor(at(window, x, y))
+        return colour.red() > colour.blue() + 60
+
+    assert not red(109, 19)
+    press(window, Qt.Key.Key_H, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: red(109, 19), timeout=5000)
+    assert not red(11, 69)
+    window.session.go("images/1.png")
+    shown(window, "images/1.png", qtbot)
+    qtbot.waitUntil(lambda: red(11, 69), timeout=5000)
+    assert not red(109, 19)
+    press(window, Qt.Key.Key_H, Qt.KeyboardModifier.ShiftModifier)
+    assert not red(11, 69)

@@ -1,0 +1,162 @@
+"""Training by itself and drafts ahead, in the real window; one story has the real children."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from segstudio.engine import protocol as p
+from segstudio.project import rounds as plan
+from segstudio.project.project import Project
+from segstudio.studio import live
+from segstudio.studio.jobs import Job
+from segstudio.studio.main_window import MainWindow
+from tests.studio.conftest import make_project, press, sweep
+
+PATIENCE = 120_000
+CTRL = Qt.KeyboardModifier.ControlModifier
+
+
+def confirm(window: MainWindow, qtbot: QtBot) -> None:
+    """Label the disc of the open image and go on to the next."""
+    image = window.session.image
+    assert image is not None
+    number = int(Path(image.key).stem)
+    window.use_tool("rectangle")
+    press(window, Qt.Key.Key_1)
+    sweep(window, (26 + 10 * number, 26), (40, 40), (54 + 10 * number, 54))
+    press(window, Qt.Key.Key_Return, CTRL)
+    qtbot.waitUntil(lambda: window.session.image is not image, timeout=10_000)
+
+
+class Asked:
+    """Stands for the trainer: remembers what it was asked."""
+
+    def __init__(self, window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rounds: list[tuple[Any, ...]] = []
+        self._window = window
+        monkeypatch.setattr(window.work, "train", self)
+        monkeypatch.setattr(live, "_LOOK", 10)
+        window.live._due.setInterval(10)
+
+    def __call__(self, architecture: Any, start: Any, minutes: float, **more: Any) -> Job:
+        self.rounds.append((architecture, start, more["name"]))
+        job = Job(f"round-{len(self.rounds)}", "Learning", "trainer", "")
+        self._window.jobs.jobs[job.id] = job
+        return job
+
+    def end(self, state: str, promoted: bool = False, **facts: Any) -> None:
+        """The last round is over."""
+        name = f"round-{len(self.rounds)}"
+        if state == "done":
+            self._window.jobs.told.emit(p.ModelSaved(name, "m", promoted, "because"))
+        over = Job(name, "Learning", "trainer", "", state=state, **facts)
+        self._window.jobs.jobs[name] = over
+        self._window.jobs.changed.emit(over)
+
+
+@pytest.fixture
+def asked(studio: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    studio.live.after = 1
+    return Asked(studio, monkeypatch)
+
+
+def allow(window: MainWindow) -> None:
+    window.actions_["live"].trigger()
+    assert window.live.enabled
+
+
+def test_it_is_off_until_it_is_allowed_and_says_how(
+    studio: MainWindow, asked: Asked, qtbot: QtBot
+) -> None:
+    told: list[str] = []
+    studio.session.message.connect(lambda words, kind: told.append(words))
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: any("Train by itself" in words for words in told), timeout=5000)
+    assert not asked.rounds
+    allow(studio)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    assert asked.rounds == [(None, None, "live")]
+
+
+def test_rounds_follow_until_they_are_in_vain_and_again_with_new_labels(
+    studio: MainWindow, asked: Asked, qtbot: QtBot
+) -> None:
+    allow(studio)
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    for promoted, rounds in ((True, 2), (False, 3)):
+        asked.end("done", promoted)
+        qtbot.waitUntil(lambda rounds=rounds: len(asked.rounds) == rounds, timeout=5000)
+    asked.end("done", promoted=False)
+    qtbot.waitUntil(lambda: not studio.live._due.isActive(), timeout=5000)
+    assert len(asked.rounds) == 3
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 4, timeout=5000)
+
+
+def test_a_cancelled_round_turns_it_off(studio: MainWindow, asked: Asked, qtbot: QtBot) -> None:
+    allow(studio)
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    asked.end("cancelled", stopping=True)
+    assert not studio.live.enabled
+    assert not studio.actions_["live"].isChecked()
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: not studio.live._due.isActive(), timeout=5000)
+    assert len(asked.rounds) == 1
+
+
+def test_on_battery_nothing_starts_and_a_round_waits(
+    studio: MainWindow, asked: Asked, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low = [True]
+    paused: list[tuple[str, bool]] = []
+    studio.live._is_on_battery = lambda: low[0]
+    monkeypatch.setattr(studio.jobs, "pause", lambda job, on: paused.append((job, on)))
+    allow(studio)
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: not studio.live._due.isActive(), timeout=5000)
+    assert not asked.rounds
+    low[0] = False
+    studio.live._mind_battery()
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    for now in (True, True, False):
+        low[0] = now
+        studio.live._mind_battery()
+    assert paused == [("round-1", True), ("round-1", False)]
+
+
+def test_the_model_learns_and_drafts_the_next_images_by_itself(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "_SHORTEST", 0.2)
+    monkeypatch.setattr(plan, "_IMAGES_A_MINUTE", 1e9)
+    root = make_project(tmp_path / "cells", count=6)
+    window.ahead.enabled = True
+    window.live.after = 3
+    window.open_folder(root)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20_000)
+    allow(window)
+    for _ in range(3):
+        confirm(window, qtbot)
+    qtbot.waitUntil(lambda: bool(window.live.job), timeout=10_000)
+    with Project.open(root, read_only=True) as project:
+        qtbot.waitUntil(lambda: project.models.current() is not None, timeout=PATIENCE)
+        model = project.models.current()
+        assert model is not None
+        assert model.card["recipe"]["name"] == "live"
+        coming = [f"images/{n}.png" for n in (3, 4, 5)]
+        qtbot.waitUntil(
+            lambda: all(project.predictions.has(model.id, key) for key in coming),
+            timeout=PATIENCE,
+        )
+    job = window.live.job
+    window.actions_["live"].trigger()
+    assert not window.live.enabled
+    if job:
+        qtbot.waitUntil(lambda: window.jobs.jobs[job].is_over, timeout=30_000)
