@@ -53,7 +53,7 @@ class DoubtBook:
         if read is None:
             return None
         labels, margin = read
-        names = {c.id: c.name for c in self._project.classes} | {0: "background"}
+        names = {**self._project.classes.by_value, 0: "background"}
         by_class = {
             names[value]: doubt
             for value, doubt in class_doubts(margin, labels).items()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
+from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QWidget
 
 from segstudio.annotation.document import Edit, Splice
@@ -15,6 +16,8 @@ from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.tools import Desk, arrange
 
+_ABOVE: Final = 60
+"""Screen pixels of the window that stay in sight below a dialog that must not cover the canvas."""
 _SIMPLER: Final = 1.0
 """Image pixels by which outlines may change, until another number is chosen."""
 
@@ -60,6 +63,9 @@ class Arranging:
         dialog.rejected.connect(live.give_up)
         dialog.show_counts(*live.show(_SIMPLER))
         dialog.open()
+        low = self._parent.height() - dialog.height() - _ABOVE
+        middle = (self._parent.width() - dialog.width()) // 2
+        dialog.move(self._parent.mapToGlobal(QPoint(middle, low)))  # off what it changes
 
     def _do(self, step: Callable[[Desk], bool]) -> None:
         image = self._session.image
