@@ -160,6 +160,13 @@ def _train(command: argparse.ArgumentParser) -> None:
     _device(command)
 
 
+def _quality(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help=_FOLDER)
+    command.add_argument(
+        "--report", type=Path, metavar="FILE", help="write it too, as .html or .csv"
+    )
+
+
 def _segment(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help=_FOLDER)
     command.add_argument(
@@ -258,6 +265,7 @@ _COMMANDS: Final[dict[str, tuple[str, str, Any]]] = {
     "train": ("learn:train", "train a model on the labels", _train),
     "segment": ("learn:segment", "let a model segment the pictures", _segment),
     "evaluate": ("learn:evaluate", "score a model", _evaluate),
+    "quality": ("learn:quality", "how drafts, time and labels went", _quality),
     "export": ("folders:export_set", "write labels in another format", _export),
     "models": ("models:models", "list and manage models", _models),
     "classes": ("classes:classes", "list, count and change classes", _classes),
