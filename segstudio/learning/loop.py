@@ -21,7 +21,7 @@ from segstudio.learning.device import autocast, is_out_of_memory, layout, needs_
 from segstudio.learning.events import Log, Loss, OnEvent, Progress, Validation
 from segstudio.learning.inference import Inference
 from segstudio.learning.interrupt import Interruptible
-from segstudio.learning.losses import masked_ce_dice
+from segstudio.learning.losses import with_auxiliary
 from segstudio.learning.metrics import Confusion, by_name, or_zero
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Batch, Item, Library, Prefetch, Sampler, Sampling
@@ -198,10 +198,11 @@ class Run:
         target = torch.from_numpy(batch.labels).to(self.device, non_blocking=True)
         weights = None if batch.weights is None else torch.from_numpy(batch.weights)
         with autocast(self.device):
-            logits = self.network(inputs)
-        loss = masked_ce_dice(
-            logits,
+            outputs = self.network(inputs)
+        loss = with_auxiliary(
+            outputs,
             target,
+            getattr(self.network, "auxiliary", {}),
             self._class_weights,
             None if weights is None else weights.to(self.device),
             self.recipe.dice_share,
