@@ -116,6 +116,7 @@ TABLES = {
     "fcn32s": biased(VGG + FC),
     "fcn16s": biased([*VGG, *FC, (512, K, 1)]) + DOUBLING,
     "fcn8s": biased([*VGG, *FC, (512, K, 1), (256, K, 1)]) + 2 * DOUBLING,
+    "crfrnn": biased([*VGG, *FC, (512, K, 1), (256, K, 1)]) + 2 * DOUBLING + 3 * K * K,
     "segnet": biased(VGG + SEGNET_DECODER)
     + 2 * sum(o for _, o, _ in VGG + SEGNET_DECODER)
     + biased([(64, K, 3)]),

@@ -19,9 +19,9 @@ from segstudio.networks import registry
 torch.set_num_threads(1)
 GLOBAL = {
     *("deeplabv3plus", "deeplabv3_resnet50", "deeplabv3_resnet101", "pspnet"),
-    *("upernet", "segformer", "icnet", "lraspp"),
+    *("upernet", "segformer", "icnet", "lraspp", "crfrnn"),
 }
-"""Networks that look at the whole picture for each pixel, by pooling or attention."""
+"""Networks that look at the whole picture for each pixel, by pooling, attention or a CRF."""
 NEEDS_TWO = {"deeplabv3plus", "deeplabv3_resnet50", "deeplabv3_resnet101", "pspnet", "upernet"}
 """Networks that, as published, normalise a map of one point over the batch."""
 EXPORTED = {"unet", "fcn8s", "lraspp"}

@@ -26,6 +26,12 @@ def _fcn_resnet(layers: int, channels: int, outputs: int, options: Options) -> n
     return fcn(channels, outputs, 50 if layers == 50 else 101, **options)
 
 
+def _crfrnn(channels: int, outputs: int, options: Options) -> nn.Module:
+    from segstudio.networks.crfrnn import CRFRNN
+
+    return CRFRNN(channels, outputs, **options)
+
+
 def _segnet(channels: int, outputs: int, options: Options) -> nn.Module:
     from segstudio.networks.segnet import SegNet
 
@@ -91,6 +97,18 @@ CARDS: Final = (
         default_weights="coco-voc",
         source=f"{_LONG}; torchvision",
         auxiliary={"aux": 0.5},
+    ),
+    Card(
+        "crfrnn",
+        "CRF-RNN on FCN-8s",
+        "FCN",
+        "courses and comparisons: outlines that follow the picture, learned; slow, wants a GPU",
+        _crfrnn,
+        {"width": 64, "scaled": True, "grey": 58.0},
+        divisor=32,
+        weights=(VGG16,),
+        source="Zheng et al. 2015, arXiv 1502.03240",
+        onnx="its lattice is made anew for every picture",
     ),
     Card(
         "segnet",
