@@ -39,7 +39,8 @@ class Card:
     Inputs are padded to multiples of `divisor`. `default_weights` names the source that is used
     when nobody says otherwise, nothing for training from scratch. `auxiliary` has the weights of
     the auxiliary losses by output. `snaps` is true where the paper ends with a dense CRF. `onnx`
-    says why the network cannot be exported, nothing when it can.
+    says why the network cannot be exported, nothing when it can. `parameters` is their number for
+    20 classes, 0 where nobody has counted them.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Card:
     auxiliary: Mapping[str, float] = field(default_factory=dict)
     snaps: bool = False
     onnx: str = ""
+    parameters: int = 0
 
     def weights_source(self, name: str) -> WeightsSource | None:
         return next((source for source in self.weights if source.name == name), None)

@@ -95,6 +95,11 @@ def _cached(card: registry.Card) -> Chosen | None:
     return None
 
 
+def at_hand() -> list[str]:
+    """Architectures that have published weights in the cache."""
+    return [name for name, card in registry.ARCHITECTURES.items() if _cached(card) is not None]
+
+
 def address(source: WeightsSource) -> Download:
     """Address and hash of a source, from torchvision's own table."""
     import torchvision.models

@@ -43,6 +43,7 @@ CARDS: Final = (
         divisor=8,
         weights=(VGG16,),
         source=_YU,
+        parameters=141_100_000,
     ),
     Card(
         "dilation10",
@@ -54,6 +55,7 @@ CARDS: Final = (
         divisor=8,
         weights=(VGG16,),
         source=_YU,
+        parameters=134_400_000,
     ),
     Card(
         "pspnet",
@@ -66,6 +68,7 @@ CARDS: Final = (
         weights=(RESNET50,),
         source="Zhao et al. 2017, arXiv 1612.01105",
         auxiliary={"aux": 0.4},
+        parameters=49_000_000,
     ),
     Card(
         "refinenet",
@@ -77,6 +80,7 @@ CARDS: Final = (
         divisor=32,
         weights=(RESNET101,),
         source="Lin et al. 2017, arXiv 1611.06612",
+        parameters=102_700_000,
     ),
     Card(
         "upernet",
@@ -88,6 +92,7 @@ CARDS: Final = (
         divisor=32,
         weights=(RESNET34,),
         source="Xiao et al. 2018, arXiv 1807.10221; segmentation_models_pytorch",
+        parameters=29_600_000,
     ),
     Card(
         "segformer",
@@ -98,5 +103,6 @@ CARDS: Final = (
         {"encoder": "mit_b0", "decoder_segmentation_channels": 256},
         divisor=32,
         source="Xie et al. 2021, arXiv 2105.15203; segmentation_models_pytorch",
+        parameters=3_720_000,
     ),
 )

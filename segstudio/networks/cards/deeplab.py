@@ -51,6 +51,7 @@ CARDS: Final = (
         divisor=16,
         weights=(RESNET34,),
         source="Chen et al. 2018, arXiv 1802.02611; segmentation_models_pytorch",
+        parameters=22_400_000,
     ),
     Card(
         "deeplabv3_resnet50",
@@ -64,6 +65,7 @@ CARDS: Final = (
         default_weights="coco-voc",
         source="Chen et al. 2017, arXiv 1706.05587; torchvision",
         auxiliary=_TORCHVISION_AUX,
+        parameters=39_600_000,
     ),
     Card(
         "deeplabv3_resnet101",
@@ -77,6 +79,7 @@ CARDS: Final = (
         default_weights="coco-voc",
         source="Chen et al. 2017, arXiv 1706.05587; torchvision",
         auxiliary=_TORCHVISION_AUX,
+        parameters=58_600_000,
     ),
     Card(
         "deeplab_v2",
@@ -90,6 +93,7 @@ CARDS: Final = (
         source="Chen et al. 2018, arXiv 1606.00915",
         auxiliary=_SCALES,
         snaps=True,
+        parameters=44_000_000,
     ),
     Card(
         "deeplab_v2_vgg16",
@@ -103,6 +107,7 @@ CARDS: Final = (
         source="Chen et al. 2018, arXiv 1606.00915",
         auxiliary=_SCALES,
         snaps=True,
+        parameters=37_900_000,
     ),
     Card(
         "deeplab_v1",
@@ -115,5 +120,6 @@ CARDS: Final = (
         weights=(VGG16,),
         source="Chen et al. 2015, arXiv 1412.7062",
         snaps=True,
+        parameters=20_500_000,
     ),
 )

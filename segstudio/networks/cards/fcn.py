@@ -49,6 +49,7 @@ CARDS: Final = (
         divisor=32,
         weights=(VGG16,),
         source=_LONG,
+        parameters=134_400_000,
     ),
     Card(
         "fcn16s",
@@ -60,6 +61,7 @@ CARDS: Final = (
         divisor=32,
         weights=(VGG16,),
         source=_LONG,
+        parameters=134_400_000,
     ),
     Card(
         "fcn32s",
@@ -71,6 +73,7 @@ CARDS: Final = (
         divisor=32,
         weights=(VGG16,),
         source=_LONG,
+        parameters=134_300_000,
     ),
     Card(
         "fcn_resnet50",
@@ -84,6 +87,7 @@ CARDS: Final = (
         default_weights="coco-voc",
         source=f"{_LONG}; torchvision",
         auxiliary={"aux": 0.5},
+        parameters=33_000_000,
     ),
     Card(
         "fcn_resnet101",
@@ -97,6 +101,7 @@ CARDS: Final = (
         default_weights="coco-voc",
         source=f"{_LONG}; torchvision",
         auxiliary={"aux": 0.5},
+        parameters=51_900_000,
     ),
     Card(
         "crfrnn",
@@ -109,6 +114,7 @@ CARDS: Final = (
         weights=(VGG16,),
         source="Zheng et al. 2015, arXiv 1502.03240",
         onnx="its lattice is made anew for every picture",
+        parameters=134_400_000,
     ),
     Card(
         "segnet",
@@ -120,5 +126,6 @@ CARDS: Final = (
         divisor=32,
         weights=(VGG16_BN,),
         source="Badrinarayanan et al. 2017, arXiv 1511.00561",
+        parameters=29_500_000,
     ),
 )

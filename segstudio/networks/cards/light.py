@@ -34,6 +34,7 @@ CARDS: Final = (
         divisor=32,
         source="Zhao et al. 2018, arXiv 1704.08545",
         auxiliary={"aux_16": 0.16, "aux_8": 0.4},
+        parameters=6_680_000,
     ),
     Card(
         "lraspp",
@@ -44,5 +45,6 @@ CARDS: Final = (
         divisor=16,
         weights=(coco_voc("LRASPP_MobileNet_V3_Large_Weights"),),
         source="Howard et al. 2019, arXiv 1905.02244; torchvision",
+        parameters=3_220_000,
     ),
 )

@@ -28,6 +28,7 @@ CARDS: Final = (
         {"width": 16, "depth": 4, "padding": "same", "norm": True},
         divisor=16,
         source="Ronneberger et al. 2015, arXiv 1505.04597",
+        parameters=1_940_000,
     ),
     Card(
         "unet_resnet34",
@@ -39,6 +40,7 @@ CARDS: Final = (
         divisor=32,
         weights=(RESNET34,),
         source="segmentation_models_pytorch",
+        parameters=24_400_000,
     ),
     Card(
         "unet_mobilenet",
@@ -50,6 +52,7 @@ CARDS: Final = (
         divisor=32,
         weights=(MOBILENET_V2,),
         source="segmentation_models_pytorch; Sandler et al. 2018, arXiv 1801.04381",
+        parameters=4_140_000,
     ),
     Card(
         "unetplusplus",
@@ -61,5 +64,6 @@ CARDS: Final = (
         divisor=32,
         weights=(RESNET34,),
         source="Zhou et al. 2018, arXiv 1807.10165; segmentation_models_pytorch",
+        parameters=26_100_000,
     ),
 )
