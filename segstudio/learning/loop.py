@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
+from segstudio.learning.adversarial import Adversary
 from segstudio.learning.average import Average
 from segstudio.learning.device import autocast, is_out_of_memory, layout, needs_scaler
 from segstudio.learning.events import Log, Loss, OnEvent, Progress, Validation
@@ -140,6 +141,7 @@ class Run:
         self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaler(device))
         weights = torch.tensor(recipe.class_weights, device=device)
         self._class_weights = weights if len(weights) else None
+        self._adversary = Adversary(len(classes) + 1, device) if recipe.adversarial else None
         self._started = self._last_report = self._last_validation = time.monotonic()
         self._validation_seconds = 0.0
         self._losses: list[Tensor] = []
@@ -207,6 +209,9 @@ class Run:
             None if weights is None else weights.to(self.device),
             self.recipe.dice_share,
         )
+        if self._adversary is not None:
+            logits = outputs if isinstance(outputs, Tensor) else outputs["out"]
+            loss = loss + self.recipe.adversarial * self._adversary.loss(logits, target)
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(self._scaler.scale(loss))
         self._scaler.unscale_(self._optimiser)

@@ -6,6 +6,7 @@ import zoo
 from torch import nn
 
 from segstudio.errors import UserError
+from segstudio.learning.losses import with_auxiliary
 from segstudio.networks import dilation, fcn, heads, registry
 from segstudio.networks.fuse import fused
 from segstudio.networks.unet import UNet
@@ -112,6 +113,37 @@ def test_auxiliary_outputs_exist_in_training_only() -> None:
     sizes = {key: tuple(value.shape[2:]) for key, value in outputs.items()}
     assert sizes == {"out": (70, 64), "aux_16": (5, 4), "aux_8": (9, 8)}
     assert isinstance(network.eval()(torch.randn(1, 3, 70, 64)), torch.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "names"),
+    [
+        ("deeplab_v2", {"multi_scale": True}, {"scale_100", "scale_75", "scale_50"}),
+        ("deeplab_v2_vgg16", {"multi_scale": True}, {"scale_100", "scale_75", "scale_50"}),
+        ("deeplabv3_resnet50", {"auxiliary": True}, {"aux"}),
+        ("fcn_resnet50", {"auxiliary": True}, {"aux"}),
+    ],
+)
+def test_options_that_add_losses(name: str, options: dict[str, bool], names: set[str]) -> None:
+    network = registry.build(name, 2, width=8, **options)
+    outputs = network.train()(torch.randn(2, 3, 70, 96))
+    assert outputs.keys() == names | {"out"}
+    assert outputs["out"].shape == (2, 3, 70, 96)
+    assert names == set(network.auxiliary)  # type: ignore[arg-type]
+    with torch.inference_mode():
+        assert network.eval()(torch.randn(1, 3, 70, 96)).shape == (1, 3, 70, 96)
+
+
+@pytest.mark.parametrize("name", ["pspnet", "icnet", "deeplab_v2"])
+def test_the_trainer_s_parts_take_auxiliary_outputs(name: str) -> None:
+    """The gradient of an auxiliary head comes from its own loss."""
+    options = {"multi_scale": True} if name == "deeplab_v2" else {}
+    network = registry.build(name, 2, **{**zoo.SMALL[name], **options}).train()
+    target = torch.randint(0, 3, (2, 64, 64))
+    shares = network.auxiliary
+    loss = with_auxiliary(network(torch.randn(2, 3, 64, 64)), target, shares)  # type: ignore[arg-type]
+    torch.autograd.backward(loss)
+    assert all(p.grad is not None for p in network.parameters())
 
 
 def test_weights_of_another_network_are_refused() -> None:

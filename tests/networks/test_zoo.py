@@ -15,6 +15,7 @@ from torch import nn
 from segstudio.learning.inference import Inference
 from segstudio.learning.normalise import Normalisation
 from segstudio.networks import registry
+from segstudio.networks.fuse import fused
 
 torch.set_num_threads(1)
 GLOBAL = {
@@ -81,6 +82,15 @@ def test_half_precision_agrees(name: str) -> None:
     # another maximum, another place for SegNet to put it back
     most = 0.5 if name == "segnet" else 0.15
     assert (half - exact).square().mean().sqrt() < most * exact.square().mean().sqrt()
+
+
+@every
+def test_folding_normalisations_changes_nothing(name: str) -> None:
+    network = settled(zoo.small(name))
+    picture = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        expected, found = network(picture), fused(network)(picture)
+    assert (found - expected).abs().max() < 1e-3 * max(1.0, float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("name", [n for n in zoo.NAMES if n not in GLOBAL])
