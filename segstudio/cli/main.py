@@ -209,7 +209,12 @@ def _models(command: argparse.ArgumentParser) -> None:
     action.add_argument("--prune", type=int, metavar="N", help="keep N models and pinned ones")
     action.add_argument("--adopt", type=Path, metavar="FILE", help="load a model file or folder")
     action.add_argument("--architectures", action="store_true", help="list the networks instead")
-    command.add_argument("--arch", help="with --adopt: what network the weights are for")
+    action.add_argument(
+        "--measure", action="store_true", help="measure the networks on this machine"
+    )
+    command.add_argument(
+        "--arch", help="with --adopt: what network the weights are for; with --measure: only this"
+    )
     command.add_argument(
         "--map", dest="mapping", action="append", default=[], metavar="THEIRS=OURS",
         help="with --adopt: which of its classes is which of the project's",
@@ -234,6 +239,10 @@ def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("--minutes", type=_positive, default=1.0, help="of training")
     command.add_argument("--headless", action="store_true", help="without a window")
     _device(command)
+
+
+def _measure(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", help="network")
 
 
 def _check(command: argparse.ArgumentParser) -> None:
@@ -272,6 +281,7 @@ _COMMANDS: Final[dict[str, tuple[str, str, Any]]] = {
     "doctor": ("doctor:doctor", "check this machine", _nothing),
     "demo": ("demo:demo", "the main job on the sample project", _demo),
     "self-test": ("window:self_test", "", _nothing),
+    "measure": ("networks:measure_here", "", _measure),
     "check": ("doctor:check", "", _check),
 }
 
