@@ -1,5 +1,6 @@
 # make run     the program (its window, or the same job without one where there is no display)
 # make test    lint, types, tests
+# make test-all  the same, and every network at full size (half an hour)
 # make bundle  a folder that runs without Python (dist/segstudio)
 # make bench   the measured claims
 
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: run test lint types tests bundle bench wheel clean
+.PHONY: run test test-all lint types tests bundle bench wheel clean
 
 run: $(VENV)/.ready
 	$(BIN)/segstudio demo demo-project
@@ -25,6 +26,9 @@ types: $(VENV)/.ready-dev
 
 tests: $(VENV)/.ready-dev
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-all: lint types $(VENV)/.ready-dev
+	$(BIN)/pytest -n 2 --dist loadfile -m "full or not full"
 
 bundle: $(VENV)/.ready-bundle
 	$(BIN)/pyinstaller --noconfirm --clean segstudio.spec

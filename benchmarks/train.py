@@ -5,40 +5,20 @@ from __future__ import annotations
 import sys
 
 import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.common import DATA, Measure, interleaved, need, parser, report, seconds
+from benchmarks import camvid
+from benchmarks.camvid import CLASSES
+from benchmarks.common import Measure, interleaved, parser, report, seconds
 from segstudio.learning import device
 from segstudio.learning.loop import Run
 from segstudio.learning.recipe import Recipe
-from segstudio.learning.samples import Item, Labelled, Library
+from segstudio.learning.samples import Library
 from segstudio.networks import registry
 
-BATCH, CROP, CLASSES, STEPS, ROUNDS, PICTURES = 4, 256, 11, 10, 5, 40
+BATCH, CROP, STEPS, ROUNDS, PICTURES = 4, 256, 10, 5, 40
 TARGET = ">= 0.85"
-
-
-def camvid() -> Library:
-    """40 labelled CamVid pictures, decoded."""
-    folder = need(DATA / "camvid")
-    pictures = sorted((folder / "images").rglob("*.webp"))[:PICTURES]
-    masks = {file.stem: file for file in (folder / "masks").rglob("*.png")}
-
-    def read(index: int) -> Labelled:
-        pixels = cv2.imread(str(pictures[index]), cv2.IMREAD_COLOR_RGB)
-        mask = cv2.imread(str(masks[pictures[index].stem]), cv2.IMREAD_UNCHANGED)
-        if pixels is None or mask is None:
-            sys.exit(f"{pictures[index]} or its mask cannot be read")
-        labels = np.where(mask >= CLASSES, -1, mask.astype(np.int16) + 1)  # void is 11
-        return Labelled(np.asarray(pixels, np.uint8), labels.astype(np.int16))
-
-    items = [Item(str(i), lambda i=i: read(i)) for i in range(len(pictures))]  # type: ignore[misc]
-    library = Library(items, Recipe().normalisation)
-    for item in items:
-        library.known(item)
-    return library
 
 
 def trainer_rate(library: Library) -> float:
@@ -71,7 +51,7 @@ def main() -> int:
     options = parser(__doc__ or "").parse_args()
     device.keep_memory()
     cv2.setNumThreads(1)
-    library = camvid()
+    library = camvid.library(camvid.items(count=PICTURES))
     bare_rate()  # the first passes are slow
     ours, reference = interleaved(lambda: trainer_rate(library), bare_rate, ROUNDS)
     what = f"U-Net width 16, batch {BATCH} x {CROP} x {CROP}, augmentation on, CPU"

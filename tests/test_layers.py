@@ -86,7 +86,7 @@ def test_the_studio_knows_only_the_list_of_networks() -> None:
     for file in (PACKAGE / "studio").rglob("*.py"):
         for module, _ in imports(file):
             if module.startswith("segstudio.networks."):
-                assert module.split(".")[2] == "registry", f"{file.name}: {module}"
+                assert module.split(".")[2] in {"registry", "choosing"}, f"{file.name}: {module}"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,7 @@ def test_the_studio_knows_only_the_list_of_networks() -> None:
         ("segstudio.learning.trainer", "PySide6"),
         ("segstudio.learning", "torch"),
         ("segstudio.networks.registry", "torch"),
+        ("segstudio.networks.choosing", "torch"),
         ("segstudio.project.project", "PySide6"),
         ("segstudio.formats", "torch"),
     ],

@@ -247,3 +247,25 @@ def _override(text: str) -> tuple[str, Any]:
         return key.strip(), jsons.loads(value)
     except ValueError:
         return key.strip(), value
+
+
+def quality(folder: Path, report: Path | None, json: bool) -> Result:
+    from segstudio.learning import quality as room
+    from segstudio.learning import quality_report
+
+    with Project.open(folder, read_only=True) as project:
+        teller = Teller("comparing")
+        with console.stoppable() as stopper:
+            found = room.quality(project, teller, stopper)
+        teller.close()
+        if report is not None:
+            quality_report.write_report(found, report, project.manifest.name)
+    say(quality_report.summary(found))
+    rows = [(name, score) for name, score in found.iou.items() if score is not None]
+    console.say_table(("class", "IoU of what was shown"), rows)
+    suspicious = [
+        (s.image, f"{s.x}, {s.y}", s.labelled, s.predicted, s.doubt) for s in found.suspicious
+    ]
+    if suspicious:
+        console.say_table(("look again at", "at", "labelled", "predicted", "sure"), suspicious)
+    return OK, found.to_json()

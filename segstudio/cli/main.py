@@ -160,6 +160,13 @@ def _train(command: argparse.ArgumentParser) -> None:
     _device(command)
 
 
+def _quality(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help=_FOLDER)
+    command.add_argument(
+        "--report", type=Path, metavar="FILE", help="write it too, as .html or .csv"
+    )
+
+
 def _segment(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help=_FOLDER)
     command.add_argument(
@@ -202,7 +209,12 @@ def _models(command: argparse.ArgumentParser) -> None:
     action.add_argument("--prune", type=int, metavar="N", help="keep N models and pinned ones")
     action.add_argument("--adopt", type=Path, metavar="FILE", help="load a model file or folder")
     action.add_argument("--architectures", action="store_true", help="list the networks instead")
-    command.add_argument("--arch", help="with --adopt: what network the weights are for")
+    action.add_argument(
+        "--measure", action="store_true", help="measure the networks on this machine"
+    )
+    command.add_argument(
+        "--arch", help="with --adopt: what network the weights are for; with --measure: only this"
+    )
     command.add_argument(
         "--map", dest="mapping", action="append", default=[], metavar="THEIRS=OURS",
         help="with --adopt: which of its classes is which of the project's",
@@ -227,6 +239,10 @@ def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("--minutes", type=_positive, default=1.0, help="of training")
     command.add_argument("--headless", action="store_true", help="without a window")
     _device(command)
+
+
+def _measure(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", help="network")
 
 
 def _check(command: argparse.ArgumentParser) -> None:
@@ -258,12 +274,14 @@ _COMMANDS: Final[dict[str, tuple[str, str, Any]]] = {
     "train": ("learn:train", "train a model on the labels", _train),
     "segment": ("learn:segment", "let a model segment the pictures", _segment),
     "evaluate": ("learn:evaluate", "score a model", _evaluate),
+    "quality": ("learn:quality", "how drafts, time and labels went", _quality),
     "export": ("folders:export_set", "write labels in another format", _export),
     "models": ("models:models", "list and manage models", _models),
     "classes": ("classes:classes", "list, count and change classes", _classes),
     "doctor": ("doctor:doctor", "check this machine", _nothing),
     "demo": ("demo:demo", "the main job on the sample project", _demo),
     "self-test": ("window:self_test", "", _nothing),
+    "measure": ("networks:measure_here", "", _measure),
     "check": ("doctor:check", "", _check),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from segstudio.cli import console
+from segstudio.cli import console, networks
 from segstudio.cli.console import OK, Result, say
 from segstudio.errors import UserError
 from segstudio.project import sample
@@ -22,12 +22,15 @@ def models(
     prune: int | None,
     adopt: Path | None,
     architectures: bool,
+    measure: bool,
     arch: str | None,
     mapping: list[str],
     json: bool,
 ) -> Result:
     if architectures:
-        return _architectures()
+        return networks.architectures()
+    if measure:
+        return networks.measure(folder, arch)
     if folder is None and not Project.is_project(Path.cwd()):
         return _shipped()
     with Project.open(folder or Path.cwd()) as project:
@@ -100,13 +103,3 @@ def _facts(model: ModelInfo, in_force: bool) -> dict[str, Any]:
 def _miou(model: ModelInfo) -> float | None:
     value = model.scores.get("miou")
     return float(value) if isinstance(value, int | float) else None
-
-
-def _architectures() -> Result:
-    from segstudio.networks.registry import ARCHITECTURES
-
-    cards = list(ARCHITECTURES.values())
-    console.say_table(
-        ("name", "network", "good for"), [(c.name, c.title, c.good_for) for c in cards]
-    )
-    return OK, [{"name": c.name, "title": c.title, "good_for": c.good_for} for c in cards]

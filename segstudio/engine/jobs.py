@@ -212,8 +212,20 @@ def _adopt(worker: Worker, request: protocol.Adopt, control: Control) -> Mapping
 # long file work --------------------------------------------------------------------------------
 
 
+def _quality(worker: Worker, request: protocol.Quality, control: Control) -> Mapping[str, Any]:
+    from segstudio.learning.quality import quality
+    from segstudio.learning.quality_report import write_report
+
+    with Project.open(Path(request.project), read_only=True) as project:
+        found = quality(project, teller(worker, request.job), control.should_stop)
+        if request.report:
+            write_report(found, Path(request.report), project.manifest.name)
+    return {"quality": found.to_json(), "report": request.report}
+
+
 def files_role() -> Mapping[type[Message], Handler]:
     return {
+        protocol.Quality: _quality,
         protocol.Export: _export,
         protocol.Import: _import,
         protocol.Bulk: _bulk,

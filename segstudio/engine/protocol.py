@@ -85,6 +85,16 @@ class Evaluate(Message):
 
 
 @dataclass(frozen=True)
+class Quality(Message):
+    """Compare what was shown with what was confirmed; the tables come in Done. With `report`
+    (a .csv or .html file) they are written there too."""
+
+    job: str
+    project: str
+    report: str = ""
+
+
+@dataclass(frozen=True)
 class Adopt(Message):
     """Take a model file of the user's own; `mapping` is its classes to the project's."""
 

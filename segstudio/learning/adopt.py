@@ -134,10 +134,7 @@ def _rows(
     architecture: str, options: Mapping[str, Any], state: Mapping[str, Tensor], file: Path
 ) -> int:
     """How many classes, with the background, the weights are for."""
-    keys = heads.head_keys(architecture, **options)
-    counts = {
-        state[key].shape[0] for key in (k.removeprefix("body.") for k in keys) if key in state
-    }
+    counts = heads.rows_of(state, store.bare(heads.head_keys(architecture, **options)))
     if len(counts) != 1:
         raise UserError(f"These weights are not of the network {architecture}", path=file)
     rows = int(counts.pop())
@@ -183,7 +180,7 @@ def _network(
     options: Mapping[str, Any],
 ) -> nn.Module:
     network = registry.build(architecture, len(kept), **options)
-    keys = frozenset(key.removeprefix("body.") for key in heads.head_keys(architecture, **options))
+    keys = store.bare(heads.head_keys(architecture, **options))
     with torch.no_grad():
         heads.carry_over(store.body_of(network), state, names, kept, keys)
     return network

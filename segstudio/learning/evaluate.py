@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
@@ -40,9 +41,7 @@ def evaluate(
     """
     chosen = _labels(project) if truth is None else truth
     classes = project.classes.names
-    table = row_table(project.classes.values, classes)
-    for one in project.classes:  # predictions made before a merge
-        table[list(one.absorbed)] = table[one.id]
+    table = rows_of(project)
     parts: dict[str, Confusion] = {}
     skipped: dict[str, str] = {}
     predict = _Predict(project, model, device, on_event)
@@ -60,6 +59,14 @@ def evaluate(
         parts[key] = Confusion(len(classes) + 1).add(np.maximum(table[predicted], 0), table[real])
         on_event(Progress(done, len(chosen)))
     return {**_result(project, model, parts, truth is None), "skipped": skipped}
+
+
+def rows_of(project: Project) -> NDArray[np.int16]:
+    """From numbers in label maps and predictions to rows: 0 background, 1..k, VOID."""
+    table = row_table(project.classes.values, project.classes.names)
+    for one in project.classes:  # predictions made before a merge
+        table[list(one.absorbed)] = table[one.id]
+    return table
 
 
 def _result(

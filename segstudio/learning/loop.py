@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
+from segstudio.learning.adversarial import Adversary
 from segstudio.learning.average import Average
 from segstudio.learning.device import autocast, is_out_of_memory, layout, needs_scaler
 from segstudio.learning.events import Log, Loss, OnEvent, Progress, Validation
 from segstudio.learning.inference import Inference
 from segstudio.learning.interrupt import Interruptible
-from segstudio.learning.losses import masked_ce_dice
+from segstudio.learning.losses import with_auxiliary
 from segstudio.learning.metrics import Confusion, by_name, or_zero
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Batch, Item, Library, Prefetch, Sampler, Sampling
@@ -142,6 +143,7 @@ class Run:
         self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaler(device))
         weights = torch.tensor(recipe.class_weights, device=device)
         self._class_weights = weights if len(weights) else None
+        self._adversary = Adversary(len(classes) + 1, device) if recipe.adversarial else None
         self._started = self._last_report = self._last_validation = time.monotonic()
         self._validation_seconds = 0.0
         self._losses: list[Tensor] = []
@@ -200,14 +202,18 @@ class Run:
         target = torch.from_numpy(batch.labels).to(self.device, non_blocking=True)
         weights = None if batch.weights is None else torch.from_numpy(batch.weights)
         with autocast(self.device):
-            logits = self.network(inputs)
-        loss = masked_ce_dice(
-            logits,
+            outputs = self.network(inputs)
+        loss = with_auxiliary(
+            outputs,
             target,
+            getattr(self.network, "auxiliary", {}),
             self._class_weights,
             None if weights is None else weights.to(self.device),
             self.recipe.dice_share,
         )
+        if self._adversary is not None:
+            logits = outputs if isinstance(outputs, Tensor) else outputs["out"]
+            loss = loss + self.recipe.adversarial * self._adversary.loss(logits, target)
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(self._scaler.scale(loss))
         self._scaler.unscale_(self._optimiser)

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segstudio.learning.metrics import VOID
+
+
+def with_auxiliary(
+    outputs: Tensor | Mapping[str, Tensor],
+    target: Tensor,
+    shares: Mapping[str, float],
+    class_weights: Tensor | None = None,
+    pixel_weights: Tensor | None = None,
+    dice_share: float = 0.5,
+) -> Tensor:
+    """`masked_ce_dice` of logits, or of "out" plus every other output weighed by its share.
+
+    An output smaller than the labels learns from the labels nearest to its points, as in cascade
+    label guidance (ICNet, arXiv 1704.08545, section 3.3).
+    """
+    outputs = {"out": outputs} if isinstance(outputs, Tensor) else outputs
+    total = target.new_zeros((), dtype=torch.float32)
+    for name, logits in outputs.items():
+        size = logits.shape[-2:]
+        weights = None if pixel_weights is None else _nearest(pixel_weights, size)
+        loss = masked_ce_dice(logits, _nearest(target, size), class_weights, weights, dice_share)
+        total = total + (1.0 if name == "out" else shares.get(name, 0.0)) * loss
+    return total
+
+
+def _nearest(values: Tensor, size: torch.Size) -> Tensor:
+    """(n, h, w) to (n, *size) by taking the nearest value."""
+    if values.shape[-2:] == size:
+        return values
+    return F.interpolate(values[:, None].double(), size, mode="nearest-exact")[:, 0].to(
+        values.dtype
+    )
 
 
 def masked_ce_dice(

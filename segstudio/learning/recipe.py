@@ -38,6 +38,7 @@ class Recipe:
     them, "none", or nothing for the architecture's own default. From the share
     `freeze_statistics` of the run on, batch normalisation uses its running statistics: a small
     batch of unlike pictures has others than the whole set, and prediction uses the latter.
+    `adversarial` weighs the judgement of a second network, 0 for none (Luc et al. 2016).
     """
 
     name: str = "default"
@@ -50,6 +51,7 @@ class Recipe:
     schedule: Schedule = "constant"
     warm_up: int = 50
     dice_share: float = 0.5
+    adversarial: float = 0.0
     class_weights: tuple[float, ...] = ()
     ema: float = 0.995
     freeze_statistics: float = 0.5

@@ -80,7 +80,7 @@ def load_model(info: ModelInfo) -> Loaded:
     keys = heads.head_keys(info.architecture, **options)
     state = read_weights(info.weights)
     try:
-        heads.carry_over(body_of(network), state, info.classes, info.classes, _bare(keys))
+        heads.carry_over(body_of(network), state, info.classes, info.classes, bare(keys))
     except UserError as error:
         raise UserError(error.message, path=info.weights) from error
     normalisation = Normalisation.from_card(card.get("normalisation", {}))
@@ -101,7 +101,7 @@ def network_from(
     network = registry.build(loaded_from.architecture, len(classes), **options)
     keys = heads.head_keys(loaded_from.architecture, **options)
     state = read_weights(loaded_from.weights)
-    new = heads.carry_over(body_of(network), state, known, classes, _bare(keys))
+    new = heads.carry_over(body_of(network), state, known, classes, bare(keys))
     return network, new
 
 
@@ -150,8 +150,9 @@ def _version(package: str) -> str:
         return "source"
 
 
-def _bare(keys: frozenset[str]) -> frozenset[str]:
-    return frozenset(key.removeprefix("body.") for key in keys)
+def bare(keys: heads.Heads) -> heads.Heads:
+    """Heads of a network as those of its body."""
+    return {key.removeprefix("body."): places for key, places in keys.items()}
 
 
 def _without_none(value: Any) -> Any:

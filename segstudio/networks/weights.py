@@ -26,6 +26,8 @@ OnProgress = Callable[[int, int | None], None]
 """(bytes so far, bytes in all or None)."""
 
 NONE: Final = "none"
+ENCODERS: Final = ("encoder.", "backbone.")
+"""What networks call the part that may be pretrained."""
 _CHUNK: Final = 1 << 18
 _TIMEOUT: Final = 30.0
 _HASH_IN_NAME: Final = re.compile(r"-([0-9a-f]{8,64})\.")
@@ -91,6 +93,11 @@ def _cached(card: registry.Card) -> Chosen | None:
         if file.is_file():
             return Chosen(file, f"{card.title}: {source.title}", source.part)
     return None
+
+
+def at_hand() -> list[str]:
+    """Architectures that have published weights in the cache."""
+    return [name for name, card in registry.ARCHITECTURES.items() if _cached(card) is not None]
 
 
 def address(source: WeightsSource) -> Download:
@@ -214,19 +221,21 @@ def _tensors(found: object, file: Path) -> dict[str, Tensor]:
 def load_into(network: nn.Module, chosen: Chosen) -> list[str]:
     """Copy tensors whose names and shapes agree; returns the network's names that got none.
 
-    For encoders, the names are those below `encoder.`. UserError when hardly anything agrees.
+    For encoders, the names are those below `encoder.` or `backbone.`; the weights may be without
+    that word, and fully connected where the network is convolutional. UserError when hardly
+    anything agrees.
     """
     state = read_state(chosen.file)
-    prefix = "encoder." if chosen.part == "encoder" else ""
     own = network.state_dict()
-    wanted = [key for key in own if key.startswith(prefix)]
+    prefix = next((p for p in ENCODERS if any(key.startswith(p) for key in own)), "")
+    wanted = [key for key in own if chosen.part == "whole" or key.startswith(prefix)]
     missing = []
     for key in wanted:
         source = state.get(key, state.get(key.removeprefix(prefix)))
-        if source is None or source.shape != own[key].shape:
+        if source is None or not _fits(source, own[key]):
             missing.append(key)
         else:
-            own[key].copy_(source)
+            own[key].copy_(source.reshape(own[key].shape))
     if len(missing) > len(wanted) // 2:
         raise UserError(
             f"These weights are of another network: {len(missing)} of {len(wanted)} tensors "
@@ -235,3 +244,10 @@ def load_into(network: nn.Module, chosen: Chosen) -> list[str]:
         )
     network.load_state_dict(own)
     return missing
+
+
+def _fits(source: Tensor, target: Tensor) -> bool:
+    """Of equal shape, or a fully connected layer for a convolution over its whole input."""
+    if source.ndim == 2 and target.ndim == 4:
+        return len(source) == len(target) and source.numel() == target.numel()
+    return source.shape == target.shape

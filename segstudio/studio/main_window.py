@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from segstudio.annotation.bitmap import Box
 from segstudio.annotation.document import Change
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project import settings
@@ -42,6 +43,7 @@ from segstudio.studio.ordering import Ordering
 from segstudio.studio.panels.classes import ClassesPanel
 from segstudio.studio.panels.images import ImagesPanel
 from segstudio.studio.panels.model import ModelPanel
+from segstudio.studio.panels.quality import QualityPanel
 from segstudio.studio.panels.shapes import ShapesPanel
 from segstudio.studio.panels.start import StartPage
 from segstudio.studio.panels.status import StatusBar
@@ -87,6 +89,7 @@ class MainWindow(QMainWindow):
         self.finder = Finder(self.session, self.jobs, self)
         self.actions_ = Actions(self)
         self._shown_key = ""
+        self._region_wanted: tuple[str, Box | None] = ("", None)
         self._on_paint: Callable[[], None] | None = None
         self._allowed_due = QTimer(self, singleShot=True, interval=_SETTLE)
         self._allowed_due.timeout.connect(self._show_allowed_now)
@@ -107,6 +110,7 @@ class MainWindow(QMainWindow):
         self.classes = ClassesPanel(self.session)
         self.shapes = ShapesPanel(self.session)
         self.model = ModelPanel(self.session, self.log)
+        self.quality = QualityPanel(self.session, self.jobs)
         self.status = StatusBar()
         self.top = TopBar(self.session, self.jobs)
         self.toolbox = Toolbox(self.session, self.actions_)
@@ -119,6 +123,7 @@ class MainWindow(QMainWindow):
         self.tabs = QTabWidget()
         self.tabs.addTab(self.shapes, tr("Shapes"))
         self.tabs.addTab(self.model, tr("Model"))
+        self.tabs.addTab(self.quality, tr("Quality"))
         self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.right = QSplitter(Qt.Orientation.Vertical)
         self.right.addWidget(self.classes)
@@ -182,6 +187,7 @@ class MainWindow(QMainWindow):
         self.guessing.made.connect(self.canvas.show_guess)
         self.doubts.heat_made.connect(self.canvas.show_heat)
         self.doubts.region_found.connect(self.canvas.show_region)
+        self.quality.image_asked.connect(self._look_at)
         self.live.turned_off.connect(lambda: self.actions_["live"].setChecked(False))
         self.images.exclude_asked.connect(session.exclude)
         self.images.segment_asked.connect(lambda key: self.work.segment([key]))
@@ -319,6 +325,7 @@ class MainWindow(QMainWindow):
             same = image.key == self._shown_key
             self.canvas.show_image(image.picture, image.desk, keep_view=same)
         self._shown_key = image.key if image is not None else ""
+        self._show_wanted()
         self._show_state()
 
     def _after_change(self, change: Change) -> None:
@@ -422,6 +429,18 @@ class MainWindow(QMainWindow):
         """A switch for how tools work; tools that were at work go on with it."""
         self.session.choices.set_option(name, self.actions_[name].isChecked())
 
+    def _look_at(self, key: str, box: Box | None) -> None:
+        """Open an image and frame a part of it."""
+        self._region_wanted = (key, box)
+        self.session.go(key)
+        self._show_wanted()
+
+    def _show_wanted(self) -> None:
+        key, box = self._region_wanted
+        if box is not None and self._shown_key == key:
+            self._region_wanted = ("", None)
+            self.canvas.show_region(box)
+
     def _toggle_guessing(self) -> None:
         enabled = self.actions_["guess"].isChecked()
         self.guessing.set_enabled(enabled)
@@ -453,6 +472,7 @@ class MainWindow(QMainWindow):
         self.actions_.restyle()
         self.top.restyle()
         self.model.restyle()
+        self.quality.restyle()
         self.classes.rebuild()
         self.canvas.redraw()
 

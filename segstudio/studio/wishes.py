@@ -12,6 +12,8 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from segstudio import __version__
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
+from segstudio.networks import choosing
+from segstudio.networks.choosing import Situation
 from segstudio.project import recent, sample, settings
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project
@@ -149,7 +151,11 @@ class Wishes:
             return
         confirmed = self._window.session.counts()[0]
         models, current = project.models.all(), project.models.current()
-        dialog = TrainDialog(models, current, confirmed, self._window)
+        ready = self._window.jobs.ready
+        device = ready.device if ready is not None and ready.device else "cpu"
+        situation = Situation(confirmed, len(project.classes.names), gpu=device != "cpu")
+        measured = choosing.remembered(device)
+        dialog = TrainDialog(models, current, situation, measured, self._window)
         dialog.chosen.connect(self._train)
         dialog.open()
 

@@ -196,6 +196,29 @@ def test_architectures(run: Run) -> None:
     assert run("models", "--architectures", "--json") == console.OK
     assert {"unet", "deeplabv3plus"} <= {card["name"] for card in run.json}
     assert "torch" not in run.err
+    assert all(card["parameters"] > 1e6 and card["family"] for card in run.json)
+
+
+def test_networks_are_measured_and_one_is_recommended(
+    run: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segstudio.cli import networks
+    from segstudio.networks.choosing import Measured
+
+    monkeypatch.setenv("SEGSTUDIO_CONFIG", str(tmp_path / "settings"))
+    monkeypatch.setenv("SEGSTUDIO_CACHE", str(tmp_path / "cache"))
+
+    def apart(name: str) -> Measured | str:
+        return "too large" if name == "refinenet" else Measured(name, "cpu", 10**6, 9, 20, 30)
+
+    monkeypatch.setattr(networks, "_apart", apart)
+    assert run("models", root, "--measure", "--json") == console.OK
+    assert run.json["recommended"] == "unet"
+    assert "1 labelled images, 2 classes" in run.json["because"]
+    assert "refinenet: too large" in run.err
+    assert len(run.json["measured"]) > 20
+    assert run("models", root, "--measure", "--arch", "icnet", "--json") == console.OK
+    assert [one["name"] for one in run.json["measured"]] == ["icnet"]
 
 
 def test_the_model_that_is_meant(

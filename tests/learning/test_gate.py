@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from discs import label
+import safetensors.torch
+from discs import disc_picture, label
 from filelock import FileLock
 
+from segstudio.annotation.bitmap import Bitmap
+from segstudio.annotation.document import Annotation
+from segstudio.annotation.shape import mask_shape
 from segstudio.engine import jobs
 from segstudio.errors import Cancelled
+from segstudio.learning import store
 from segstudio.learning.events import Event, Log, Progress, Validation
 from segstudio.learning.loop import Control
-from segstudio.learning.trainer import TrainRequest, _download_watch, train
+from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, _download_watch, train
 from segstudio.learning.trainingset import TrainingSet
+from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 
 QUICK = {"crop": 64, "batch": 2, "max_steps": 2, "options": {"width": 4, "depth": 2}}
@@ -128,3 +136,52 @@ def test_frames_of_one_video_on_both_sides_make_scores_provisional(
     assert result.provisional
     assert "frames of one video" in result.reason
     assert any("3 of 3 validation images" in e.text for e in told if isinstance(e, Log))
+
+
+def mislabel(project: Project) -> None:
+    """All training images say the opposite of the truth; the validation images are right."""
+    splits = project.ensure_splits()
+    for key in project.labelled_keys():
+        if splits.side(key) == "train":
+            wrong = Bitmap.from_array(~disc_picture(int(Path(key).stem))[1])
+            shape = mask_shape("disc", wrong)
+            project.save(key, Annotation(64, 64, (shape,), confirmed=True))
+
+
+@pytest.mark.parametrize("start", [None, FROM_SCRATCH])
+def test_a_trainer_fed_wrong_labels_never_replaces_the_good_model(
+    disc_project: Callable[..., Project], start: str | None
+) -> None:
+    project = disc_project(images=12, confirmed=12)
+    good = train(project, quick(max_steps=60, learning_rate=3e-3))
+    mislabel(project)
+    request = replace(quick(max_steps=60, learning_rate=3e-3), start_from=start)
+    for _ in range(2):
+        bad = train(project, request)
+        assert not bad.promoted
+    current = project.models.current()
+    assert current is not None
+    assert current.id == good.model
+    assert good.scores["miou"] > 0.8
+
+
+def spoil(model: ModelInfo) -> None:
+    state = store.read_weights(model.weights)
+    state = {k: v * float("nan") if v.is_floating_point() else v for k, v in state.items()}
+    model.weights.write_bytes(safetensors.torch.save(state))
+
+
+def test_a_model_that_is_not_a_number_is_replaced_and_never_replaces(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project(images=12, confirmed=12)
+    first = train(project, quick(max_steps=60, learning_rate=3e-3))
+    spoil(project.models.get(first.model))
+    second = train(project, replace(quick(max_steps=60, learning_rate=3e-3), start_from=""))
+    assert second.promoted
+    assert second.scores["miou"] > 0.8
+    spoiled = train(project, replace(quick(max_steps=1, learning_rate=0.0), start_from=first.model))
+    assert not spoiled.promoted
+    current = project.models.current()
+    assert current is not None
+    assert current.id == second.model

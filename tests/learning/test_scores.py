@@ -5,7 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from segstudio.learning.losses import masked_ce_dice, masked_cross_entropy, masked_dice
+from segstudio.learning.losses import (
+    masked_ce_dice,
+    masked_cross_entropy,
+    masked_dice,
+    with_auxiliary,
+)
 from segstudio.learning.metrics import VOID, Confusion
 from segstudio.learning.promotion import compare
 
@@ -142,3 +147,15 @@ def test_the_first_model_is_promoted() -> None:
     decision = compare(side([0.9]), None, ["a"])
     assert decision.promote
     assert decision.provisional
+
+
+def test_auxiliary_outputs_count_by_their_share_and_learn_from_nearest_labels() -> None:
+    logits, small = torch.randn(2, 3, 8, 8), torch.randn(2, 3, 2, 4)
+    target = torch.randint(0, 3, (2, 8, 8))
+    outputs = {"out": logits, "aux": small, "unweighed": torch.randn(2, 3, 8, 8)}
+    found = with_auxiliary(outputs, target, {"aux": 0.4})
+    coarse = target[:, 2::4, 1::2]  # the nearest to the middle of each part
+    torch.testing.assert_close(
+        found, masked_ce_dice(logits, target) + 0.4 * masked_ce_dice(small, coarse)
+    )
+    torch.testing.assert_close(with_auxiliary(logits, target, {}), masked_ce_dice(logits, target))

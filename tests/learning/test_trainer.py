@@ -60,6 +60,17 @@ def test_a_network_learns(items: list[Item]) -> None:
     assert loop.pooled(fit.scores, 1).iou()[1] > 0.8
 
 
+def test_a_network_learns_against_an_adversary(items: list[Item]) -> None:
+    recipe = Recipe(crop=64, batch=2, max_steps=8, warm_up=2, learning_rate=3e-3, adversarial=0.1)
+    run = make_run(items, recipe)
+    assert run._adversary is not None
+    before = [p.detach().clone() for p in run._adversary.network.parameters()]
+    fit = run.fit()
+    assert fit.steps == 8
+    after = run._adversary.network.parameters()
+    assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
 def test_the_same_seed_gives_the_same_network(items: list[Item]) -> None:
     first, second = (make_run(items).fit().network.state_dict() for _ in range(2))
     for key, value in first.items():

@@ -1,50 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
+import zoo
 from torch import nn
 
 from segstudio.errors import UserError
-from segstudio.networks import heads, registry
+from segstudio.learning.losses import with_auxiliary
+from segstudio.networks import dilation, fcn, heads, registry
 from segstudio.networks.fuse import fused
 from segstudio.networks.unet import UNet
 
 torch.set_num_threads(1)
-NAMES = list(registry.ARCHITECTURES)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_network_takes_any_size_and_number_of_classes(name: str) -> None:
-    for classes, size in ((1, (33, 47)), (20, (64, 50))):
-        network = registry.build(name, classes).eval()
-        with torch.inference_mode():
-            logits = network(torch.randn(1, 3, *size))
-        assert logits.shape == (1, classes + 1, *size)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_gradient_reaches_every_parameter(name: str) -> None:
-    network = registry.build(name, 2).train()
-    network(torch.randn(2, 3, 64, 64)).square().mean().backward()
-    without = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    # a ReLU that no pixel passes leaves no gradient: very few are allowed, none without any tensor
-    assert all(p.grad is not None for p in network.parameters())
-    assert len(without) <= 0.03 * len(list(network.parameters())), without
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_weights_come_back_as_they_were_saved(name: str, tmp_path: Any) -> None:
-    from safetensors.torch import load_file, save_file
-
-    network = registry.build(name, 2).eval()
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, tmp_path / "w")
-    other = registry.build(name, 2).eval()
-    other.load_state_dict(load_file(tmp_path / "w"))
-    picture = torch.randn(1, 3, 40, 40)
-    with torch.inference_mode():
-        torch.testing.assert_close(network(picture), other(picture))
 
 
 # channels of figure 1 of the paper: (inputs, outputs, kernel) of each convolution
@@ -102,16 +69,81 @@ def test_folding_normalisations_changes_nothing() -> None:
     assert not any(isinstance(m, nn.BatchNorm2d) for m in quick.modules())
 
 
-@pytest.mark.parametrize("name", ["unet", "deeplabv3_resnet50"])
+@pytest.mark.parametrize("name", ["unet", "deeplabv3_resnet50", "fcn8s", "dilation8", "segformer"])
 def test_classes_are_carried_over_by_name(name: str) -> None:
-    old = registry.build(name, 2).eval()
-    new = registry.build(name, 3).eval()
-    keys = heads.head_keys(name)
+    """Also where scores are upsampled from every class to every class, or have several maps."""
+    options = {**zoo.SMALL[name], **({"context": "large"} if name == "dilation8" else {})}
+    old = _alone(registry.build(name, 2, **options).eval())
+    new = _alone(registry.build(name, 3, **options).eval())
+    keys = heads.head_keys(name, **options)
     fresh = heads.carry_over(new, old.state_dict(), ["car", "road"], ["road", "tree", "car"], keys)
     assert fresh == ["tree"]
-    picture = torch.randn(1, 3, 48, 48)
+    picture = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        torch.testing.assert_close(new(picture)[:, [0, 3, 1]], old(picture))
+        torch.testing.assert_close(new(picture)[:, [0, 3, 1]], old(picture), rtol=1e-4, atol=1e-5)
+
+
+def _alone(network: nn.Module) -> nn.Module:
+    """Without what a new class would add to old ones in layers from all classes to all."""
+    for module in network.get_submodule("body").modules():
+        if isinstance(module, dilation.Dilation):
+            for layer in module.context[::2]:
+                nn.init.constant_(layer.weight, 0)
+                dilation.bind(layer, module.score.out_channels, 0.0)
+        elif isinstance(module, fcn.FCN):
+            for layer in (module.score, *module.skips):
+                nn.init.normal_(layer.weight)
+    return network
+
+
+@pytest.mark.parametrize("name", ["pspnet", "icnet"])
+def test_auxiliary_heads_follow_the_classes_too(name: str) -> None:
+    options = zoo.SMALL[name]
+    network = registry.build(name, 2, **options)
+    keys = heads.head_keys(name, **options)
+    rows = {key for key, value in network.state_dict().items() if value.shape[:1] == (3,)}
+    assert set(keys) == rows
+    assert len(keys) == 2 * (2 if name == "pspnet" else 3)
+    assert heads.rows_of(network.state_dict(), keys) == {3}
+
+
+def test_auxiliary_outputs_exist_in_training_only() -> None:
+    network = zoo.small("icnet")
+    outputs = network.train()(torch.randn(2, 3, 70, 64))
+    sizes = {key: tuple(value.shape[2:]) for key, value in outputs.items()}
+    assert sizes == {"out": (70, 64), "aux_16": (5, 4), "aux_8": (9, 8)}
+    assert isinstance(network.eval()(torch.randn(1, 3, 70, 64)), torch.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "names"),
+    [
+        ("deeplab_v2", {"multi_scale": True}, {"scale_100", "scale_75", "scale_50"}),
+        ("deeplab_v2_vgg16", {"multi_scale": True}, {"scale_100", "scale_75", "scale_50"}),
+        ("deeplabv3_resnet50", {"auxiliary": True}, {"aux"}),
+        ("fcn_resnet50", {"auxiliary": True}, {"aux"}),
+    ],
+)
+def test_options_that_add_losses(name: str, options: dict[str, bool], names: set[str]) -> None:
+    network = registry.build(name, 2, width=8, **options)
+    outputs = network.train()(torch.randn(2, 3, 70, 96))
+    assert outputs.keys() == names | {"out"}
+    assert outputs["out"].shape == (2, 3, 70, 96)
+    assert names == set(network.auxiliary)  # type: ignore[arg-type]
+    with torch.inference_mode():
+        assert network.eval()(torch.randn(1, 3, 70, 96)).shape == (1, 3, 70, 96)
+
+
+@pytest.mark.parametrize("name", ["pspnet", "icnet", "deeplab_v2"])
+def test_the_trainer_s_parts_take_auxiliary_outputs(name: str) -> None:
+    """The gradient of an auxiliary head comes from its own loss."""
+    options = {"multi_scale": True} if name == "deeplab_v2" else {}
+    network = registry.build(name, 2, **{**zoo.SMALL[name], **options}).train()
+    target = torch.randint(0, 3, (2, 64, 64))
+    shares = network.auxiliary
+    loss = with_auxiliary(network(torch.randn(2, 3, 64, 64)), target, shares)  # type: ignore[arg-type]
+    torch.autograd.backward(loss)
+    assert all(p.grad is not None for p in network.parameters())
 
 
 def test_weights_of_another_network_are_refused() -> None:

@@ -108,19 +108,33 @@ def test_published_weights_have_an_address_and_a_hash(name: str) -> None:
         ("unet_resnet34", "resnet34"),
         ("deeplabv3plus", "resnet34"),
         ("unet_mobilenet", "mobilenet_v2"),
+        ("unetplusplus", "resnet34"),
+        ("upernet", "resnet34"),
+        ("pspnet", "resnet50"),
+        ("refinenet", "resnet101"),
+        ("deeplab_v2", "resnet101"),
+        ("deeplab_v2_vgg16", "vgg16"),
+        ("deeplab_v1", "vgg16"),
+        ("segnet", "vgg16_bn"),
     ],
 )
 def test_torchvision_s_encoder_weights_fit(name: str, maker: str, tmp_path: Path) -> None:
     import torchvision.models
 
-    encoder = getattr(torchvision.models, maker)(weights=None)
-    torch.save(encoder.state_dict(), tmp_path / "encoder.pth")
+    with torch.device("meta"):
+        names = getattr(torchvision.models, maker)(weights=None).state_dict()
+    encoder = {
+        key: torch.rand(value.shape) if value.is_floating_point() else torch.tensor(7)
+        for key, value in names.items()
+        if not key.startswith("classifier")
+    }
+    torch.save(encoder, tmp_path / "encoder.pth")
     network = registry.build(name, 2).get_submodule("body")
     missing = weights.load_into(network, Chosen(tmp_path / "encoder.pth", "", "encoder"))
     assert missing == []
     own = network.state_dict()
     first = next(key for key in own if key.startswith("encoder.") and own[key].ndim == 4)
-    torch.testing.assert_close(own[first], encoder.state_dict()[first.removeprefix("encoder.")])
+    torch.testing.assert_close(own[first], encoder[first.removeprefix("encoder.")])
 
 
 def test_coco_voc_weights_fit_but_for_the_head(tmp_path: Path) -> None:
@@ -131,6 +145,32 @@ def test_coco_voc_weights_fit_but_for_the_head(tmp_path: Path) -> None:
     network = registry.build("deeplabv3_resnet50", 3).get_submodule("body")
     missing = weights.load_into(network, Chosen(tmp_path / "full.pth", "", "whole"))
     assert missing == ["classifier.4.weight", "classifier.4.bias"]
+
+
+@pytest.mark.parametrize("name", ["fcn8s", "dilation8"])
+def test_fully_connected_layers_become_convolutions(name: str, tmp_path: Path) -> None:
+    """All of VGG-16 but the scores of ImageNet, at an eighth of its width."""
+    network = registry.build(name, 2, width=8).get_submodule("body")
+    encoder = network.get_submodule("encoder")
+    state = {
+        key: torch.rand(len(value), value[0].numel()) if ".3." not in key else value[..., 0, 0]
+        for key, value in encoder.state_dict().items()
+        if key.startswith("classifier") and value.ndim == 4
+    }
+    state |= {k: torch.rand(v.shape) for k, v in encoder.state_dict().items() if k not in state}
+    torch.save(state, tmp_path / "vgg.pth")
+    assert weights.load_into(network, Chosen(tmp_path / "vgg.pth", "", "encoder")) == []
+    fc6 = encoder.state_dict()["classifier.0.weight"]
+    torch.testing.assert_close(fc6.flatten(1), state["classifier.0.weight"])
+
+
+@pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50"])
+def test_imagenet_weights_fit_a_backbone(name: str, tmp_path: Path) -> None:
+    import torchvision.models
+
+    torch.save(torchvision.models.resnet50(weights=None).state_dict(), tmp_path / "r.pth")
+    network = registry.build(name, 2).get_submodule("body")
+    assert weights.load_into(network, Chosen(tmp_path / "r.pth", "", "encoder")) == []
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

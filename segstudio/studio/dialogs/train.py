@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
 
-from segstudio.networks.registry import ARCHITECTURES
+from segstudio.networks import choosing
+from segstudio.networks.choosing import Measured, Situation
+from segstudio.networks.registry import ARCHITECTURES, Card
 from segstudio.project.models import ModelInfo
 from segstudio.studio.dialogs.base import FolderField, Form
 from segstudio.studio.i18n import tr
@@ -25,10 +27,12 @@ class TrainDialog(Form):
         self,
         models: Sequence[ModelInfo],
         current: ModelInfo | None,
-        confirmed: int,
+        situation: Situation,
+        measured: Sequence[Measured] = (),
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent, tr("Train"), tr("Train"))
+        self._measured = {one.name: one for one in measured}
         self.start = QComboBox()
         for model in reversed(models):
             words = tr("go on from {model}", model=model_line(model))
@@ -37,8 +41,11 @@ class TrainDialog(Form):
                 self.start.setCurrentIndex(self.start.count() - 1)
         self.start.addItem(tr("from scratch"), "")
         self.network = QComboBox()
+        advised, _ = choosing.recommend(situation, measured)
         for card in ARCHITECTURES.values():
-            self.network.addItem(card.title, card.name)
+            title = tr("{network} – recommended", network=card.title)
+            self.network.addItem(title if card.name == advised else card.title, card.name)
+        self.network.setCurrentIndex(self.network.findData(advised))
         self.good_for = faint()
         self.good_for.setWordWrap(True)
         files = tr("models") + " (*.pth *.pt *.safetensors)"
@@ -53,7 +60,7 @@ class TrainDialog(Form):
         words = tr(
             "Learns from {n} confirmed images and from strokes on others. You can go on drawing; "
             "the new model is put in force only if it is better on the validation images.",
-            n=confirmed,
+            n=situation.labelled,
         )
         about = faint(words)
         about.setWordWrap(True)
@@ -68,8 +75,28 @@ class TrainDialog(Form):
         scratch = not self.start.currentData()
         self.network.setEnabled(scratch)
         card = ARCHITECTURES[self.network.currentData()]
-        self.good_for.setText(card.good_for if scratch else "")
+        self.good_for.setText(self._facts(card) if scratch else "")
         self.rows.setRowVisible(self.weights, scratch and bool(card.weights))
+
+    def _facts(self, card: Card) -> str:
+        """What it is good for, how large it is, and how it did when it was measured here."""
+        lines = [card.good_for]
+        if card.parameters:
+            size = f"{choosing.size_in_megabytes(card.parameters):,.0f}"
+            millions = f"{card.parameters / 1e6:.1f}"
+            words = tr("{n} million parameters, {size} MB on the disk", n=millions, size=size)
+            lines.append(words)
+        one = self._measured.get(card.name)
+        if one is not None:
+            words = tr(
+                "Measured here, 480x360: {predict} ms to predict, {train} ms to learn, "
+                "{memory} MB of memory",
+                predict=f"{one.predict_ms:,.0f}",
+                train=f"{one.train_ms:,.0f}",
+                memory=f"{one.memory:,.0f}",
+            )
+            lines.append(words)
+        return "\n".join(lines)
 
     def _tell(self) -> None:
         start = str(self.start.currentData())

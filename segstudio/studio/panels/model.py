@@ -55,7 +55,7 @@ class ModelPanel(QWidget):
         self.caption = faint()
         self.caption.setWordWrap(True)
         self.place = QVBoxLayout()
-        self.table = _make_table()
+        self.table = make_table(tr("class"), "IoU")
         self.history = QListWidget()
         self.history.setAccessibleName("models")
         self.history.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -188,9 +188,10 @@ class ModelPanel(QWidget):
             self._plot.restyle()
 
 
-def _make_table() -> QTableWidget:
-    table = QTableWidget(0, 2)
-    table.setHorizontalHeaderLabels([tr("class"), "IoU"])
+def make_table(*columns: str) -> QTableWidget:
+    """A table to look at, hidden while it is empty."""
+    table = QTableWidget(0, len(columns))
+    table.setHorizontalHeaderLabels(columns)
     table.horizontalHeader().setStretchLastSection(True)
     table.verticalHeader().hide()
     table.verticalHeader().setDefaultSectionSize(22)

@@ -1,0 +1,145 @@
+"""Every network on CamVid, from scratch: size, speed, memory, and how it learns.
+
+By default each takes a fixed number of steps and the fall of its loss is shown; with `--minutes`
+it trains for so long and is scored on the validation part. Each network has a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+
+import cv2
+import torch
+
+from benchmarks import camvid
+from benchmarks.common import parser
+from segstudio.learning import device as devices
+from segstudio.learning.inference import Inference
+from segstudio.learning.loop import Control, Fit, Run, pooled, score, seed_everything
+from segstudio.learning.measure import measure
+from segstudio.learning.metrics import or_zero
+from segstudio.learning.recipe import Recipe
+from segstudio.learning.samples import Library
+from segstudio.networks import registry
+from segstudio.networks.choosing import Measured
+from segstudio.networks.fuse import fused
+
+PICTURES = 367
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one network; `miou` and `macc` are None where it was not scored."""
+
+    measured: Measured
+    steps: int
+    seconds: float
+    first_loss: float
+    last_loss: float
+    miou: float | None = None
+    macc: float | None = None
+
+
+def zoo_parser() -> argparse.ArgumentParser:
+    result = parser((__doc__ or "").splitlines()[0])
+    result.add_argument("names", nargs="*", help="networks; all by default")
+    result.add_argument("--steps", type=int, default=20, help="training steps of a network")
+    result.add_argument("--minutes", type=float, help="train for so long instead, and score")
+    result.add_argument("--batch", type=int, default=4)
+    result.add_argument("--crop", type=int, default=256)
+    result.add_argument("--options", type=json.loads, default={}, help='such as {"width": 32}')
+    result.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    return result
+
+
+def run(name: str, options: argparse.Namespace) -> Row:
+    """Measure, train, and score one network in this process."""
+    devices.share_cores()
+    cv2.setNumThreads(1)
+    report = devices.probe()
+    measured = measure(name, report)
+    seed_everything(0)
+    fit, library = _train(name, options, report)
+    losses = [float(str(line["loss"])) for line in fit.curves if "loss" in line]
+    few = max(1, len(losses) // 5)
+    last = sum(losses[-few:]) / few
+    row = Row(measured, fit.steps, fit.seconds, losses[0], last)
+    if options.minutes is None:
+        return row
+    inference = Inference(fused(fit.network), library.normalisation, report.device)
+    scores = score(inference, camvid.items("val"), library, Control(), camvid.CLASSES)
+    confusion = pooled(scores, camvid.CLASSES)
+    return Row(
+        measured,
+        row.steps,
+        row.seconds,
+        row.first_loss,
+        row.last_loss,
+        or_zero(confusion.miou()),
+        or_zero(confusion.macc()),
+    )
+
+
+def _train(
+    name: str, options: argparse.Namespace, report: devices.DeviceReport
+) -> tuple[Fit, Library]:
+    recipe = Recipe(
+        batch=options.batch,
+        crop=options.crop,
+        schedule="cosine",
+        max_steps=None if options.minutes else options.steps,
+        warm_up=5 if options.minutes is None else 50,
+    )
+    library = camvid.library(camvid.items(count=PICTURES if options.minutes else 40))
+    network = registry.build(name, camvid.CLASSES, **options.options)
+    seconds = options.minutes * 60 if options.minutes else None
+    training = Run(network, library, [], camvid.NAMES, recipe, report.device, seconds=seconds)
+    return training.fit(), library
+
+
+def apart(name: str, arguments: list[str]) -> Row | str:
+    """`run` in a process of its own, or why there is no result."""
+    command = [sys.executable, "-m", "benchmarks.zoo", name, "--alone", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return "ended by the system" if done.returncode < 0 else done.stderr.strip()[-300:]
+    facts = json.loads(done.stdout.splitlines()[-1])
+    return Row(Measured(**facts.pop("measured")), **facts)
+
+
+def line(row: Row) -> str:
+    m = row.measured
+    score = "" if row.miou is None else f"{100 * row.miou:6.1f} {100 * (row.macc or 0):6.1f}"
+    return (
+        f"{m.name:<20} {m.parameters / 1e6:8.1f} {1000 / m.predict_ms:9.2f} "
+        f"{1000 / m.train_ms:9.2f} {m.memory:9.0f} {row.steps:6} "
+        f"{row.first_loss:6.3f} -> {row.last_loss:6.3f} {score}"
+    )
+
+
+def main() -> int:
+    options = zoo_parser().parse_args()
+    if options.alone:
+        print(json.dumps(asdict(run(options.names[0], options))))
+        return 0
+    arguments = ["--batch", str(options.batch), "--crop", str(options.crop)]
+    arguments += ["--steps", str(options.steps), "--options", json.dumps(options.options)]
+    arguments += [] if options.minutes is None else ["--minutes", str(options.minutes)]
+    print(f"{'network':<20} {'million':>8} {'predict/s':>9} {'train/s':>9} {'MB':>9} {'steps':>6} "
+          f"loss (mIoU, mAcc on val)   torch {torch.__version__}")  # fmt: skip
+    rows = []
+    for name in options.names or registry.ARCHITECTURES:
+        found = apart(name, arguments)
+        print(f"{name:<20} {found}" if isinstance(found, str) else line(found), flush=True)
+        rows.append({"name": name, "error": found} if isinstance(found, str) else asdict(found))
+    if options.json:
+        print(json.dumps(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

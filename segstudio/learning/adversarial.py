@@ -1,0 +1,62 @@
+"""Adversarial training: Luc et al. 2016 (arXiv 1611.08408), section 3.
+
+A second network learns to tell the labels from what is predicted; the segmenting one is rewarded
+for being taken for labels. Labels are shown in the paper's "scaling" form (section 3.2): as sure
+as 0.9 or as the prediction where that is surer, the rest shared as the prediction does, so that
+sharpness alone betrays nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segstudio.learning.metrics import VOID
+from segstudio.networks.adversary import LargeFOV
+
+LEAST: Final = 0.9
+_RATE: Final = 1e-4
+_TINY: Final = 1e-6
+
+
+class Adversary:
+    """The judging network and its optimiser."""
+
+    def __init__(self, classes: int, device: torch.device, width: int = 96) -> None:
+        self.network = LargeFOV(classes, width).to(device)
+        self._optimiser = torch.optim.AdamW(self.network.parameters(), lr=_RATE)
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """How far from being taken for labels the predictions are, for logits (n, k, h, w) and
+        labels (n, h, w) with VOID; a scalar. The judge learns from both before it judges."""
+        known = (target != VOID).unsqueeze(1)
+        found = logits.float().softmax(1) * known
+        self._learn(as_predictions(found.detach(), target), found.detach())
+        self.network.requires_grad_(False)
+        judged = self.network(found)
+        self.network.requires_grad_(True)
+        return _told(judged, True)
+
+    def _learn(self, labels: Tensor, found: Tensor) -> None:
+        with torch.enable_grad():
+            error = _told(self.network(labels), True) + _told(self.network(found), False)
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(error)
+        self._optimiser.step()
+
+
+def as_predictions(found: Tensor, target: Tensor) -> Tensor:
+    """Labels (n, h, w) as probabilities (n, k, h, w) in the manner of predictions `found`."""
+    place = target.clamp(min=0).unsqueeze(1)
+    own = found.gather(1, place)
+    wanted = own.clamp(min=LEAST)
+    others = found * ((1 - wanted) / (1 - own).clamp(min=_TINY))
+    return others.scatter(1, place, wanted) * (target != VOID).unsqueeze(1)
+
+
+def _told(judged: Tensor, real: bool) -> Tensor:
+    wanted = torch.full_like(judged, float(real))
+    return F.binary_cross_entropy_with_logits(judged, wanted)

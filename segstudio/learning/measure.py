@@ -1,0 +1,106 @@
+"""Size, memory and speed of a network on this machine, with a picture of 480x360 and 20 classes."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from segstudio.learning.device import DeviceReport, autocast, keep_memory, layout
+from segstudio.learning.losses import with_auxiliary
+from segstudio.networks import registry
+from segstudio.networks.choosing import PICTURE, Measured
+from segstudio.networks.fuse import fused
+
+CLASSES: Final = 20
+BATCH: Final = 2
+_ROUNDS: Final = 3
+_ENOUGH: Final = 4.0
+"""Seconds after which a pass is not repeated."""
+
+
+def measure(name: str, report: DeviceReport) -> Measured:
+    """Build a network and let it predict and learn. Best in a process of its own: the memory of
+    what ran before in this one would hide that of the network."""
+    keep_memory()
+    before = _memory(report.device)
+    network = registry.build(name, CLASSES)
+    parameters = sum(p.numel() for p in network.parameters())
+    predict = _prediction(network, report.device)
+    train = _training(network, report.device) / BATCH
+    return Measured(
+        name,
+        report.kind,
+        parameters,
+        memory=round((_memory(report.device, most=True) - before) / 1e6, 1),
+        predict_ms=round(1000 * predict, 1),
+        train_ms=round(1000 * train, 1),
+    )
+
+
+def _prediction(network: nn.Module, device: torch.device) -> float:
+    quick = fused(network).to(device).to(memory_format=layout(device))
+    inputs = _pictures(1, device)
+
+    def act() -> None:
+        with torch.inference_mode(), autocast(device):
+            quick(inputs)
+
+    return _seconds(act, device)
+
+
+def _training(network: nn.Module, device: torch.device) -> float:
+    network.train().to(device).to(memory_format=layout(device))
+    optimiser = torch.optim.AdamW(network.parameters(), fused=True)
+    inputs = _pictures(BATCH, device)
+    labels = torch.randint(0, CLASSES + 1, (BATCH, *PICTURE), device=device)
+
+    def act() -> None:
+        with autocast(device):
+            outputs = network(inputs)
+        loss = with_auxiliary(outputs, labels, getattr(network, "auxiliary", {}))
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimiser.step()
+
+    return _seconds(act, device)
+
+
+def _pictures(count: int, device: torch.device) -> Tensor:
+    return torch.randn(count, 3, *PICTURE).to(device, memory_format=layout(device))
+
+
+def _seconds(act: Callable[[], None], device: torch.device) -> float:
+    """The median of a few rounds after a first one, which is all there is of what is slow."""
+
+    def timed() -> float:
+        began = time.perf_counter()
+        act()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - began
+
+    first = timed()
+    return first if first > _ENOUGH else statistics.median(timed() for _ in range(_ROUNDS))
+
+
+def _memory(device: torch.device, most: bool = False) -> float:
+    """Bytes in use, or the most so far: of the GPU, else of this process."""
+    if device.type == "cuda":
+        used = torch.cuda.max_memory_allocated() if most else torch.cuda.memory_allocated()
+        return float(used)
+    now = psutil.Process().memory_info()
+    if not most:
+        return float(now.rss)
+    if sys.platform == "win32":
+        return float(now.peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak if sys.platform == "darwin" else 1024 * peak)

@@ -1,0 +1,220 @@
+"""How the work goes: what was shown against what was confirmed, time, and labels to doubt.
+
+Agreement with what a person really saw costs nobody extra work and is honest (RootPainter calls
+it corrective Dice); predictions made later, or of images that were learned from, would flatter.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segstudio.errors import Cancelled, UserError
+from segstudio.learning import events
+from segstudio.learning.evaluate import rows_of
+from segstudio.learning.events import Progress
+from segstudio.learning.metrics import VOID, Confusion, boundary_iou, by_name, or_none
+from segstudio.project.project import Project
+
+ROLLING: Final = 10
+"""Images over which figures roll."""
+_PATCH: Final = 12
+"""Part of the shorter side that a doubtful label fills."""
+_SUSPICIOUS: Final = 0.5
+_MOST: Final = 100
+
+
+@dataclass(frozen=True)
+class ImageQuality:
+    """One confirmed image: how far what was shown agrees with what was confirmed.
+
+    `agreement` is the share of pixels, `iou` by class, `boundary` the mean boundary IoU of the
+    classes that are there. Without a prediction that was shown they are None and empty.
+    """
+
+    image: str
+    confirmed_at: float
+    seconds: float
+    strokes: int
+    model: str = ""
+    agreement: float | None = None
+    miou: float | None = None
+    boundary: float | None = None
+    iou: dict[str, float | None] = field(default_factory=dict)
+    unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Suspicious:
+    """A confirmed image where the model in force is sure of something else: the place of the
+    worst patch, and how sure it is there, 0..1."""
+
+    image: str
+    x: int
+    y: int
+    doubt: float
+    labelled: str
+    predicted: str
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Everything about a project's confirmed images, in the order they were confirmed.
+
+    `confusion[i][j]` are pixels confirmed as class i that were shown as j, over all images;
+    `seconds_left` is what the images that are left will take at the pace of the last ones.
+    """
+
+    classes: tuple[str, ...]
+    images: tuple[ImageQuality, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    iou: dict[str, float | None]
+    miou: float | None
+    left: int
+    seconds_left: float | None
+    suspicious: tuple[Suspicious, ...]
+    by_model: dict[str, float | None] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def quality(
+    project: Project,
+    on_event: events.OnEvent = events.ignore,
+    should_stop: Callable[[], bool] = events.never,
+) -> Quality:
+    """Look at all confirmed images; those whose files cannot be read are left out."""
+    names = ("background", *project.classes.names)
+    table = rows_of(project)
+    keys = project.confirmed_keys()
+    images: list[ImageQuality] = []
+    parts: list[tuple[str, Confusion]] = []
+    suspicious: list[Suspicious] = []
+    for done, key in enumerate(keys, start=1):
+        if should_stop():
+            raise Cancelled
+        try:
+            truth = table[project.training_map(key)]
+            image, confusion = _look(project, key, truth, table, names)
+        except (UserError, OSError):
+            continue
+        images.append(image)
+        if confusion is not None:
+            parts.append((image.model, confusion))
+        found = _suspect(project, key, truth, table, names)
+        suspicious += [found] if found is not None else []
+        on_event(Progress(done, len(keys)))
+    images.sort(key=lambda image: image.confirmed_at)
+    total = Confusion.total((part for _, part in parts), len(names))
+    left = len(project.included()) - len(keys)
+    return Quality(
+        names,
+        tuple(images),
+        tuple(tuple(row) for row in total.counts.tolist()),
+        by_name(names, total.iou()),
+        or_none(total.miou()),
+        left,
+        forecast(images, left),
+        tuple(sorted(suspicious, key=lambda s: -s.doubt)[:_MOST]),
+        _by_model(parts, len(names)),
+    )
+
+
+def forecast(images: Sequence[ImageQuality], left: int) -> float | None:
+    """Seconds that `left` images take at the median of the last ones with a time."""
+    timed = [image.seconds for image in images if image.seconds > 0][-ROLLING:]
+    return round(left * statistics.median(timed), 1) if timed else None
+
+
+def rolling(values: Sequence[float | None]) -> list[float | None]:
+    """The mean of each value and those before it, ROLLING at most; None where there is none."""
+    found: list[float | None] = []
+    for end in range(1, len(values) + 1):
+        known = [v for v in values[max(0, end - ROLLING) : end] if v is not None]
+        found.append(statistics.fmean(known) if known else None)
+    return found
+
+
+def _look(
+    project: Project,
+    key: str,
+    truth: NDArray[np.int16],
+    table: NDArray[np.int16],
+    names: Sequence[str],
+) -> tuple[ImageQuality, Confusion | None]:
+    review = project.reviews.load(key)
+    stamp = project.label_stamp(key)
+    image = ImageQuality(
+        key,
+        stamp[0] / 1e9 if stamp is not None else 0.0,
+        review.seconds if review is not None else 0.0,
+        review.strokes if review is not None else 0,
+        unchanged=review is not None and review.accepted_unchanged,
+    )
+    if review is None or not review.shown:
+        return image, None
+    seen = project.predictions.read_shown(review.shown, key)
+    if seen is None or seen.shape != truth.shape:
+        return image, None
+    shown = np.maximum(table[seen], 0)
+    confusion = Confusion(len(names)).add(shown, truth)
+    facts = {
+        **asdict(image),
+        "model": review.shown,
+        "agreement": or_none(confusion.pixel_accuracy()),
+        "miou": or_none(confusion.miou()),
+        "boundary": or_none(_mean_boundary(shown, truth, len(names))),
+        "iou": by_name(names, confusion.iou()),
+    }
+    return ImageQuality(**facts), confusion
+
+
+def _mean_boundary(shown: NDArray[np.integer], truth: NDArray[np.integer], classes: int) -> float:
+    known = truth != VOID
+    scores = [boundary_iou((shown == row) & known, truth == row) for row in range(1, classes)]
+    there = [score for score in scores if not np.isnan(score)]
+    return statistics.fmean(there) if there else float("nan")
+
+
+def _suspect(
+    project: Project,
+    key: str,
+    truth: NDArray[np.int16],
+    table: NDArray[np.int16],
+    names: Sequence[str],
+) -> Suspicious | None:
+    """The patch where the model in force contradicts the label with most confidence."""
+    model = project.models.current()
+    read = project.predictions.read(model.id, key) if model is not None else None
+    if read is None or read[0].shape != truth.shape:
+        return None
+    predicted = np.maximum(table[read[0]], 0)
+    against = (predicted != truth) & (truth != VOID)
+    side = max(3, min(truth.shape) // _PATCH) | 1
+    sure = against * read[1].astype(np.float32) / np.float32(255)
+    means = cv2.blur(sure, (side, side), borderType=cv2.BORDER_CONSTANT)
+    y, x = (int(v) for v in np.unravel_index(int(np.argmax(means)), means.shape))
+    worst = float(means[y, x])
+    if worst < _SUSPICIOUS:
+        return None
+    half = side // 2
+    around = np.s_[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
+    inside = against[around]
+    most = [int(np.bincount(m[around][inside]).argmax()) for m in (truth, predicted)]
+    return Suspicious(key, x, y, round(worst, 3), names[most[0]], names[most[1]])
+
+
+def _by_model(parts: Sequence[tuple[str, Confusion]], k: int) -> dict[str, float | None]:
+    """mIoU of what each model showed."""
+    models = dict.fromkeys(model for model, _ in parts)
+    return {
+        model: or_none(Confusion.total((c for m, c in parts if m == model), k).miou())
+        for model in models
+    }

@@ -1,0 +1,159 @@
+"""Quality as a table for spreadsheets, and as one HTML page with its charts inside."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from segstudio.errors import UserError
+from segstudio.learning.quality import Quality, rolling
+from segstudio.project import atomic
+
+_WIDE, _HIGH, _EDGE = 720, 200, 34
+_COLUMNS: Final = (
+    *("image", "confirmed", "seconds", "strokes", "model"),
+    *("agreement", "miou", "boundary_iou", "accepted_unchanged"),
+)
+_INK: Final = "font-size='12' fill='#66707a'"
+_STYLE: Final = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
+  color: #1c2126; background: #fff; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #dfe3e8; }
+th:first-child, td:first-child { text-align: left; }
+svg { background: #f6f8fa; border-radius: 6px; }
+.faint { color: #66707a; }
+@media (prefers-color-scheme: dark) { body { color: #e6e9ec; background: #1b1f24; }
+  th, td { border-color: #363d45; } svg { background: #242a31; } }
+"""
+
+
+def as_csv(quality: Quality) -> str:
+    """One line an image, in the order of confirming."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((*_COLUMNS, *(f"iou {name}" for name in quality.classes)))
+    for image in quality.images:
+        when = datetime.fromtimestamp(image.confirmed_at).isoformat(timespec="seconds")
+        scores = [image.agreement, image.miou, image.boundary]
+        ious = [image.iou.get(name) for name in quality.classes]
+        row = [image.image, when, image.seconds, image.strokes, image.model, *scores]
+        writer.writerow([*map(_plain, row), int(image.unchanged), *map(_plain, ious)])
+    return out.getvalue()
+
+
+def as_html(quality: Quality, title: str) -> str:
+    """A page that needs nothing else."""
+    agreement = rolling([image.miou for image in quality.images])
+    seconds = rolling([image.seconds or None for image in quality.images])
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p>{_summary(quality)}</p>",
+        "<h2>Agreement of what was shown with what was confirmed</h2>",
+        _chart(agreement, "mIoU, rolling over 10 images", 1.0),
+        _table(("class", "IoU"), [(name, _score(v)) for name, v in quality.iou.items()]),
+        "<h2>Seconds an image</h2>",
+        _chart(seconds, "seconds, rolling over 10 images", None),
+        "<h2>By model</h2>",
+        _table(("model", "mIoU"), [(m, _score(v)) for m, v in quality.by_model.items()]),
+        "<h2>Confusion (rows confirmed, columns shown; share of the row)</h2>",
+        _confusion(quality),
+        "<h2>Labels to look at again</h2>",
+        _table(
+            ("image", "at", "labelled", "the model says", "how sure"),
+            [
+                (s.image, f"{s.x}, {s.y}", s.labelled, s.predicted, f"{s.doubt:.2f}")
+                for s in quality.suspicious
+            ],
+        ),
+    ]
+    head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{_STYLE}</style>"
+    return f"<!doctype html><html lang='en'>{head}<body>{''.join(parts)}</body></html>\n"
+
+
+def write_report(quality: Quality, file: Path, title: str) -> None:
+    """Write `file`, CSV or HTML by its ending; UserError for another."""
+    kind = file.suffix.lower()
+    if kind not in (".csv", ".html"):
+        raise UserError("A report is a .csv or an .html file", path=file)
+    text = as_csv(quality) if kind == ".csv" else as_html(quality, title)
+    try:
+        atomic.write_text(file, text)
+    except OSError as error:
+        raise UserError(f"The report cannot be written: {error.strerror}", path=file) from error
+
+
+def summary(quality: Quality) -> str:
+    """A sentence or two for a person."""
+    return html.unescape(_summary(quality))
+
+
+def _summary(quality: Quality) -> str:
+    shown = sum(image.agreement is not None for image in quality.images)
+    words = f"{len(quality.images)} images are confirmed, {quality.left} are left. "
+    if quality.seconds_left is not None and quality.left:
+        words += f"At the pace of the last ones that takes {_duration(quality.seconds_left)}. "
+    if shown:
+        words += f"On {shown} of them a draft was shown; it agreed by mIoU {_score(quality.miou)}. "
+    unchanged = sum(image.unchanged for image in quality.images)
+    return words + (f"{unchanged} were accepted as they were shown." if unchanged else "")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _chart(values: Sequence[float | None], label: str, top: float | None) -> str:
+    """A line over the images, as SVG; nothing where there is no value."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "<p class='faint'>Nothing to show yet.</p>"
+    highest = top or max(known) * 1.1 or 1.0
+    across = (_WIDE - 2 * _EDGE) / max(1, len(values) - 1)
+    points = " ".join(
+        f"{_EDGE + i * across:.1f},{_HIGH - _EDGE - v / highest * (_HIGH - 2 * _EDGE):.1f}"
+        for i, v in enumerate(values)
+        if v is not None
+    )
+    words, right, floor = html.escape(label), _WIDE - _EDGE, _HIGH - _EDGE
+    return (
+        f"<svg viewBox='0 0 {_WIDE} {_HIGH}' width='100%' role='img' aria-label='{words}'>"
+        f"<text x='{_EDGE}' y='18' {_INK}>{words}; top {highest:.3g}</text>"
+        f"<text x='{right}' y='{_HIGH - 10}' text-anchor='end' {_INK}>image {len(values)}</text>"
+        f"<line x1='{_EDGE}' y1='{floor}' x2='{right}' y2='{floor}' stroke='#9aa4ae'/>"
+        f"<polyline points='{points}' fill='none' stroke='#3b82d9' stroke-width='2.5'/></svg>"
+    )
+
+
+def _confusion(quality: Quality) -> str:
+    rows = []
+    for name, counts in zip(quality.classes, quality.confusion, strict=True):
+        total = sum(counts)
+        if total:
+            rows.append((name, *(f"{100 * n / total:.1f} %" for n in counts)))
+    return _table(("confirmed as", *quality.classes), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return "<p class='faint'>Nothing to show yet.</p>"
+    lines = ["<tr>" + "".join(f"<th>{html.escape(cell)}</th>" for cell in head) + "</tr>"]
+    for row in rows:
+        lines.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _plain(value: object) -> object:
+    return "" if value is None else value

@@ -1,0 +1,62 @@
+"""What is known of an architecture before it is built: its card. Importing this loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Options = Mapping[str, Any]
+Builder = Callable[[int, int, Options], "nn.Module"]
+"""(input channels, outputs, options) to a module from (n, c, h, w) to (n, outputs, h, w).
+
+In training mode the module may answer with a dict: "out" as above, and auxiliary logits by name,
+(n, outputs, h', w') of any size, for the losses that `Card.auxiliary` weighs.
+"""
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Published weights: an entry of a torchvision weights enum, which knows address and hash.
+
+    `part` says what they fill: the whole network as far as shapes agree, or its encoder.
+    """
+
+    name: str
+    title: str
+    enum: str
+    part: str = "encoder"
+    licence: str = "BSD-3-Clause"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of an architecture before it is built.
+
+    Inputs are padded to multiples of `divisor`. `default_weights` names the source that is used
+    when nobody says otherwise, nothing for training from scratch. `auxiliary` has the weights of
+    the auxiliary losses by output. `snaps` is true where the paper ends with a dense CRF. `onnx`
+    says why the network cannot be exported, nothing when it can. `parameters` is their number for
+    20 classes, 0 where nobody has counted them.
+    """
+
+    name: str
+    title: str
+    family: str
+    good_for: str
+    builder: Builder
+    options: Options = field(default_factory=dict)
+    divisor: int = 16
+    weights: tuple[WeightsSource, ...] = ()
+    default_weights: str = ""
+    source: str = ""
+    auxiliary: Mapping[str, float] = field(default_factory=dict)
+    snaps: bool = False
+    onnx: str = ""
+    parameters: int = 0
+
+    def weights_source(self, name: str) -> WeightsSource | None:
+        return next((source for source in self.weights if source.name == name), None)

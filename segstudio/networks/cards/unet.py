@@ -1,0 +1,69 @@
+"""Cards of the U-Net family."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from segstudio.networks.card import Card, Options
+from segstudio.networks.cards.published import MOBILENET_V2, RESNET34, smp
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _unet(channels: int, outputs: int, options: Options) -> nn.Module:
+    from segstudio.networks.unet import UNet
+
+    return UNet(channels, outputs, **options)
+
+
+CARDS: Final = (
+    Card(
+        "unet",
+        "U-Net",
+        "U-Net",
+        "few labels, any picture; trains on a laptop's processor",
+        _unet,
+        {"width": 16, "depth": 4, "padding": "same", "norm": True},
+        divisor=16,
+        source="Ronneberger et al. 2015, arXiv 1505.04597",
+        parameters=1_940_000,
+    ),
+    Card(
+        "unet_resnet34",
+        "U-Net with ResNet-34",
+        "U-Net",
+        "photographs with many classes; a GPU helps",
+        partial(smp, "Unet"),
+        {"encoder": "resnet34"},
+        divisor=32,
+        weights=(RESNET34,),
+        source="segmentation_models_pytorch",
+        parameters=24_400_000,
+    ),
+    Card(
+        "unet_mobilenet",
+        "U-Net with MobileNetV2",
+        "U-Net",
+        "photographs on a laptop's processor",
+        partial(smp, "Unet"),
+        {"encoder": "mobilenet_v2", "decoder_channels": (128, 64, 32, 16, 16)},
+        divisor=32,
+        weights=(MOBILENET_V2,),
+        source="segmentation_models_pytorch; Sandler et al. 2018, arXiv 1801.04381",
+        parameters=4_140_000,
+    ),
+    Card(
+        "unetplusplus",
+        "U-Net++ with ResNet-34",
+        "U-Net",
+        "things of very different size, finer outlines than U-Net; a GPU helps",
+        partial(smp, "UnetPlusPlus"),
+        {"encoder": "resnet34", "decoder_channels": (256, 128, 64, 32, 16)},
+        divisor=32,
+        weights=(RESNET34,),
+        source="Zhou et al. 2018, arXiv 1807.10165; segmentation_models_pytorch",
+        parameters=26_100_000,
+    ),
+)

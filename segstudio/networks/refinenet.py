@@ -1,0 +1,127 @@
+"""RefineNet: Lin et al., "RefineNet: Multi-Path Refinement Networks for High-Resolution Semantic
+Segmentation", CVPR 2017 (arXiv 1611.06612), section 3, figures 2 (c) and 3.
+
+The four stages of a ResNet are joined from coarse to fine. Each joint: two residual convolution
+units on every path, a sum at the finest size, chained residual pooling of two blocks, one more
+unit. 512 channels at the coarsest joint, 256 at the others; two more units before the scores.
+The scores are those of 1/4 of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segstudio.networks import vgg
+from segstudio.networks.resnet import ResNet
+
+
+class Unit(nn.Module):
+    """Residual convolution unit: ReLU, 3x3, ReLU, 3x3, and what came in (figure 3 b)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape kept."""
+        change: Tensor = self.second(F.relu(self.first(F.relu(x))))
+        return x + change
+
+
+class Chain(nn.Module):
+    """Chained residual pooling (figure 3 d): each block pools 5x5 what the one before gave."""
+
+    def __init__(self, channels: int, blocks: int = 2) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(5, stride=1, padding=2)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=1) for _ in range(blocks)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape kept."""
+        x = F.relu(x)
+        path = x
+        for convolution in self.convolutions:
+            path = convolution(self.pool(path))
+            x = x + path
+        return x
+
+
+class Joint(nn.Module):
+    """One RefineNet block on maps of `inputs` channels, the coarsest first."""
+
+    def __init__(self, inputs: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.paths = nn.ModuleList(
+            nn.Sequential(_adaptation(wide, channels), Unit(channels), Unit(channels))
+            for wide in inputs
+        )
+        # a sum needs equal channels; one path alone is passed on as it is
+        fusions = [_convolution(channels, channels) for _ in inputs] if len(inputs) > 1 else []
+        self.fusions = nn.ModuleList(fusions)
+        self.chain = Chain(channels)
+        self.output = Unit(channels)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """(n, c_i, h_i, w_i), the last one the finest, to (n, channels, h, w) of its size."""
+        found = [path(x) for path, x in zip(self.paths, maps, strict=True)]
+        if self.fusions:
+            size = maps[-1].shape[-2:]
+            found = [
+                F.interpolate(fuse(x), size, mode="bilinear", align_corners=False)
+                for fuse, x in zip(self.fusions, found, strict=True)
+            ]
+        joined: Tensor = self.output(self.chain(sum(found)))
+        return joined
+
+
+class RefineNet(nn.Module):
+    """Height and width of the input must be multiples of 32."""
+
+    def __init__(
+        self,
+        channels: int = 3,
+        outputs: int = 21,
+        layers: Literal[50, 101] = 101,
+        width: int = 64,
+    ) -> None:
+        super().__init__()
+        self.encoder = ResNet(channels, layers, width)
+        narrow, wide = 4 * width, 8 * width
+        self.joints = nn.ModuleList(
+            [
+                Joint([32 * width], wide),
+                Joint([wide, 16 * width], narrow),
+                Joint([narrow, 8 * width], narrow),
+                Joint([narrow, 4 * width], narrow),
+            ]
+        )
+        self.head = nn.Sequential(
+            Unit(narrow), Unit(narrow), nn.Conv2d(narrow, outputs, 3, padding=1)
+        )
+        for part in (self.joints, self.head):
+            part.apply(vgg.initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, channels, h, w) to logits (n, outputs, h, w)."""
+        stages = self.encoder(x)
+        joined: list[Tensor] = []
+        for joint, stage in zip(self.joints, reversed(stages), strict=True):
+            joined = [joint([*joined, stage])]
+        scores = self.head(joined[0])
+        return F.interpolate(scores, x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _adaptation(inputs: int, outputs: int) -> nn.Module:
+    """A 3x3 convolution where the number of channels must change."""
+    return nn.Identity() if inputs == outputs else _convolution(inputs, outputs)
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)

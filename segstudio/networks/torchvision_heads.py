@@ -1,0 +1,68 @@
+"""torchvision's FCN, DeepLabV3 and LR-ASPP, on encoders of any width and number of channels.
+
+The heads are torchvision's own classes and names, so that its published weights load by name.
+FCN: Long et al. 2015 on a ResNet with atrous convolutions. DeepLabV3: Chen et al. 2017, arXiv
+1706.05587, section 3. LR-ASPP: Howard et al., "Searching for MobileNetV3", ICCV 2019 (arXiv
+1905.02244), section 6.4.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead, DeepLabV3
+from torchvision.models.segmentation.fcn import FCN, FCNHead
+
+from segstudio.networks.resnet import ResNet
+
+
+class _Encoder(ResNet):
+    """The last two feature maps under the names that torchvision's networks ask for."""
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        """(n, channels, h, w) to "out" and "aux", both at 1/8 of the size."""
+        *_, third, last = super().forward(x)
+        return {"out": last, "aux": third}
+
+
+def fcn(
+    channels: int, outputs: int, layers: Literal[50, 101], width: int = 64, auxiliary: bool = False
+) -> nn.Module:
+    """torchvision's fcn_resnet50 or fcn_resnet101 where `width` is 64."""
+    head = FCNHead(32 * width, outputs)
+    network: nn.Module = FCN(
+        _encoder(channels, layers, width), head, _auxiliary(width, outputs, auxiliary)
+    )
+    return network
+
+
+def deeplabv3(
+    channels: int, outputs: int, layers: Literal[50, 101], width: int = 64, auxiliary: bool = False
+) -> nn.Module:
+    """torchvision's deeplabv3_resnet50 or deeplabv3_resnet101 where `width` is 64."""
+    head = DeepLabHead(32 * width, outputs)
+    network: nn.Module = DeepLabV3(
+        _encoder(channels, layers, width), head, _auxiliary(width, outputs, auxiliary)
+    )
+    return network
+
+
+def _encoder(channels: int, layers: int, width: int) -> ResNet:
+    return _Encoder(channels, layers, width, rates=(1, 1, 2, 4), lagging=True)
+
+
+def _auxiliary(width: int, outputs: int, wanted: bool) -> nn.Module | None:
+    return FCNHead(16 * width, outputs) if wanted else None
+
+
+def lraspp(channels: int, outputs: int) -> nn.Module:
+    """torchvision's lraspp_mobilenet_v3_large."""
+    network: nn.Module = lraspp_mobilenet_v3_large(
+        weights=None, weights_backbone=None, num_classes=outputs
+    )
+    if channels != 3:
+        first = network.get_submodule("backbone.0")
+        first.register_module("0", nn.Conv2d(channels, 16, 3, stride=2, padding=1, bias=False))
+    return network

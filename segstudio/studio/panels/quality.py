@@ -1,0 +1,232 @@
+"""The quality panel: how far drafts agreed with what was confirmed, the pace, labels to doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from segstudio.annotation.bitmap import Box
+from segstudio.engine import protocol as p
+from segstudio.studio import theme
+from segstudio.studio.i18n import tr
+from segstudio.studio.jobs import Job, Jobs, time_left
+from segstudio.studio.panels.model import make_table
+from segstudio.studio.session import Session
+from segstudio.studio.widgets import faint, heading
+
+_ROLLING: Final = 10
+_AROUND: Final = 12
+"""Image pixels around the place of a doubtful label."""
+Facts = Mapping[str, Any]
+
+
+class QualityPanel(QWidget):
+    """Figures come from a job when the panel is shown, and again on request."""
+
+    image_asked = Signal(str, object)
+    """An image key, and a box of it to look at, or None."""
+
+    def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._session, self._jobs = session, jobs
+        self._asked = ""
+        self._is_old = True
+        self._chart: _Chart | None = None
+        self.facts: Facts = {}
+        self.caption = faint(tr("Figures appear here once images are confirmed."))
+        self.caption.setWordWrap(True)
+        self.place = QVBoxLayout()
+        self.table = make_table(tr("class"), "IoU")
+        self.doubtful = QListWidget()
+        self.doubtful.setAccessibleName(tr("Labels to look at again"))
+        self.doubtful.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.doubtful.itemActivated.connect(self._open_doubtful)
+        self.doubtful.itemClicked.connect(self._open_doubtful)
+        self.again = QPushButton(tr("Refresh"))
+        self.save = QPushButton(tr("Save report …"))
+        self._lay_out()
+        self.again.clicked.connect(self.refresh)
+        self.save.clicked.connect(self._ask_file)
+        jobs.changed.connect(self._take)
+        session.project_changed.connect(self._forget)
+        session.states_changed.connect(lambda _: self._mark_old())
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        for button in (self.again, self.save):
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(self.caption)
+        layout.addLayout(self.place, 3)
+        layout.addWidget(self.table, 3)
+        layout.addWidget(heading(tr("LABELS TO LOOK AT AGAIN")))
+        layout.addWidget(self.doubtful, 2)
+        layout.addLayout(buttons)
+
+    # -- asking
+
+    def refresh(self) -> None:
+        """Compare again, in a process of its own."""
+        project = self._session.project
+        if project is None or self._asked:
+            return
+        self._is_old = False
+        request = p.Quality(self._jobs.new_id(), str(project.root))
+        self._asked = request.job
+        self._jobs.run("files", tr("Comparing"), request, quiet=True)
+
+    def _ask_file(self) -> None:
+        words = tr("Web page (*.html);;Table (*.csv)")
+        chosen, _ = QFileDialog.getSaveFileName(self, tr("Save report"), "quality.html", words)
+        if chosen:
+            self.save_report(chosen)
+
+    def save_report(self, file: str) -> None:
+        """Write a report, HTML or CSV by the file's ending."""
+        project = self._session.project
+        if project is not None:
+            request = p.Quality(self._jobs.new_id(), str(project.root), file)
+            self._jobs.run("files", tr("Writing the report"), request, quiet=True)
+
+    def _take(self, job: Job) -> None:
+        project = self._session.project
+        if job.state == "done" and job.result.get("report"):
+            words = tr("The report is in {file}", file=str(job.result["report"]))
+            self._session.message.emit(words, "info")
+        if job.id != self._asked or not job.is_over:
+            return
+        self._asked = ""
+        if job.state == "done" and project is not None and job.project == str(project.root):
+            self.facts = job.result["quality"]
+            self.show_facts()
+
+    def _mark_old(self) -> None:
+        self._is_old = True
+
+    def _forget(self) -> None:
+        self.facts, self._asked, self._is_old = {}, "", True
+        self.show_facts()
+        if self.isVisible():
+            self.refresh()
+
+    def showEvent(self, event: object) -> None:
+        if self._is_old:
+            self.refresh()
+
+    # -- showing
+
+    def show_facts(self) -> None:
+        """Fill the panel with the figures that came."""
+        facts = self.facts
+        images: Sequence[Facts] = facts.get("images", ())
+        self.caption.setText(_caption(facts) if images else tr("Nothing is confirmed yet."))
+        scores = [(n, v) for n, v in facts.get("iou", {}).items() if v is not None]
+        self.table.setVisible(bool(scores))
+        self.table.setRowCount(len(scores))
+        for row, (name, score) in enumerate(scores):
+            for column, text in enumerate((name, f"{score:.3f}")):
+                self.table.setItem(row, column, QTableWidgetItem(text))
+        self.doubtful.clear()
+        for doubt in facts.get("suspicious", ()):
+            words = tr("{image}: {labelled}, or {predicted}?")
+            item = QListWidgetItem(words.format(**doubt))
+            item.setData(Qt.ItemDataRole.UserRole, dict(doubt))
+            item.setToolTip(tr("The model is sure of it: {n}", n=f"{doubt['doubt']:.2f}"))
+            self.doubtful.addItem(item)
+        points = [(i, v["miou"], v["image"]) for i, v in enumerate(images) if v["miou"] is not None]
+        if points and self._chart is None:
+            self._chart = _Chart(lambda key: self.image_asked.emit(key, None))
+            self.place.addWidget(self._chart.widget)
+        if self._chart is not None:
+            self._chart.show_points(points)
+
+    def _open_doubtful(self, item: QListWidgetItem) -> None:
+        doubt = item.data(Qt.ItemDataRole.UserRole)
+        x, y = int(doubt["x"]), int(doubt["y"])
+        box: Box = (x - _AROUND, y - _AROUND, x + _AROUND, y + _AROUND)
+        self.image_asked.emit(str(doubt["image"]), box)
+
+    def restyle(self) -> None:
+        """The look has changed."""
+        if self._chart is not None:
+            self._chart.restyle()
+
+
+def _caption(facts: Facts) -> str:
+    images = facts["images"]
+    parts = [tr("Confirmed: {n}, left: {left}.", n=len(images), left=facts["left"])]
+    if facts["seconds_left"] and facts["left"]:
+        parts.append(tr("At this pace: {time} more.", time=time_left(facts["seconds_left"])))
+    if facts["miou"] is not None:
+        words = tr("What was shown agrees by mIoU {score}.")
+        parts.append(words.format(score=f"{facts['miou']:.3f}"))
+    unchanged = sum(bool(image["unchanged"]) for image in images)
+    if unchanged:
+        parts.append(tr("Accepted as shown: {n}.", n=unchanged))
+    return " ".join(parts)
+
+
+class _Chart:
+    """mIoU of what was shown, image by image in the order of confirming, and its rolling mean.
+
+    pyqtgraph is imported here, after the first paint. A click on a point opens its image.
+    """
+
+    def __init__(self, on_click: Any) -> None:
+        import pyqtgraph as pg
+
+        self._pg: Any = pg
+        self.widget: Any = pg.PlotWidget()
+        self.widget.setMinimumHeight(130)
+        self.widget.setYRange(0, 1, padding=0.05)
+        self.widget.setMouseEnabled(x=False, y=False)
+        self.widget.hideButtons()
+        self.widget.setMenuEnabled(False)
+        self._line: Any = self.widget.plot([], [])
+        self._dots: Any = pg.ScatterPlotItem(size=7, hoverable=True, hoverSize=10)
+        self._dots.sigClicked.connect(lambda _, points, *__: on_click(points[0].data()))
+        self.widget.addItem(self._dots)
+        self.restyle()
+
+    def restyle(self) -> None:
+        look = theme.current()
+        self.widget.setBackground(look.panel)
+        item = self.widget.getPlotItem()
+        for side in ("left", "bottom"):
+            axis = item.getAxis(side)
+            axis.setPen(self._pg.mkPen(look.line))
+            axis.setTextPen(self._pg.mkPen(look.faint))
+        item.setTitle(
+            f"<span style='color: {look.faint}'>{tr('agreement, image by image')}</span>",
+            size="9pt",
+        )
+        self._line.setPen(self._pg.mkPen(look.accent, width=2))
+        self._dots.setBrush(self._pg.mkBrush(look.faint))
+        self._dots.setPen(self._pg.mkPen(look.panel))
+
+    def show_points(self, points: Sequence[tuple[int, float, str]]) -> None:
+        xs, ys = [p[0] + 1 for p in points], [p[1] for p in points]
+        mean = [
+            sum(ys[max(0, i - _ROLLING + 1) : i + 1]) / len(ys[max(0, i - _ROLLING + 1) : i + 1])
+            for i in range(len(ys))
+        ]
+        self._line.setData(xs, mean)
+        self._dots.setData(xs, ys, data=[p[2] for p in points])
+        self.widget.setXRange(1, max(xs, default=2), padding=0.05)

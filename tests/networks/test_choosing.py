@@ -1,0 +1,70 @@
+"""The rules of the recommendation, and what is remembered of measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from segstudio.networks import choosing, registry
+from segstudio.networks.choosing import Measured, Situation, recommend
+from segstudio.project import settings
+
+
+def measured(name: str, memory: float = 100.0, train: float = 100.0) -> Measured:
+    return Measured(name, "cpu", 1000, memory, 10.0, train)
+
+
+@pytest.mark.parametrize(
+    ("situation", "expected"),
+    [
+        (Situation(), "unet"),
+        (Situation(labelled=5, classes=30, gpu=True), "unet"),
+        (Situation(labelled=200, classes=30, gpu=True), "deeplabv3plus"),
+        (Situation(labelled=200, classes=2, gpu=True), "unet_resnet34"),
+        (Situation(labelled=200, classes=11), "unet"),
+        (Situation(labelled=200, weights=frozenset({"unet_mobilenet"})), "unet_mobilenet"),
+        (Situation(labelled=5, weights=frozenset({"lraspp"})), "lraspp"),
+    ],
+)
+def test_the_rules(situation: Situation, expected: str) -> None:
+    name, why = recommend(situation)
+    assert name == expected
+    assert str(situation.labelled) in why
+
+
+def test_what_is_too_slow_or_too_large_is_passed_over() -> None:
+    slow = measured("unet", train=2 * choosing.SLOWEST_STEP)
+    assert recommend(Situation(), [slow])[0] == "lraspp"
+    large = measured("unet", memory=900)
+    assert recommend(Situation(free=1000), [large])[0] == "lraspp"
+    assert recommend(Situation(free=2000), [large])[0] == "unet"
+
+
+def test_when_nothing_fits_the_lightest_is_taken() -> None:
+    all_slow = [measured(n, 500, 9000) for n in ("unet", "lraspp", "unet_mobilenet")]
+    name, why = recommend(Situation(), [*all_slow, measured("icnet", 50, 9000)])
+    assert name == "icnet"
+    assert "nothing" in why
+
+
+def test_measurements_are_remembered_by_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGSTUDIO_CONFIG", str(tmp_path))
+    assert choosing.remembered() == []
+    choosing.remember(measured("unet", train=1))
+    choosing.remember(measured("unet", train=2))
+    choosing.remember(measured("gone"))
+    choosing.remember(Measured("unet", "cuda", 1000, 1, 1, 1))
+    assert choosing.remembered("cpu") == [measured("unet", train=2)]
+    assert len(choosing.remembered()) == 2
+    (settings.config_folder() / "networks.json").write_text("[{]")
+    assert choosing.remembered() == []
+
+
+@pytest.mark.parametrize("name", list(registry.ARCHITECTURES))
+def test_cards_know_the_number_of_parameters(name: str) -> None:
+    network = registry.outline(name, 20)
+    counted = sum(p.numel() for p in network.parameters())
+    assert registry.card_of(name).parameters == pytest.approx(counted, rel=0.01)

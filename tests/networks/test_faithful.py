@@ -1,0 +1,274 @@
+"""Each network against its paper's layers, as data, or against its library's own network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision.models
+import torchvision.models.segmentation
+from torch import nn
+
+from segstudio.networks import registry
+from segstudio.networks.dilation import context_module
+from segstudio.networks.fcn import FCN, doubling
+from segstudio.networks.pspnet import averages
+
+K = 21
+"""Classes with the background, as in PASCAL VOC."""
+Layer = tuple[int, int, int]
+"""Inputs, outputs, kernel of a convolution."""
+
+# Simonyan & Zisserman 2015, table 1, D
+VGG: list[Layer] = [
+    *[(3, 64, 3), (64, 64, 3), (64, 128, 3), (128, 128, 3)],
+    *[(128, 256, 3), (256, 256, 3), (256, 256, 3)],
+    *[(256, 512, 3), (512, 512, 3), (512, 512, 3)],
+    *[(512, 512, 3), (512, 512, 3), (512, 512, 3)],
+]
+FC: list[Layer] = [(512, 4096, 7), (4096, 4096, 1), (4096, K, 1)]
+# Badrinarayanan et al. 2017, figure 2: the encoder mirrored; the last convolution gives the scores
+SEGNET_DECODER: list[Layer] = [
+    *[(512, 512, 3), (512, 512, 3), (512, 512, 3)],
+    *[(512, 512, 3), (512, 512, 3), (512, 256, 3)],
+    *[(256, 256, 3), (256, 256, 3), (256, 128, 3)],
+    *[(128, 128, 3), (128, 64, 3), (64, 64, 3)],
+]
+LARGE_FOV: list[Layer] = [(512, 1024, 3), (1024, 1024, 1), (1024, K, 1)]
+# Yu & Koltun 2016, table 1
+LARGE_CONTEXT: list[Layer] = [
+    *[(K, 2 * K, 3), (2 * K, 2 * K, 3), (2 * K, 4 * K, 3), (4 * K, 8 * K, 3)],
+    *[(8 * K, 16 * K, 3), (16 * K, 32 * K, 3), (32 * K, 32 * K, 3), (32 * K, K, 1)],
+]
+BASIC_CONTEXT_10: list[Layer] = [*[(K, K, 3)] * 9, (K, K, 1)]
+
+
+def resnet(blocks: Iterable[int], width: int = 64, stem: Iterable[Layer] = ()) -> list[Layer]:
+    """He et al. 2016, table 1: 1x1, 3x3, 1x1 in each block, a 1x1 beside the first."""
+    layers = list(stem) or [(3, width, 7)]
+    inputs = width
+    for stage, count in enumerate(blocks):
+        planes = width * 2**stage
+        layers.append((inputs, 4 * planes, 1))
+        for _ in range(count):
+            layers += [(inputs, planes, 1), (planes, planes, 3), (planes, 4 * planes, 1)]
+            inputs = 4 * planes
+    return layers
+
+
+# Lin et al. 2017, section 3: adaptation, 2 units each path, fusion, 2 poolings, 1 unit
+def joint(paths: Iterable[int], d: int) -> list[Layer]:
+    paths = list(paths)
+    adapted: list[Layer] = [(c, d, 3) for c in paths if c != d]
+    fused: list[Layer] = [(d, d, 3) for _ in paths] if len(paths) > 1 else []
+    return adapted + fused
+
+
+def joint_with_bias(paths: int, d: int) -> list[Layer]:
+    return [(d, d, 3)] * (4 * paths + 2 + 2)
+
+
+REFINENET_BARE = [
+    *joint([2048], 512),
+    *joint([512, 1024], 256),
+    *joint([256, 512], 256),
+    *joint([256, 256], 256),
+]
+REFINENET: list[Layer] = [
+    *joint_with_bias(1, 512),
+    *joint_with_bias(2, 256) * 3,
+    *[(256, 256, 3)] * 4,  # two units before the scores
+    (256, K, 3),
+]
+# Zhao et al. 2017, figure 3: four levels of a quarter, 3x3 to 512; auxiliary loss on stage 4
+PSP: list[Layer] = [*[(2048, 512, 1)] * 4, (4096, 512, 3), (1024, 256, 3)]
+PSP_SCORES: list[Layer] = [(512, K, 1), (256, K, 1)]
+# Zhao et al. 2018, figures 2 and 3: PSPNet-50 with half its kernels, the whole picture's branch,
+# two fusions of 128 channels
+ICNET: list[Layer] = [
+    *resnet((3, 4, 6, 3), 32, [(3, 16, 3), (16, 16, 3), (16, 32, 3)]),
+    (1024, 256, 1),
+    *[(3, 32, 3), (32, 32, 3), (32, 64, 3)],
+    *[(256, 128, 3), (256, 128, 1), (128, 128, 3), (64, 128, 1)],
+]
+ICNET_SCORES: list[Layer] = [(256, K, 1), (128, K, 1), (128, K, 1)]
+
+
+def biased(layers: Iterable[Layer]) -> int:
+    return sum(i * o * k * k + o for i, o, k in layers)
+
+
+def normalised(layers: Iterable[Layer]) -> int:
+    """Without a bias, with batch normalisation."""
+    return sum(i * o * k * k + 2 * o for i, o, k in layers)
+
+
+def bare(layers: Iterable[Layer]) -> int:
+    return sum(i * o * k * k for i, o, k in layers)
+
+
+DOUBLING = K * K * 4 * 4
+R50, R101 = resnet((3, 4, 6, 3)), resnet((3, 4, 23, 3))
+TABLES = {
+    "fcn32s": biased(VGG + FC),
+    "fcn16s": biased([*VGG, *FC, (512, K, 1)]) + DOUBLING,
+    "fcn8s": biased([*VGG, *FC, (512, K, 1), (256, K, 1)]) + 2 * DOUBLING,
+    "crfrnn": biased([*VGG, *FC, (512, K, 1), (256, K, 1)]) + 2 * DOUBLING + 3 * K * K,
+    "segnet": biased(VGG + SEGNET_DECODER)
+    + 2 * sum(o for _, o, _ in VGG + SEGNET_DECODER)
+    + biased([(64, K, 3)]),
+    "deeplab_v1": biased(VGG + LARGE_FOV),
+    "deeplab_v2_vgg16": biased(VGG + 4 * LARGE_FOV),
+    "deeplab_v2": normalised(R101) + 4 * biased([(2048, K, 3)]),
+    "dilation8": biased(VGG + FC + LARGE_CONTEXT),
+    "dilation10": biased(VGG + FC + BASIC_CONTEXT_10),
+    "pspnet": normalised(R50 + PSP) + biased(PSP_SCORES),
+    "refinenet": normalised(R101) + bare(REFINENET_BARE) + biased(REFINENET),
+    "icnet": normalised(ICNET) + biased(ICNET_SCORES),
+}
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_as_many_parameters_as_the_paper_s_layers(name: str) -> None:
+    assert parameters(registry.outline(name, K - 1)) == pytest.approx(TABLES[name], rel=0.01)
+
+
+def test_published_totals() -> None:
+    """Figures in millions from the papers' own tables."""
+    assert TABLES["deeplab_v1"] / 1e6 == pytest.approx(20.5, abs=0.1)  # v1, table 2
+    assert biased(VGG) / 1e6 == pytest.approx(14.7, abs=0.05)  # SegNet, section 3
+    assert TABLES["fcn32s"] / 1e6 == pytest.approx(134, abs=0.5)  # FCN, table 1
+
+
+@pytest.mark.parametrize(
+    ("name", "maker"),
+    [
+        ("fcn_resnet50", "fcn_resnet50"),
+        ("fcn_resnet101", "fcn_resnet101"),
+        ("deeplabv3_resnet50", "deeplabv3_resnet50"),
+        ("deeplabv3_resnet101", "deeplabv3_resnet101"),
+        ("lraspp", "lraspp_mobilenet_v3_large"),
+    ],
+)
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_torchvision_s_networks_are_theirs(name: str, maker: str, auxiliary: bool) -> None:
+    """The same names and shapes, so that its weights fit."""
+    ours = {} if name == "lraspp" else {"auxiliary": auxiliary}
+    theirs: dict[str, Any] = {} if name == "lraspp" else {"aux_loss": auxiliary}
+    with torch.device("meta"):
+        network = getattr(torchvision.models.segmentation, maker)(
+            weights=None, weights_backbone=None, num_classes=K, **theirs
+        )
+        expected = {key: value.shape for key, value in network.state_dict().items()}
+    body = registry.outline(name, K - 1, **ours).get_submodule("body")
+    assert {key: value.shape for key, value in body.state_dict().items()} == expected
+
+
+def test_torchvision_s_weights_give_torchvision_s_scores() -> None:
+    theirs = torchvision.models.segmentation.deeplabv3_resnet50(
+        weights=None, weights_backbone=None, num_classes=3
+    ).eval()
+    network = registry.build("deeplabv3_resnet50", 2).eval()
+    network.get_submodule("body").load_state_dict(theirs.state_dict())
+    picture = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(picture), theirs(picture)["out"])
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "encoder"),
+    [
+        ("unet_resnet34", "Unet", "resnet34"),
+        ("unetplusplus", "UnetPlusPlus", "resnet34"),
+        ("deeplabv3plus", "DeepLabV3Plus", "resnet34"),
+        ("upernet", "UPerNet", "resnet34"),
+        ("segformer", "Segformer", "mit_b0"),
+    ],
+)
+def test_smp_s_networks_are_theirs(name: str, model: str, encoder: str) -> None:
+    import segmentation_models_pytorch as smp
+
+    theirs = getattr(smp, model)(encoder, encoder_weights=None, classes=K)
+    assert parameters(registry.build(name, K - 1)) == parameters(theirs)
+
+
+def rates(network: nn.Module) -> list[int]:
+    return [m.dilation[0] for m in network.modules() if isinstance(m, nn.Conv2d)]
+
+
+def test_atrous_rates_are_the_published_ones() -> None:
+    assert rates(registry.outline("deeplab_v1", 2)) == [*[1] * 10, 2, 2, 2, 12, 1, 1]
+    branches = registry.outline("deeplab_v2", 2).get_submodule("body.scores")
+    assert rates(branches) == [6, 12, 18, 24]
+    assert rates(registry.outline("dilation8", 2))[10:] == [
+        *[2, 2, 2, 4, 1, 1],  # the fifth stage, fc6, fc7, scores
+        *[1, 1, 2, 4, 8, 16, 1, 1],
+    ]
+    assert rates(registry.outline("dilation10", 2))[-10:] == [1, 1, 2, 4, 8, 16, 32, 64, 1, 1]
+    for name in ("pspnet", "deeplab_v2", "icnet"):
+        encoder = registry.outline(name, 2).get_submodule("body.encoder")
+        assert set(rates(encoder.get_submodule("layer3"))) == {1, 2}
+        assert set(rates(encoder.get_submodule("layer4"))) == {1, 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "stride"),
+    [
+        *[("deeplab_v1", 8), ("deeplab_v2", 8), ("dilation8", 8)],
+        *[("fcn32s", 32), ("fcn8s", 32), ("segnet", 1)],
+    ],
+)
+def test_output_strides_are_the_published_ones(name: str, stride: int) -> None:
+    body: Any = registry.build(name, 2, width=8).get_submodule("body").eval()
+    with torch.inference_mode():
+        found = body.encoder(torch.randn(1, 3, 64, 64))
+    assert found.shape[-1] == 64 // stride
+
+
+def test_fcn_s_upsampling_starts_as_bilinear() -> None:
+    scores = torch.randn(1, 4, 6, 7)
+    with torch.no_grad():
+        found = doubling(4)(scores)
+    expected = F.interpolate(scores, scale_factor=2, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(found[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1])
+
+
+def test_fcn_s_skips_start_without_a_say() -> None:
+    network = FCN(3, 3, 8, width=2).eval()
+    nn.init.normal_(network.score.weight)
+    picture = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        coarse = network.score(network.encoder.stages(picture)[-1])
+        for up in network.ups:
+            coarse = up(coarse)
+        expected = F.interpolate(coarse, (64, 64), mode="bilinear", align_corners=False)
+        torch.testing.assert_close(network(picture), expected)
+
+
+def test_segnet_puts_values_back_where_the_maxima_were() -> None:
+    values, places = F.max_pool2d(torch.randn(1, 2, 8, 8), 2, return_indices=True)
+    spread = F.max_unpool2d(values, places, (2, 2))
+    assert torch.equal(spread.flatten(2).gather(2, places.flatten(2)), values.flatten(2))
+    assert int((spread != 0).sum()) == values.numel()
+
+
+@pytest.mark.parametrize("kind", ["basic", "large"])
+def test_the_context_module_starts_as_the_identity(kind: Any) -> None:
+    scores = torch.rand(1, 4, 40, 40)
+    with torch.no_grad():
+        found = context_module(4, 8, kind)(scores)
+    assert (found - scores).abs().max() < 0.1
+    assert (found - scores).abs().mean() < 0.02
+
+
+def test_averages_are_adaptive_pooling() -> None:
+    maps = torch.randn(2, 3, 13, 10)
+    for parts in (1, 2, 3, 6):
+        torch.testing.assert_close(averages(maps, parts), F.adaptive_avg_pool2d(maps, parts))
