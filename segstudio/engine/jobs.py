@@ -17,6 +17,7 @@ from segstudio.engine.protocol import Message
 from segstudio.engine.worker import Control, Handler, Worker
 from segstudio.errors import Cancelled
 from segstudio.learning import events
+from segstudio.project import atomic
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.project import Project
 from segstudio.project.shape_index import ShapeIndex
@@ -30,9 +31,18 @@ _LOOK_AGAIN: Final = 0.1
 """Seconds between two looks at whether a waiting job was cancelled."""
 
 
+_PROMPT: Final = (
+    protocol.Guess,
+    protocol.Refine,
+    protocol.Bulk,
+    protocol.Export,
+    protocol.Import,
+)
+
+
 def is_urgent(request: Message) -> bool:
     """A person waits for one image, a folder can wait; of files, what he asked for goes first."""
-    if isinstance(request, protocol.Guess | protocol.Bulk | protocol.Export | protocol.Import):
+    if isinstance(request, _PROMPT):
         return True
     return isinstance(request, protocol.Segment) and len(request.images) == 1
 
@@ -127,11 +137,30 @@ def predictor_role() -> Mapping[type[Message], Handler]:
 
     return {
         protocol.Probe: _probe("predictor"),
+        protocol.Refine: _refine,
         protocol.Segment: segment,
         protocol.Guess: guess,
         protocol.Evaluate: evaluate,
         protocol.Adopt: _adopt,
     }
+
+
+def _refine(worker: Worker, request: protocol.Refine, control: Control) -> Mapping[str, Any]:
+    import numpy as np
+
+    from segstudio.learning.refine import Refinement, refine
+
+    with np.load(request.file) as found:
+        labels, margin, fixed = found["labels"], found["margin"], found["fixed"]
+    height, width = labels.shape
+    x, y = request.corner
+    with Project.open(Path(request.project), read_only=True) as project:
+        picture = project.read_image(request.image)[y : y + height, x : x + width]
+    refined = refine(labels, margin, picture, Refinement.from_json(request.how), fixed)
+    out = Path(request.file).with_suffix(".out.npz")
+    with atomic.replacing(out, durable=False) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, labels=refined)
+    return {"file": str(out), "image": request.image}
 
 
 def _let_urgent_pass(worker: Worker, request: protocol.Segment) -> None:

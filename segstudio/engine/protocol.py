@@ -61,6 +61,22 @@ class Guess(Message):
 
 
 @dataclass(frozen=True)
+class Refine(Message):
+    """Better outlines for part of an image: `file` is an .npz with `labels` (h, w) int32, `margin`
+    (h, w) uint8 and `fixed` (h, w) bool of the part of the picture that begins at `corner`.
+
+    Done's result has `file`, an .npz with `labels`; the window removes both.
+    """
+
+    job: str
+    project: str
+    image: str
+    file: str
+    corner: tuple[int, int]
+    how: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Train(Message):
     """Train a candidate from the model in force (or `start_from`, or from scratch: "")."""
 

@@ -158,6 +158,7 @@ def specs() -> list[Spec]:
         Spec("accept_class", image, tr("Accept all drafts of this class"), ("Shift+Y",)),
         Spec("accept_all", image, tr("Accept all drafts"), ("Ctrl+Shift+Y",), "accept-all"),
         Spec("reject_all", image, tr("Reject all drafts"), (), "reject"),
+        Spec("refine", edit, tr("Refine outlines …"), ("Ctrl+R",)),
         Spec("doubt", image, tr("Next doubtful region"), ("N",)),
         Spec("newest", image, tr("Show the newest drafts"), ("F6",)),
         Spec("segment_image", model, tr("Segment this image"), ("Ctrl+G",)),

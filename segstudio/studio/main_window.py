@@ -32,6 +32,7 @@ from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.canvas.rulers import Ruled
 from segstudio.studio.class_wishes import ClassWishes
+from segstudio.studio.dialogs.refine import RefineDialog
 from segstudio.studio.doubts import Doubts
 from segstudio.studio.finder import Finder
 from segstudio.studio.guessing import Guessing
@@ -49,6 +50,7 @@ from segstudio.studio.panels.start import StartPage
 from segstudio.studio.panels.status import StatusBar
 from segstudio.studio.panels.toolbox import Toolbox
 from segstudio.studio.panels.top import TopBar
+from segstudio.studio.refining import Refining
 from segstudio.studio.session import Session
 from segstudio.studio.training import TrainingLog
 from segstudio.studio.wishes import Wishes
@@ -82,6 +84,7 @@ class MainWindow(QMainWindow):
         self.ahead = DraftsAhead(self.session, self.jobs, self.work, self)
         self.ahead.enabled = bool(now["drafts_ahead"])
         self.doubts = Doubts(self.session, self)
+        self.refining = Refining(self.session, self.jobs, self)
         self.ordering = Ordering(self.session, self.doubts, self)
         self._order_by(bool(now["smart_order"]))
         self.arranging = Arranging(self.session, self)
@@ -185,6 +188,7 @@ class MainWindow(QMainWindow):
         self.status.retry_asked.connect(session.save_now)
         self.work.models_changed.connect(self._after_models)
         self.guessing.made.connect(self.canvas.show_guess)
+        self.refining.changes_made.connect(self.canvas.show_changes)
         self.doubts.heat_made.connect(self.canvas.show_heat)
         self.doubts.region_found.connect(self.canvas.show_region)
         self.quality.image_asked.connect(self._look_at)
@@ -224,6 +228,7 @@ class MainWindow(QMainWindow):
             "outlines": self._toggle_outlines,
             "overview": lambda: canvas.show_overview(self.actions_["overview"].isChecked()),
             "doubt": self.doubts.walk,
+            "refine": self._refine,
             "teaching": self.ordering.go,
             "smart_order": self._toggle_order,
             "heat": lambda: self.doubts.show_heat(self.actions_["heat"].isChecked()),
@@ -389,7 +394,7 @@ class MainWindow(QMainWindow):
             (no_image or no_model, ("doubt",)),
             (no_project, ("teaching",)),
             (no_drafts, ("accept", "accept_class", "accept_all", "reject_all")),
-            (no_edit, ("confirm", "unconfirm", "newest", "reclass", "delete")),
+            (no_edit, ("refine", "confirm", "unconfirm", "newest", "reclass", "delete")),
             (no_image, ("select_all", "copy")),
             (no_edit, tuple(name for name in self.arranging.acts() if name != "copy")),
         ):
@@ -440,6 +445,18 @@ class MainWindow(QMainWindow):
         if box is not None and self._shown_key == key:
             self._region_wanted = ("", None)
             self.canvas.show_region(box)
+
+    def _refine(self) -> None:
+        """Show what refining would change, and do it when that is accepted."""
+        if not self.refining.begin():
+            return
+        dialog = RefineDialog(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.changed.connect(self.refining.ask)
+        dialog.accepted.connect(self.refining.apply)
+        dialog.rejected.connect(self.refining.end)
+        self.refining.counted.connect(dialog.show_counts)
+        dialog.show()
 
     def _toggle_guessing(self) -> None:
         enabled = self.actions_["guess"].isChecked()

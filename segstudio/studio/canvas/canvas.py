@@ -107,6 +107,7 @@ class Canvas(QWidget):
         self._picture: Picture | None = None
         self._guess: Guess | None = None
         self._heat: Guess | None = None
+        self._changes: Guess | None = None
         self._region: Box | None = None
         self._colours: Mapping[str, Colour] = {}
         self._table: Table | None = None
@@ -142,7 +143,7 @@ class Canvas(QWidget):
         if picture is not None:
             picture.changed = self._mend_picture
             picture.set_tone(self.tone)
-        self._guess = self._heat = self._region = None
+        self._guess = self._heat = self._changes = self._region = None
         self._outlines = Outlines()
         if self._tool is not None:
             self._tool.cancel()  # while the image was on its way something may have begun
@@ -213,6 +214,11 @@ class Canvas(QWidget):
     def show_heat(self, heat: Guess | None) -> None:
         """Show where the model is unsure, or nothing."""
         self._heat = heat
+        self.redraw()
+
+    def show_changes(self, changes: Guess | None) -> None:
+        """Show which pixels would change, or nothing."""
+        self._changes = changes
         self.redraw()
 
     def show_region(self, box: Box | None) -> None:
@@ -404,7 +410,7 @@ class Canvas(QWidget):
         overlay = None
         if self._desk is not None and self._table is not None and not self.overlay_hidden:
             overlay = (self._desk.idmap, self._table, self.look)
-        guess = None if self.overlay_hidden else self._heat or self._guess
+        guess = None if self.overlay_hidden else self._changes or self._heat or self._guess
         backing.draw(part, self.view, self.ground, self._picture, overlay, guess, rough)
 
     def _draw_marks(self, painter: QPainter, desk: Desk) -> None:

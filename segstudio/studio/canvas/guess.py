@@ -20,6 +20,8 @@ _SHADES: Final = 8
 """Steps of certainty that can be seen apart."""
 _STRONGEST: Final = 0.45
 """Opacity of a sure guess; an unsure one is fainter."""
+_GAINED: Final = 0xE0_1C_D0_60
+_LOST: Final = 0xE0_D0_20_B0
 _HOTTEST: Final = 0.7
 """Opacity where the model does not know at all."""
 
@@ -49,6 +51,13 @@ class Guess:
     def heat(cls, margin: NDArray[np.uint8]) -> Guess:
         """Where a model is unsure: from nothing over yellow to red; margin (h, w), 255 for sure."""
         pixels = _heat_table()[margin]
+        return cls(pixels, as_qimage(pixels, transparent=True))
+
+    @classmethod
+    def changes(cls, gained: NDArray[np.bool_], lost: NDArray[np.bool_]) -> Guess:
+        """Pixels (h, w) that something would gain, in green, and lose, in magenta."""
+        pixels = np.zeros(gained.shape, np.uint32)
+        pixels[gained], pixels[lost] = _GAINED, _LOST
         return cls(pixels, as_qimage(pixels, transparent=True))
 
     def draw(self, painter: QPainter, view: View, ratio: float) -> None:
