@@ -17,6 +17,7 @@ PICTURE: Final = (360, 480)
 """Height and width of the picture that is measured with."""
 SLOWEST_STEP: Final = 1500.0
 """Milliseconds a picture in training: at that, ten minutes show 400 pictures."""
+_FILE: Final = "networks.json"
 _SPARE: Final = 0.8
 _SCENES: Final = 5
 """Classes from which on a picture is taken for a scene."""
@@ -114,6 +115,3 @@ def remembered(device: str | None = None) -> list[Measured]:
     except (OSError, ValueError, TypeError):
         return []
     return [one for one in found if one.name in ARCHITECTURES and device in (None, one.device)]
-
-
-_FILE: Final = "networks.json"
