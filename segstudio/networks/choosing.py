@@ -28,7 +28,7 @@ _ORDER: Final[Mapping[tuple[bool, bool], tuple[str, ...]]] = {
     (True, True): ("unet_resnet34", "unet_mobilenet", "unet"),
 }
 """By whether there is a GPU, and whether published weights are at hand."""
-_FOR_SCENES: Final = ("deeplabv3plus", "segformer")
+_FOR_SCENES: Final = ("deeplabv3plus",)
 FEW_LABELS: Final = 20
 
 

@@ -98,7 +98,8 @@ CARDS: Final = (
         "segformer",
         "SegFormer-B0",
         "Transformer",
-        "scenes of any kind with few parameters; a GPU helps",
+        "scenes of any kind with few parameters; a GPU helps; its encoder's code is NVIDIA's, for "
+        "research and evaluation only",
         partial(smp, "Segformer"),
         {"encoder": "mit_b0", "decoder_segmentation_channels": 256},
         divisor=32,
