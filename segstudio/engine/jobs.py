@@ -246,7 +246,8 @@ def _quality(worker: Worker, request: protocol.Quality, control: Control) -> Map
     from segstudio.learning.quality_report import write_report
 
     with Project.open(Path(request.project), read_only=True) as project:
-        found = quality(project, teller(worker, request.job), control.should_stop)
+        tell = teller(worker, request.job)
+        found = quality(project, tell, control.should_stop, worker.take_urgent)
         if request.report:
             write_report(found, Path(request.report), project.manifest.name)
     return {"quality": found.to_json(), "report": request.report}

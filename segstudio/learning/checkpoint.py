@@ -42,5 +42,13 @@ def read(path: Path) -> Checkpoint | None:
     try:
         facts = torch.load(path, map_location="cpu", weights_only=True)
         return Checkpoint(**{**facts, "classes": tuple(facts["classes"])})
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, TypeError, KeyError):
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        TypeError,
+        KeyError,
+        ValueError,
+    ):
         return None

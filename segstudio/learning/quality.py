@@ -20,7 +20,9 @@ from segstudio.learning import events
 from segstudio.learning.evaluate import rows_of
 from segstudio.learning.events import Progress
 from segstudio.learning.metrics import VOID, Confusion, boundary_iou, by_name, or_none
+from segstudio.project.index import Stamp
 from segstudio.project.project import Project
+from segstudio.project.reviews import Review
 
 ROLLING: Final = 10
 """Images over which figures roll."""
@@ -89,6 +91,7 @@ def quality(
     project: Project,
     on_event: events.OnEvent = events.ignore,
     should_stop: Callable[[], bool] = events.never,
+    between_images: Callable[[], object] = events.at_once,
 ) -> Quality:
     """Look at all confirmed images; those whose files cannot be read are left out."""
     names = ("background", *project.classes.names)
@@ -100,6 +103,7 @@ def quality(
     for done, key in enumerate(keys, start=1):
         if should_stop():
             raise Cancelled
+        between_images()
         try:
             truth = table[project.training_map(key)]
             image, confusion = _look(project, key, truth, table, names)
@@ -153,7 +157,7 @@ def _look(
     stamp = project.label_stamp(key)
     image = ImageQuality(
         key,
-        stamp[0] / 1e9 if stamp is not None else 0.0,
+        _confirmed_at(review, stamp),
         review.seconds if review is not None else 0.0,
         review.strokes if review is not None else 0,
         unchanged=review is not None and review.accepted_unchanged,
@@ -174,6 +178,13 @@ def _look(
         "iou": by_name(names, confusion.iou()),
     }
     return ImageQuality(**facts), confusion
+
+
+def _confirmed_at(review: Review | None, stamp: Stamp | None) -> float:
+    """When it was confirmed here; of labels from elsewhere, when their file was written."""
+    if review is not None and review.confirmed_at:
+        return review.confirmed_at
+    return stamp[0] / 1e9 if stamp is not None else 0.0
 
 
 def _mean_boundary(shown: NDArray[np.integer], truth: NDArray[np.integer], classes: int) -> float:

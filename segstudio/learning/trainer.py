@@ -138,7 +138,7 @@ def train(
         refresh=data.refresh,
     )
     if start.kept is not None:
-        run.restore(start.kept.state, start.kept.seconds)
+        _restore(run, start.kept, keeper)
     fit = run.fit()
     if fit.stopped and not fit.scores:
         raise Cancelled
@@ -205,6 +205,19 @@ def _afford(
 def _made(parent: ModelInfo | None) -> float:
     """When the model we start from was written; labels after that are new to it."""
     return np.inf if parent is None else parent.weights.stat().st_mtime
+
+
+def _restore(run: Run, kept: Checkpoint, keeper: _Keeper) -> None:
+    """Go on from a checkpoint; UserError, and it is gone, when it does not fit after all."""
+    try:
+        run.restore(kept.state, kept.seconds)
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        keeper.forget()
+        raise UserError(
+            "The training that was cut off cannot go on: its record is damaged",
+            path=keeper.path,
+            remedy="It was removed: train again",
+        ) from error
 
 
 def _interrupted(project: Project, data: TrainingSet, request: TrainRequest) -> _Start | None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from segstudio.errors import UserError
 from segstudio.project import atomic
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.classes import ProjectClass
@@ -23,7 +24,8 @@ STATE: Final = "state"
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """One label file: its image, its stamp before, and the digest of what it is to be."""
+    """One label file: its image, its place (relative to the project when it lies in it), its stamp
+    before, and the digest of what it is to be."""
 
     key: ImageKey
     path: str
@@ -57,10 +59,18 @@ def write_plan(folder: Path, plan: Plan) -> None:
 
 
 def read_plan(folder: Path) -> Plan:
-    raw = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-    files = tuple(PlannedFile(k, path, (t, size), d) for k, path, t, size, d in raw["files"])
-    was = None if raw["was"] is None else _class_of(raw["was"])
-    return Plan(BulkEdit.from_json(raw["edit"]), files, was, int(raw["place"]))
+    """UserError when it cannot be read."""
+    try:
+        raw = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        files = tuple(PlannedFile(k, path, (t, size), d) for k, path, t, size, d in raw["files"])
+        was = None if raw["was"] is None else _class_of(raw["was"])
+        return Plan(BulkEdit.from_json(raw["edit"]), files, was, int(raw["place"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            "The record of a change of all images is damaged, so it cannot be taken back",
+            path=folder,
+            remedy="Label files are as they were left; move this folder away to go on.",
+        ) from error
 
 
 def _class_of(raw: dict[str, Any]) -> ProjectClass:

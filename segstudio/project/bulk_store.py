@@ -73,8 +73,10 @@ class BulkStore:
 
     def last(self) -> BulkEdit | None:
         """The one that `undo` takes back; None when there is none."""
-        done = self._done()
-        return read_plan(done[-1]).edit if done else None
+        for folder in reversed(self._done()):
+            with contextlib.suppress(UserError):  # damaged: undoing it says so
+                return read_plan(folder).edit
+        return None
 
     def clear(self) -> int:
         """Forget all that are done, so that they cannot be undone; the bytes freed."""
@@ -215,7 +217,16 @@ class BulkStore:
             return 0, None
         target.write_bytes(found.data)
         atomic.flush(target)
-        return count, PlannedFile(key, str(found.path), found.stamp, digest(found.data))
+        place = self._stored(found.path)
+        return count, PlannedFile(key, place, found.stamp, digest(found.data))
+
+    def _stored(self, path: Path) -> str:
+        """How a plan names a file: a project that was moved or copied has its own."""
+        inside = path.is_relative_to(self._project.root)
+        return path.relative_to(self._project.root).as_posix() if inside else str(path)
+
+    def _place(self, file: PlannedFile) -> Path:
+        return self._project.root / file.path
 
     def _commit(self, folder: Path, plan: Plan) -> None:
         """Move what is ready into place; what is there already stays."""
@@ -223,11 +234,11 @@ class BulkStore:
             after, before = folder / "after" / str(number), folder / "before" / str(number)
             if not after.exists():
                 continue
-            if stamp(file.path) != file.stamp:  # changed while it was being prepared
+            if stamp(self._place(file)) != file.stamp:  # changed while it was being prepared
                 plan = self._prepare_again(folder, plan, number)
             if not after.exists():
                 continue
-            path = Path(plan.files[number].path)
+            path = self._place(plan.files[number])
             link(path, before)
             with self._noted(plan.edit, file.key):
                 move(after, path)
@@ -296,7 +307,7 @@ class BulkStore:
 
     def _take_back(self, edit: BulkEdit, file: PlannedFile, before: Path) -> bool:
         """Whether a label file was put back, in whole or in part."""
-        path = Path(file.path)
+        path = self._place(file)
         if not before.exists() or not path.exists():
             return False
         if digest(path.read_bytes()) == file.digest:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from segstudio.annotation.doubt import class_doubts, image_doubt
+from segstudio.annotation.doubt import class_doubts, doubtful_regions, image_doubt
 from segstudio.project.index import Stamp
 from segstudio.project.project import Project
 
 
 @dataclass(frozen=True, slots=True)
 class ImageDoubt:
-    """The doubt of a whole image, and of each of its classes by name, 0..1."""
+    """The doubt of a whole image, and of each of its classes by name, 0..1; and how many of its
+    regions are worth a look."""
 
     whole: float
+    regions: int
     classes: Mapping[str, float]
 
 
@@ -25,13 +27,18 @@ class DoubtBook:
         self._project = project
         self._known: dict[tuple[str, str], tuple[Stamp, ImageDoubt]] = {}
 
-    def of(self, keys: Iterable[str]) -> dict[str, ImageDoubt]:
-        """What is known of images that the model in force has predicted; may take a while."""
+    def of(
+        self, keys: Iterable[str], is_wanted: Callable[[], bool] = lambda: True
+    ) -> dict[str, ImageDoubt]:
+        """Of images that the model in force has predicted; may take a while, and ends early when
+        it is not wanted any more."""
         model = self._project.models.current()
         if model is None:
             return {}
         found = {}
         for key in keys:
+            if not is_wanted():
+                break
             doubt = self._one(model.id, key)
             if doubt is not None:
                 found[key] = doubt
@@ -59,7 +66,7 @@ class DoubtBook:
             for value, doubt in class_doubts(margin, labels).items()
             if value in names
         }
-        found = ImageDoubt(image_doubt(margin), by_class)
+        found = ImageDoubt(image_doubt(margin), len(doubtful_regions(margin)), by_class)
         self._known.pop((model, key), None)
         self._known[model, key] = stamp, found
         return found

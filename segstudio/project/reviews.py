@@ -16,7 +16,8 @@ class Review:
     """The drafts of one image that were accepted and rejected.
 
     Drafts are named by whoever makes them (any JSON value); `shown` is the model whose
-    prediction the person saw, `accepted_unchanged` that the image was confirmed as it was shown.
+    prediction the person saw, `accepted_unchanged` that the image was confirmed as it was shown,
+    `confirmed_at` when it was confirmed (seconds since 1970, 0 while it is not).
     """
 
     model: str = ""
@@ -27,6 +28,7 @@ class Review:
     seconds: float = 0.0
     strokes: int = 0
     shown: str = ""
+    confirmed_at: float = 0.0
 
 
 class Reviews:

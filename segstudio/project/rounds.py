@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from segstudio.project import atomic
 from segstudio.project.models import ModelInfo
+from segstudio.project.project import Project
 
 AFTER: Final = 5
 """Confirmed images before the first round."""
 _SHORTEST: Final = 2.0
 _LONGEST: Final = 10.0
 _IMAGES_A_MINUTE: Final = 20
+_TRIED: Final = Path(".segstudio", "from-base")
 _IN_VAIN: Final = 2
 """Rounds without a better model after which only new labels start another."""
 
@@ -32,11 +36,16 @@ class Round:
 
 
 def next_round(
-    confirmed: int, models: Sequence[ModelInfo], in_vain: int = 0, after: int = AFTER
+    confirmed: int,
+    models: Sequence[ModelInfo],
+    in_vain: int = 0,
+    after: int = AFTER,
+    tried: int = 0,
 ) -> Round | None:
     """What to train now, None when that is better left until there are more labels.
 
-    `in_vain` counts the rounds since the last new label that brought nothing better. At each
+    `in_vain` counts the rounds since the last new label that brought nothing better, `tried` is
+    how many images there were when one last began from the base weights, better or not. At each
     doubling of the images since the last model from the base weights, another one is tried: a
     network that is always trained on drifts (Cellpose 2, Pachitariu & Stringer 2022). The
     promotion test decides as always.
@@ -46,7 +55,7 @@ def next_round(
     minutes = min(_LONGEST, _SHORTEST + confirmed / _IMAGES_A_MINUTE)
     if not models:
         return Round(None, minutes, confirmed)
-    if confirmed >= 2 * max(after, _learned_from_base(models)):
+    if confirmed >= 2 * max(after, tried, _learned_from_base(models)):
         return Round("", min(_LONGEST, 2 * minutes), confirmed)
     return Round(None, minutes, confirmed)
 
@@ -54,6 +63,22 @@ def next_round(
 def learned_from(models: Sequence[ModelInfo]) -> int:
     """How many images the newest model has learned from, or was scored on."""
     return _images(models[-1]) if models else 0
+
+
+def from_base_tried(project: Project) -> int:
+    """How many images there were when a round last began from the base weights; 0 for never.
+
+    Models say it too, but those that were not better are removed in time.
+    """
+    try:
+        return int((project.root / _TRIED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+
+
+def note_from_base(project: Project, images: int) -> None:
+    """A round begins from the base weights."""
+    atomic.write_text(project.root / _TRIED, str(images))
 
 
 def _learned_from_base(models: Sequence[ModelInfo]) -> int:

@@ -23,6 +23,7 @@ class Bulk(QObject):
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self._job: Job | None = None
+        self._is_told = False
         self._last: tuple[BulkEdit | None] | None = None
         jobs.changed.connect(self._after)
         session.paused_changed.connect(self._tell)
@@ -67,19 +68,22 @@ class Bulk(QObject):
         project = self._session.project
         if project is None or self._session.is_read_only():
             return
+        if any(not job.quiet for job in self._jobs.running("files")):
+            words = tr("One moment: labels are being imported or exported.")
+            self._session.message.emit(words, "warn")
+            return
         why = tr("{what}: one moment, nothing can be drawn meanwhile.", what=title)
         if self._session.pause(why):
             facts = edit.to_json() if edit is not None else None
             request = p.Bulk(self._jobs.new_id(), str(project.root), facts)
+            self._is_told = False
             self._job = self._jobs.run("files", title, request)
             self._after(self._job)
 
     def _after(self, job: Job) -> None:
-        if self._job is None or job.id != self._job.id or not job.is_over:
+        if self._job is None or job.id != self._job.id or not job.is_over or self._is_told:
             return
-        if self._job.is_over:
-            return
-        self._job = job
+        self._job, self._is_told = job, True
         if job.state == "done":
             self._say(job)
         self._session.follow()

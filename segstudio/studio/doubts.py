@@ -18,8 +18,8 @@ from segstudio.studio.i18n import tr
 from segstudio.studio.open_image import OpenImage
 from segstudio.studio.session import Session
 
-_WORTH: Final = 0.15
-"""Doubt of an image that is worth opening."""
+_SCORED: Final = 300
+"""Images that are looked through for the most doubtful one."""
 
 
 class Doubts(QObject):
@@ -36,7 +36,8 @@ class Doubts(QObject):
         self._session = session
         self._seen: dict[str, list[Box]] = {}
         self._book: DoubtBook | None = None
-        self._looking = self._arriving = False
+        self._looking = False
+        self._arriving = ""
         session.image_changed.connect(self._on_image)
         session.project_changed.connect(self._forget)
 
@@ -108,29 +109,38 @@ class Doubts(QObject):
             self._looking = False
             if isinstance(doubts, Exception) or project is not session.project:
                 return
-            worst = max(doubts, key=lambda k: doubts[k].whole, default="")
-            if not worst or doubts[worst].whole < _WORTH:
+            if session.wanted != key:
+                return  # the person has gone elsewhere
+            worth = [k for k, doubt in doubts.items() if doubt.regions]
+            worst = max(worth, key=lambda k: doubts[k].whole, default="")
+            if not worst:
                 session.message.emit(tr("Nothing doubtful is left."), "info")
                 return
-            self._arriving = True
+            self._arriving = worst
             session.go(worst)
 
-        session.in_background(lambda: book.of(others), show)
+        def is_wanted() -> bool:
+            return project is session.project
+
+        session.in_background(lambda: book.of(others[:_SCORED], is_wanted), show)
 
     # -- following
 
     def _on_image(self) -> None:
         self.region_found.emit(None)
         self._make_heat()
-        if self._arriving and self._session.image is not None:
-            self._arriving = False
-            self.walk()
+        image = self._session.image
+        if image is not None and self._arriving:
+            arrived, self._arriving = self._arriving == image.key, ""
+            if arrived:
+                self.walk()
 
     def _forget(self) -> None:
         project = self._session.project
         self._seen.clear()
         self._book = DoubtBook(project) if project is not None else None
-        self._looking = self._arriving = False
+        self._looking = False
+        self._arriving = ""
 
     def _model(self) -> str:
         """Whose prediction is shown, else the model in force."""

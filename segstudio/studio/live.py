@@ -9,7 +9,13 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from segstudio.annotation.document import Change
 from segstudio.engine import protocol as p
-from segstudio.project.rounds import AFTER, learned_from, next_round
+from segstudio.project.rounds import (
+    AFTER,
+    from_base_tried,
+    learned_from,
+    next_round,
+    note_from_base,
+)
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs
 from segstudio.studio.session import Session
@@ -57,6 +63,8 @@ class LiveTraining(QObject):
         self._learned: frozenset[str] = frozenset()
         self._corrected = False
         self._in_vain = self._rounds = 0
+        self._root = ""
+        self._after: Callable[[], object] | None = None
         self._due = QTimer(self, singleShot=True, interval=_LOOK)
         self._due.timeout.connect(self._decide)
         self._power = QTimer(self, interval=_POWER)
@@ -78,11 +86,13 @@ class LiveTraining(QObject):
             self._power.stop()
             self.give_way()
 
-    def give_way(self) -> None:
-        """The person trains something: the round ends with what it has learned."""
-        if self._job:
-            job, self._job = self._job, ""
-            self._jobs.cancel(job)
+    def give_way(self, then: Callable[[], object] = lambda: None) -> None:
+        """The person trains something: the round ends with what it has learned, and `then`."""
+        if not self._job:
+            then()
+            return
+        self._after = then
+        self._jobs.cancel(self._job)
 
     @property
     def job(self) -> str:
@@ -92,9 +102,13 @@ class LiveTraining(QObject):
     # -- when
 
     def _begin(self) -> None:
+        project = self._session.project
+        if project is None or str(project.root) == self._root:
+            return  # closed, or read anew: a round that goes on is still ours
+        self._root = str(project.root)
         self._learned, self._corrected = frozenset(), False
         self._in_vain, self._rounds, self._job = 0, 0, ""
-        self._is_new = True
+        self._is_new, self._after, self._waits = True, None, False
         self._due.start()
 
     def _on_change(self, change: Change) -> None:
@@ -125,9 +139,12 @@ class LiveTraining(QObject):
         self._is_new = False
         if not self._corrected and not confirmed - self._learned and not self._rounds:
             return
-        planned = next_round(len(confirmed), models, self._in_vain, self.after)
-        if planned is None:
+        tried = from_base_tried(project) if project is not None else 0
+        planned = next_round(len(confirmed), models, self._in_vain, self.after, tried)
+        if planned is None or project is None:
             return
+        if planned.is_from_base:
+            note_from_base(project, len(confirmed))
         self._rounds += 1
         self._learned, self._corrected = confirmed, False
         model = self._work.model()
@@ -169,11 +186,22 @@ class LiveTraining(QObject):
         if not job.is_over:
             return
         self._job, self._waits = "", False
-        if job.state == "done":
+        project = self._session.project
+        if project is None or job.project != str(project.root):
+            return  # it ended with its project
+        if job.stopping:
+            self._stopped()
+        elif job.state == "done":
             self._due.start()
         elif job.state == "failed":
             self._rounds = 0  # and only new labels start another
-        elif job.stopping:
+
+    def _stopped(self) -> None:
+        """The round was cancelled: to give way, or because the person wants no more."""
+        after, self._after = self._after, None
+        if after is not None:
+            after()
+        elif self.enabled:
             self.enabled = False
             self._power.stop()
             self.turned_off.emit()

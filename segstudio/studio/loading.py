@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -88,6 +88,8 @@ class Loader(QObject):
         ahead, self._next = self._next, None
 
         def tell(answer: Loaded | Exception) -> None:
+            if isinstance(answer, CancelledError):
+                return  # its picture was let go: the person has gone on
             if isinstance(answer, Exception):
                 self.forget(key)
                 self.failed.emit(project, key, str(answer))

@@ -192,7 +192,7 @@ class MainWindow(QMainWindow):
         self.doubts.heat_made.connect(self.canvas.show_heat)
         self.doubts.region_found.connect(self.canvas.show_region)
         self.quality.image_asked.connect(self._look_at)
-        self.live.turned_off.connect(lambda: self.actions_["live"].setChecked(False))
+        self.live.turned_off.connect(self._live_ended)
         self.images.exclude_asked.connect(session.exclude)
         self.images.segment_asked.connect(lambda key: self.work.segment([key]))
         self.model.promote_asked.connect(self.work.promote)
@@ -477,6 +477,10 @@ class MainWindow(QMainWindow):
         """After confirming: the image that teaches most, or the next of the list."""
         self.ordering.enabled = learning
         self.session.choose_next = self.ordering.go if learning else None
+
+    def _live_ended(self) -> None:
+        self.actions_["live"].setChecked(False)
+        settings.save({"train_by_itself": False})
 
     def _toggle_ahead(self) -> None:
         enabled = self.actions_["ahead"].isChecked()

@@ -141,6 +141,7 @@ class OpenImage:
     repairs: tuple[str, ...] = ()
     strokes: int = 0
     _seconds: float = 0.0
+    _confirmed_at: float = 0.0
     _last_edit: float = field(default_factory=time.monotonic)
     _accepted: set[int] = field(default_factory=set)
     _past: Review | None = None
@@ -194,6 +195,13 @@ class OpenImage:
         for splice in change.splices:
             if splice.layer == "drafts" and came:
                 self._accepted.update(id(shape) for shape in splice.removed)
+
+    def _when_confirmed(self, past: Review) -> float:
+        if not self.document.confirmed:
+            self._confirmed_at = 0.0
+        elif not self._confirmed_at:
+            self._confirmed_at = past.confirmed_at or round(time.time(), 1)
+        return self._confirmed_at
 
     def show_drafts(self, drafts: Drafts) -> None:
         """Another prediction in place of the one shown."""
@@ -258,6 +266,7 @@ class OpenImage:
             run=run,
             accepted=(*accepted, *(name for name, accepted in gone if accepted)),
             rejected=(*dropped, *(name for name, accepted in gone if not accepted)),
+            confirmed_at=self._when_confirmed(past),
             accepted_unchanged=self.document.confirmed and untouched and bool(gone),
             seconds=round(self._seconds, 1),
             strokes=past.strokes + self.strokes,

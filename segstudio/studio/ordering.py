@@ -58,18 +58,25 @@ class Ordering(QObject):
         left = [key for key in keys if key != here and state(key) != "confirmed"]
         self._start_looking(project)
         self._choosing = True
-        vectors = dict(self._vectors)
+        vectors, wanted = dict(self._vectors), self._session.wanted
+
+        def is_wanted() -> bool:
+            return project is self._session.project and wanted == self._session.wanted
 
         def work() -> Choice | None:
-            found = book.of(_part(left, len(done)))
+            found = book.of(_part(left, len(done)), is_wanted)
             doubts = found or book.known(left)
             by_class = {key: dict(doubt.classes) for key, doubt in doubts.items()}
             return choose(left, done, vectors, by_class)
 
-        self._session.in_background(work, self._open)
+        def show(choice: Choice | Exception | None) -> None:
+            self._choosing = False
+            if is_wanted():
+                self._open(choice)
+
+        self._session.in_background(work, show)
 
     def _open(self, choice: Choice | Exception | None) -> None:
-        self._choosing = False
         if isinstance(choice, Exception):
             self._session.message.emit(str(choice), "warn")
         elif choice is None:

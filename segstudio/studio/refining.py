@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from segstudio.annotation.bitmap import Bitmap, Box, intersect_boxes, union_boxes
-from segstudio.annotation.document import Edit, Splice
+from segstudio.annotation.document import Edit, Layer, Splice
 from segstudio.annotation.rasterise import coverage, draw_ids
 from segstudio.annotation.shape import Shape
 from segstudio.engine import protocol as p
@@ -25,6 +25,7 @@ from segstudio.studio.jobs import Job, Jobs
 from segstudio.studio.open_image import OpenImage
 from segstudio.studio.session import Session
 
+_LAYERS: Final[tuple[Layer, ...]] = ("drafts", "shapes")
 FOLDER: Final = Path(".segstudio", "refining")
 _AROUND: Final = 40
 """Image pixels around the shapes that are looked at too."""
@@ -34,14 +35,22 @@ _DOUBT: Final = 25
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """Shapes to refine: by number their pixels and class value, in a part of the picture."""
+    """Shapes to refine, from the bottom up: by number as they were, their pixels, and the value
+    of their class; and what they look like together in a part of the picture."""
 
     image: OpenImage
-    numbers: tuple[int, ...]
+    shapes: dict[int, Shape]
+    pixels: dict[int, Bitmap]
     values: dict[int, int]
     box: Box
     owners: NDArray[np.int32]
     labels: NDArray[np.int32]
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the shapes are still as they were."""
+        document = self.image.document
+        return all(document.shape(n) is shape for n, shape in self.shapes.items())
 
 
 class Refining(QObject):
@@ -57,6 +66,7 @@ class Refining(QObject):
         self._session, self._jobs = session, jobs
         self._task: _Task | None = None
         self._asked = ""
+        self._asked_for: _Task | None = None
         self._again: tuple[str, int, int] | None = None
         self._found: NDArray[np.int32] | None = None
         jobs.changed.connect(self._take)
@@ -65,6 +75,8 @@ class Refining(QObject):
     def begin(self) -> bool:
         """Take what is selected, else all drafts; False, and said why, when there is nothing."""
         image = self._session.image
+        if self._session.is_read_only():
+            return False
         numbers = self._chosen(image) if image is not None else []
         if image is None or not numbers:
             words = tr("Select masks or drafts to refine; locked shapes stay as they are.")
@@ -89,6 +101,7 @@ class Refining(QObject):
         task, project = self._task, self._session.project
         if task is None or project is None:
             return
+        self._found = None
         if self._asked:
             self._again = edges, holes, parts
             return
@@ -99,7 +112,7 @@ class Refining(QObject):
             np.savez(stream, labels=task.labels, margin=margin, fixed=fixed)
         how = {"edges": edges, "holes": holes, "parts": parts}
         request = p.Refine(name, str(project.root), task.image.key, str(file), task.box[:2], how)
-        self._asked = name
+        self._asked, self._asked_for = name, task
         self._jobs.run("predictor", tr("Refining"), request, quiet=True)
 
     def _margin(self, task: _Task) -> NDArray[np.uint8]:
@@ -107,7 +120,7 @@ class Refining(QObject):
         project, image = self._session.project, task.image
         x0, y0, x1, y1 = task.box
         drafts = set(image.document.ids("drafts"))
-        if project is not None and image.drafts.model and drafts.issuperset(task.numbers):
+        if project is not None and image.drafts.model and drafts.issuperset(task.shapes):
             margin = project.predictions.read_margin(image.drafts.model, image.key)
             if margin is not None and margin.shape == image.document.size:
                 return np.ascontiguousarray(margin[y0:y1, x0:x1])
@@ -123,24 +136,17 @@ class Refining(QObject):
         if job.id != self._asked or not job.is_over:
             return
         self._asked = ""
-        task, project = self._task, self._session.project
-        if job.state == "done":
-            out = Path(str(job.result["file"]))
-            with np.load(out) as found:
-                labels = found["labels"]
-            for file in (out, out.with_name(f"{job.id}.npz")):
-                file.unlink(missing_ok=True)
-            if task is not None and project is not None and task.image is self._session.image:
-                self._show(task, labels)
-        elif job.state == "failed":
+        if job.state == "failed":
             self._session.message.emit(job.text, "bad")
+        labels = _read_away(Path(job.project) / FOLDER, job.id)
+        task = self._task
+        if labels is not None and task is not None and task is self._asked_for:
+            self._show(task, labels)
         if self._again is not None:
             again, self._again = self._again, None
             self.ask(*again)
 
     def _show(self, task: _Task, labels: NDArray[np.int32]) -> None:
-        if labels.shape != task.labels.shape:
-            return
         self._found = labels
         before = task.labels
         gained, lost = (labels > 0) & (labels != before), (before > 0) & (labels != before)
@@ -153,46 +159,72 @@ class Refining(QObject):
 
     def apply(self) -> None:
         """Make it so, as one step; drafts that were refined are corrected shapes from then on."""
-        task, labels = self._task, self._found
-        image = self._session.image
-        if task is not None and labels is not None and image is task.image:
+        task, labels, session = self._task, self._found, self._session
+        if (
+            task is None
+            or labels is None
+            or session.image is not task.image
+            or session.is_read_only()
+        ):
+            self.end()
+        elif not task.is_fresh:
+            words = tr("The shapes have changed meanwhile: nothing was refined.")
+            session.message.emit(words, "warn")
+            self.end()
+        else:
             edit = _edit(task, labels)
             if edit.splices:
-                image.document.apply(edit)
-        self.end()
+                task.image.document.apply(edit)
+            self.end()
+
+
+def _read_away(folder: Path, job: str) -> NDArray[np.int32] | None:
+    """What a job has found, None when it has not; its files are removed."""
+    out = folder / f"{job}.out.npz"
+    labels: NDArray[np.int32] | None = None
+    if out.exists():
+        with np.load(out) as found:
+            labels = found["labels"]
+    for file in (out, folder / f"{job}.npz"):
+        file.unlink(missing_ok=True)
+    return labels
 
 
 def _task(image: OpenImage, numbers: Sequence[int]) -> _Task:
     document = image.document
     height, width = document.size
+    chosen = set(numbers)
+    shapes = {
+        number: shape
+        for layer in _LAYERS
+        for number, shape in zip(document.ids(layer), document.layer_shapes(layer), strict=True)
+        if number in chosen
+    }
+    pixels = {number: coverage(shape, (height, width)) for number, shape in shapes.items()}
+    names = dict.fromkeys(shape.class_name for shape in shapes.values())
+    classes = {name: value for value, name in enumerate(names, start=1)}
+    values = {number: classes[shape.class_name] for number, shape in shapes.items()}
     box: Box | None = None
-    bitmaps: dict[int, Bitmap] = {}
-    values: dict[int, int] = {}
-    classes: dict[str, int] = {}
-    for number in numbers:
-        shape = document.shape(number)
-        if shape is not None:
-            bitmaps[number] = coverage(shape, (height, width))
-            box = union_boxes(box, bitmaps[number].bounds())
-            values[number] = classes.setdefault(shape.class_name, len(classes) + 1)
+    for bitmap in pixels.values():
+        box = union_boxes(box, bitmap.bounds())
     left, top, right, bottom = box or (0, 0, 1, 1)
     grown = (left - _AROUND, top - _AROUND, right + _AROUND, bottom + _AROUND)
     box = intersect_boxes(grown, (0, 0, width, height))
     owners = np.zeros((box[3] - box[1], box[2] - box[0]), np.int32)
     labels = np.zeros_like(owners)
-    for number, bitmap in bitmaps.items():
+    for number, bitmap in pixels.items():
         covered = bitmap.to_array(box)
         owners[covered], labels[covered] = number, values[number]
-    return _Task(image, tuple(bitmaps), values, box, owners, labels)
+    return _Task(image, shapes, pixels, values, box, owners, labels)
 
 
 def _fixed(task: _Task) -> NDArray[np.bool_]:
     """Pixels that belong to other shapes and drafts."""
     document = task.image.document
-    mine = set(task.numbers)
+    mine = task.shapes
     others = [
         shape
-        for layer in ("drafts", "shapes")
+        for layer in _LAYERS
         for number, shape in zip(document.ids(layer), document.layer_shapes(layer), strict=True)
         if number not in mine
     ]
@@ -200,30 +232,34 @@ def _fixed(task: _Task) -> NDArray[np.bool_]:
 
 
 def _edit(task: _Task, labels: NDArray[np.int32]) -> Edit:
-    """The shapes with the pixels they have now; one that has none left goes."""
+    """The shapes with what they gain and without what they lose; one with no pixel left goes.
+
+    A pixel goes to the nearest shape of its new class, and is lost by all of the old one. What
+    lies under another shape stays where it is.
+    """
     nearest = _nearest(task.owners)
     document = task.image.document
-    drafts = document.ids("drafts")
-    gone: list[tuple[int, Shape]] = []
-    taken: list[Shape] = []
+    places = {layer: {n: i for i, n in enumerate(document.ids(layer))} for layer in _LAYERS}
+    changed = labels != task.labels
+    removed: list[Splice] = []
     replaced: list[Splice] = []
-    for number in task.numbers:
-        shape = document.shape(number)
-        mask = (labels == task.values[number]) & (nearest == number)
-        if shape is None or np.array_equal(mask, task.owners == number):
+    taken: list[Shape] = []
+    for number, shape in task.shapes.items():
+        value, old = task.values[number], task.pixels[number].to_array(task.box)
+        lost = changed & (task.labels == value)
+        mask = (old & ~lost) | (changed & (labels == value) & (nearest == number))
+        if np.array_equal(mask, old):
             continue
         fresh = shape.with_bitmap(Bitmap.from_array(mask, *task.box[:2])) if mask.any() else None
-        if number in drafts:
-            gone.append((drafts.index(number), shape))
+        if number in places["drafts"]:
+            removed.append(Splice("drafts", places["drafts"][number], (shape,), ()))
             taken += [replace(fresh, source="corrected")] if fresh is not None else []
         else:
-            place = document.ids().index(number)
             kept = (fresh,) if fresh is not None else ()
-            replaced.append(Splice("shapes", place, (shape,), kept))
-    replaced.sort(key=lambda splice: -splice.index)
-    removed = [Splice("drafts", i, (s,), ()) for i, s in sorted(gone, key=lambda g: -g[0])]
+            replaced.append(Splice("shapes", places["shapes"][number], (shape,), kept))
+    backwards = [*replaced[::-1], *removed[::-1]]  # places before a change stay right
     inserted = [Splice("shapes", 0, (), tuple(taken))] if taken else []
-    return Edit(tr("Refine outlines"), (*replaced, *removed, *inserted))
+    return Edit(tr("Refine outlines"), (*backwards, *inserted))
 
 
 def _nearest(owners: NDArray[np.int32]) -> NDArray[np.int32]:

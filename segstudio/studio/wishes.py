@@ -161,8 +161,8 @@ class Wishes:
 
     def _train(self, architecture: str, start: str, minutes: float, pretrained: str) -> None:
         more: dict[str, Any] = {"weights": pretrained} if pretrained else {}
-        self._window.live.give_way()
-        self._window.work.train(architecture, start, minutes, **more)
+        work = self._window.work
+        self._window.live.give_way(lambda: work.train(architecture, start, minutes, **more))
         self._window.tabs.setCurrentWidget(self._window.model)
 
     def adopt(self) -> None:

@@ -90,7 +90,8 @@ class Work(QObject):
     def segment(self, keys: Sequence[str] | None = None, quiet: bool = False) -> Job | None:
         """Predict these images, by default all that are not confirmed; `quiet` without a word."""
         project, model = self._session.project, self.model()
-        if project is None or model is None or not self._ready():
+        ready = self._session.ensure_written if quiet else self._ready
+        if project is None or model is None or not ready():
             return None
         if project.models.current() is None:
             project.models.promote(model.id)

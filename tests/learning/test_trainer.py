@@ -337,7 +337,8 @@ def test_a_damaged_checkpoint_is_left_behind(disc_project: Callable[..., Project
     project = disc_project()
     place = project.root / checkpoint.PLACE
     place.parent.mkdir(exist_ok=True)
-    place.write_bytes(b"nonsense")
-    assert checkpoint.read(place) is None
+    for damage in (b"nonsense", b"", b"PK\x03\x04" + bytes(200)):
+        place.write_bytes(damage)
+        assert checkpoint.read(place) is None
     assert train(project, replace(quick(), resume=True)).promoted
     assert not place.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -469,3 +470,30 @@ def _undone(root: Path) -> tuple[list[str], list[str]]:
         steps = [edit.name for edit in document.history[0]]
         document.undo()
         return steps, [shape.class_name for shape in document.shapes]
+
+
+def test_a_copy_of_a_project_takes_back_its_own_change_and_leaves_the_original(
+    root: Path, tmp_path: Path
+) -> None:
+    before = label_files(root)
+    run(root, DELETE)
+    changed = label_files(root)
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))
+    assert undo(copy) is not None
+    assert label_files(copy) == before
+    assert label_files(root) == changed
+    moved = root.rename(tmp_path / "moved")
+    assert undo(moved) is not None
+    assert label_files(moved) == before
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"edit": {}}'])
+def test_a_damaged_record_is_said_so_and_the_project_opens(root: Path, damage: str) -> None:
+    run(root, RENAME)
+    (plan,) = root.rglob("plan.json")
+    plan.write_text(damage)
+    with Project.open(root) as project:
+        assert project.bulk.last() is None
+        with pytest.raises(UserError, match="damaged"):
+            project.bulk.undo()
+        assert project.load("images/a.png").shapes[0].class_name == "tiger"

@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from helpers import picture
+
 from segstudio.project.models import ModelInfo
-from segstudio.project.rounds import AFTER, Round, next_round
+from segstudio.project.project import Project
+from segstudio.project.rounds import (
+    AFTER,
+    Round,
+    from_base_tried,
+    next_round,
+    note_from_base,
+)
 
 
 def model(number: int, parent: str | None = None, images: int = 0) -> ModelInfo:
@@ -45,3 +54,15 @@ def test_a_model_from_elsewhere_is_trained_on_first() -> None:
 def test_rounds_grow_with_the_images_up_to_ten_minutes() -> None:
     grown = [next_round(n, [model(1, images=n)]) for n in (5, 40, 400)]
     assert [r.minutes for r in grown if r is not None] == [2.25, 4.0, 10.0]
+
+
+def test_a_round_from_the_base_is_not_tried_again_before_the_next_doubling(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.png")
+    models = [model(7, parent="000006-unet", images=10)]
+    with Project.create(tmp_path, classes=["a"]) as project:
+        assert from_base_tried(project) == 0
+        note_from_base(project, 10)
+        assert from_base_tried(project) == 10
+    assert next_round(10, models).is_from_base  # type: ignore[union-attr]
+    assert not next_round(19, models, tried=10).is_from_base  # type: ignore[union-attr]
+    assert next_round(20, models, tried=10).is_from_base  # type: ignore[union-attr]

@@ -97,3 +97,21 @@ def test_heat_is_shown_where_the_model_is_unsure_and_follows_the_image(
     assert not red(109, 19)
     press(window, Qt.Key.Key_H, Qt.KeyboardModifier.ShiftModifier)
     assert not red(11, 69)
+
+
+def test_images_without_a_region_worth_a_look_are_not_opened(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    predict(root, {f"images/{n}.png": [] for n in range(3)})
+    with Project.open(root) as project:
+        model = project.models.current()
+        assert model is not None
+        vague = np.full((90, 120), 180, np.uint8)
+        for n in (1, 2):
+            project.predictions.write(model.id, f"images/{n}.png", two_drafts(), vague)
+    open_image(window, root, qtbot)
+    told: list[str] = []
+    window.session.message.connect(lambda words, kind: told.append(words))
+    press(window, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: any("Nothing doubtful" in words for words in told), timeout=5000)
+    assert window.session.wanted == "images/0.png"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from segstudio.engine import protocol as p
 from segstudio.project import rounds as plan
+from segstudio.project import settings
 from segstudio.project.project import Project
 from segstudio.studio import live
 from segstudio.studio.jobs import Job
@@ -45,24 +47,31 @@ class Asked:
 
     def __call__(self, architecture: Any, start: Any, minutes: float, **more: Any) -> Job:
         self.rounds.append((architecture, start, more["name"]))
-        job = Job(f"round-{len(self.rounds)}", "Learning", "trainer", "")
+        job = Job(f"round-{len(self.rounds)}", "Learning", "trainer", self._root())
         self._window.jobs.jobs[job.id] = job
         return job
+
+    def _root(self) -> str:
+        project = self._window.session.project
+        assert project is not None
+        return str(project.root)
 
     def end(self, state: str, promoted: bool = False, **facts: Any) -> None:
         """The last round is over."""
         name = f"round-{len(self.rounds)}"
         if state == "done":
             self._window.jobs.told.emit(p.ModelSaved(name, "m", promoted, "because"))
-        over = Job(name, "Learning", "trainer", "", state=state, **facts)
+        over = Job(name, "Learning", "trainer", self._root(), state=state, **facts)
         self._window.jobs.jobs[name] = over
         self._window.jobs.changed.emit(over)
 
 
 @pytest.fixture
-def asked(studio: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Asked:
+def asked(studio: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     studio.live.after = 1
-    return Asked(studio, monkeypatch)
+    trainer = Asked(studio, monkeypatch)
+    yield trainer
+    studio.jobs.jobs.clear()  # no child has them
 
 
 def allow(window: MainWindow) -> None:
@@ -99,11 +108,15 @@ def test_rounds_follow_until_they_are_in_vain_and_again_with_new_labels(
     qtbot.waitUntil(lambda: len(asked.rounds) == 4, timeout=5000)
 
 
-def test_a_cancelled_round_turns_it_off(studio: MainWindow, asked: Asked, qtbot: QtBot) -> None:
+@pytest.mark.parametrize("state", ["cancelled", "done"])  # done: what it had learned was saved
+def test_a_cancelled_round_turns_it_off(
+    studio: MainWindow, asked: Asked, qtbot: QtBot, state: str
+) -> None:
     allow(studio)
     confirm(studio, qtbot)
     qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
-    asked.end("cancelled", stopping=True)
+    asked.end(state, stopping=True)
+    assert settings.load()["train_by_itself"] is False
     assert not studio.live.enabled
     assert not studio.actions_["live"].isChecked()
     confirm(studio, qtbot)
@@ -160,3 +173,31 @@ def test_the_model_learns_and_drafts_the_next_images_by_itself(
     assert not window.live.enabled
     if job:
         qtbot.waitUntil(lambda: window.jobs.jobs[job].is_over, timeout=30_000)
+
+
+def test_what_a_person_trains_comes_after_the_round_has_ended(
+    studio: MainWindow, asked: Asked, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled: list[str] = []
+    monkeypatch.setattr(studio.jobs, "cancel", cancelled.append)
+    allow(studio)
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    begun: list[bool] = []
+    studio.live.give_way(lambda: begun.append(True))
+    assert cancelled == ["round-1"]
+    assert not begun
+    asked.end("done", stopping=True)
+    assert begun == [True]
+    assert studio.live.enabled
+
+
+def test_a_project_read_anew_keeps_its_round(
+    studio: MainWindow, asked: Asked, qtbot: QtBot
+) -> None:
+    allow(studio)
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    studio.session.reopen()
+    qtbot.waitUntil(lambda: studio.session.image is not None, timeout=20_000)
+    assert studio.live.job == "round-1"

@@ -9,7 +9,10 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from segstudio.annotation.bitmap import Bitmap
+from segstudio.annotation.document import add_shapes
 from segstudio.annotation.rasterise import label_map
+from segstudio.annotation.shape import mask_shape
 from segstudio.studio.dialogs.refine import RefineDialog
 from segstudio.studio.main_window import MainWindow
 from tests.studio.conftest import press, sweep
@@ -104,3 +107,34 @@ def test_without_anything_to_refine_it_says_so(studio: MainWindow, locked: bool)
     press(studio, Qt.Key.Key_R, CTRL)
     assert not studio.findChildren(RefineDialog)
     assert "locked" in studio.status.message.text()
+
+
+def test_what_was_drawn_meanwhile_is_not_undone(studio: MainWindow, qtbot: QtBot) -> None:
+    paint_roughly(studio)
+    dialog = opened(studio)
+    assert not dialog.ok.isEnabled()
+    qtbot.waitUntil(dialog.ok.isEnabled, timeout=PATIENCE)
+    studio.use_tool("eraser")
+    sweep(studio, (30, 42), (40, 42))
+    erased = drawn(studio).copy()
+    dialog.accept()
+    assert np.array_equal(drawn(studio), erased)
+    assert "changed meanwhile" in studio.status.message.text()
+
+
+def test_what_lies_under_another_shape_stays_where_it_is(studio: MainWindow, qtbot: QtBot) -> None:
+    image = studio.session.image
+    assert image is not None
+    below, above = np.zeros((90, 120), bool), np.zeros((90, 120), bool)
+    below[20:60, 20:60], above[20:60, 40:80] = True, True
+    below[30, 30] = False
+    shapes = [mask_shape("cell", Bitmap.from_array(m)) for m in (below, above)]
+    image.document.apply(add_shapes("add", image.document, shapes))
+    image.desk.select(image.document.ids()[::-1])
+    dialog = opened(studio)
+    dialog.edges.setCurrentIndex(2)
+    dialog.holes.setValue(5)
+    qtbot.waitUntil(lambda: dialog.counts.text().startswith("1 px"), timeout=PATIENCE)
+    dialog.accept()
+    areas = [shape.bitmap.area for shape in image.document.shapes if shape.bitmap is not None]
+    assert areas == [1600, 1600]

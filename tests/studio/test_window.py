@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -735,3 +736,24 @@ def test_another_tool_and_another_image_end_what_has_begun(
     assert not image.document.shapes
     assert image.document.undo_name is None
     assert not studio.session.image.document.shapes  # type: ignore[union-attr]
+
+
+def test_stepping_quickly_through_images_marks_none_as_broken(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = threading.Event()
+    honest = Project.read_image
+
+    def read(project: Project, key: str) -> np.ndarray:
+        slow.wait(5)
+        return honest(project, key)
+
+    root = make_project(tmp_path / "many", count=12)
+    open_image(window, root, qtbot)
+    monkeypatch.setattr(Project, "read_image", read)
+    for _ in range(10):
+        window.session.step(1)
+    slow.set()
+    shown(window, "images/10.png", qtbot)
+    qtbot.waitUntil(lambda: window.session.has_read_ahead, timeout=10000)
+    assert not window.session.problems

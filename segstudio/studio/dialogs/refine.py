@@ -41,9 +41,10 @@ class RefineDialog(Form):
         self.edges.currentIndexChanged.connect(lambda _: self._wait())
         self.holes.valueChanged.connect(lambda _: self._wait())
         self.parts.valueChanged.connect(lambda _: self._wait())
-        self._due.start()
+        self._wait()
 
     def _wait(self) -> None:
+        self.ok.setEnabled(False)
         self.counts.setText(tr("working …"))
         self._due.start()
 
@@ -52,5 +53,6 @@ class RefineDialog(Form):
 
     def show_counts(self, gained: int, lost: int) -> None:
         """How many pixels would change."""
+        self.ok.setEnabled(True)
         words = tr("{gained} px more, {lost} px less", gained=f"{gained:,}", lost=f"{lost:,}")
         self.counts.setText(words)
