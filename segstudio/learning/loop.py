@@ -150,6 +150,7 @@ class Run:
         self._bad = self._step = self._stale = 0
         self._validated_step = -1
         self._best: tuple[float, dict[str, Tensor]] | None = None
+        self._later: dict[str, Tensor] | None = None
         self._stretches = 0
         self._frozen = False
         self.result = Fit(self.network, {}, recipe=recipe)
@@ -159,6 +160,9 @@ class Run:
         try:
             if self._learned:
                 self._validate()
+            if self._later is not None:
+                self.average.network.load_state_dict(self._later)
+                self._later = None
             while not self._finished():
                 self._stretch()
             if self._validated_step != self._step or not self.result.scores:
@@ -397,6 +401,7 @@ class Run:
             "step": self._step,
             "frozen": self._frozen,
             "curves": self.result.curves,
+            "best": self._best[1] if self._best is not None else None,
         }
 
     @property
@@ -408,6 +413,10 @@ class Run:
         """Go on where another run of the same network and recipe was after `seconds`."""
         self.network.load_state_dict(state["network"])
         self.average.restore(state["average"])
+        if state.get("best"):  # is scored first, and kept unless something is better
+            now = self.average.network.state_dict()
+            self._later = {key: value.clone() for key, value in now.items()}
+            self.average.network.load_state_dict(state["best"])
         self._optimiser.load_state_dict(dict(state["optimiser"]))
         self._scaler.load_state_dict(dict(state["scaler"]))
         self._step, self._frozen = int(state["step"]), bool(state["frozen"])

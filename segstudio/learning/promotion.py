@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segstudio.learning.metrics import Confusion, or_zero
 
+Mask = NDArray[np.bool_]
 RESAMPLES: Final = 1000
 AGREEMENT: Final = 0.8
 FEWEST_IMAGES: Final = 3
@@ -37,8 +38,12 @@ def compare(
     incumbent: Mapping[str, Confusion] | None,
     classes: Sequence[str],
     seed: int = 0,
+    new: Collection[str] = (),
 ) -> Decision:
     """Compare confusion matrices by image; only images that both have count.
+
+    A class that is `new` to the incumbent and on no validation image yet is left out of both
+    sides: the candidate alone could be wrong about it, and nothing could be right.
 
     Promotes when the gain is positive and at least 80 % of the resamples agree. Below 3 images
     a positive gain is enough, and the decision is provisional. NaN counts as 0.
@@ -47,10 +52,12 @@ def compare(
         return _first(candidate, len(classes) + 1)
     keys = sorted(candidate.keys() & incumbent.keys())
     k = len(classes) + 1
-    new, old = (_stack([side[key] for key in keys], k) for side in (candidate, incumbent))
-    new_score, old_score = _miou(new.sum(0)), _miou(old.sum(0))
+    fresh, old = (_stack([side[key] for key in keys], k) for side in (candidate, incumbent))
+    unjudged = [name for name in classes if name in new and not _is_labelled(fresh, classes, name)]
+    counted = np.array([True, *(name not in unjudged for name in classes)])
+    new_score, old_score = _miou(fresh.sum(0), counted), _miou(old.sum(0), counted)
     gain = new_score - old_score
-    agreement = _agreement(new, old, seed)
+    agreement = _agreement(fresh, old, seed, counted)
     provisional = len(keys) < FEWEST_IMAGES
     promote = gain > 0 and (provisional or agreement >= AGREEMENT)
     return Decision(
@@ -59,8 +66,9 @@ def compare(
         gain,
         agreement,
         len(keys),
-        _reason(promote, provisional, old_score, new_score, agreement, len(keys)),
-        _worse_classes(new.sum(0), old.sum(0), classes) + _worse_images(new, old, keys),
+        _reason(promote, provisional, old_score, new_score, agreement, len(keys))
+        + _unjudged(unjudged),
+        _worse_classes(fresh.sum(0), old.sum(0), classes) + _worse_images(fresh, old, keys),
     )
 
 
@@ -90,19 +98,30 @@ def _stack(confusions: Sequence[Confusion], k: int) -> NDArray[np.float64]:
     return np.stack([confusion.counts for confusion in confusions]).astype(np.float64)
 
 
-def _miou(counts: NDArray[np.float64]) -> float:
-    return or_zero(float(_mious(counts[None])[0]))
+def _is_labelled(counts: NDArray[np.float64], classes: Sequence[str], name: str) -> bool:
+    return bool(counts[:, 1 + classes.index(name)].any())
 
 
-def _mious(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """mIoU of each matrix of (r, k, k), NaN as 0."""
+def _unjudged(names: Sequence[str]) -> str:
+    return f"; on no validation image yet: {', '.join(names)}" if names else ""
+
+
+def _miou(counts: NDArray[np.float64], counted: Mask | None = None) -> float:
+    return or_zero(float(_mious(counts[None], counted)[0]))
+
+
+def _mious(counts: NDArray[np.float64], counted: Mask | None = None) -> NDArray[np.float64]:
+    """mIoU of each matrix of (r, k, k) over the classes that are `counted` (k,), NaN as 0."""
     hits = np.diagonal(counts, axis1=1, axis2=2)
     union = counts.sum(1) + counts.sum(2) - hits
-    iou = np.divide(hits, union, out=np.zeros_like(hits), where=union > 0)
-    return np.asarray(iou.sum(1) / np.maximum((union > 0).sum(1), 1))
+    there = union > 0 if counted is None else (union > 0) & counted
+    iou = np.divide(hits, union, out=np.zeros_like(hits), where=there)
+    return np.asarray(iou.sum(1) / np.maximum(there.sum(1), 1))
 
 
-def _agreement(new: NDArray[np.float64], old: NDArray[np.float64], seed: int) -> float:
+def _agreement(
+    new: NDArray[np.float64], old: NDArray[np.float64], seed: int, counted: Mask | None = None
+) -> float:
     """The share of resamples of the images in which the new one scores higher."""
     images, k, _ = new.shape
     if images == 0:
@@ -112,7 +131,8 @@ def _agreement(new: NDArray[np.float64], old: NDArray[np.float64], seed: int) ->
     for _ in range(RESAMPLES // _CHUNK):
         draws = rng.multinomial(images, np.full(images, 1 / images), size=_CHUNK)
         scores = [
-            _mious((draws @ side.reshape(images, -1)).reshape(-1, k, k)) for side in (new, old)
+            _mious((draws @ side.reshape(images, -1)).reshape(-1, k, k), counted)
+            for side in (new, old)
         ]
         wins += int((scores[0] > scores[1]).sum())
     return wins / RESAMPLES

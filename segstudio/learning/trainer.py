@@ -404,7 +404,9 @@ class _Judge:
             self.score()
         old = None if current is None else _matching(self.scores, fit.scores)
         new = {key: scored.confusion for key, scored in fit.scores.items()}
-        decision = promotion.compare(new, old, self.data.classes)
+        known = () if current is None else current.classes
+        unknown = [name for name in self.data.classes if name not in known]
+        decision = promotion.compare(new, old, self.data.classes, new=unknown)
         if self.data.lent:
             return promotion.unproven(decision, current is None)
         return promotion.doubtful(decision, self.data.doubt) if self.data.doubt else decision

@@ -50,6 +50,7 @@ class LabelFiles:
         self._pictures = pictures
         self.mirrored = mirrored
         self._listed: set[str] = set()
+        self._written: set[str] = set()
         self._originals: OrderedDict[Path, tuple[Stamp | None, LabelFile]] = OrderedDict()
         self._seen: dict[ImageKey, Stamp | None] = {}
         self._texts = ShapeTexts()
@@ -60,7 +61,9 @@ class LabelFiles:
     def rescan(self) -> None:
         """Note which label files there are; call after `Pictures.rescan`."""
         mirror = scan([ScanRoot("labels/", self._root / "labels")], self._root)
-        self._listed = {*self._pictures.listing.label_files, *mirror.label_files}
+        # the last look at the pictures' folders may be older than what was written here
+        written = (key for key in self._written if self._exists(key))
+        self._listed = {*self._pictures.listing.label_files, *mirror.label_files, *written}
 
     def find(self, key: ImageKey) -> Path | None:
         """The label file of a picture, None when it has none."""
@@ -270,6 +273,7 @@ class LabelFiles:
         self._pictures.index.set_label(label_key, facts)
         self._pictures.index.flush()
         self._listed.add(label_key)
+        self._written.add(label_key)
 
 
 def status_of(annotation: Annotation) -> str:

@@ -456,6 +456,7 @@ class MainWindow(QMainWindow):
         dialog.accepted.connect(self.refining.apply)
         dialog.rejected.connect(self.refining.end)
         self.refining.counted.connect(dialog.show_counts)
+        self.refining.ended.connect(dialog.close)
         dialog.show()
 
     def _toggle_guessing(self) -> None:

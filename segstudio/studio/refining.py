@@ -58,6 +58,7 @@ class Refining(QObject):
 
     changes_made = Signal(object)
     """A canvas.guess.Guess of what would change, or None."""
+    ended = Signal()
     counted = Signal(int, int)
     """Pixels gained and lost."""
 
@@ -89,6 +90,7 @@ class Refining(QObject):
         """Forget it all."""
         self._task = self._found = self._again = None
         self.changes_made.emit(None)
+        self.ended.emit()
 
     @staticmethod
     def _chosen(image: OpenImage) -> list[int]:

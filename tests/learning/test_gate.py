@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 from discs import disc_picture, label
@@ -16,9 +17,10 @@ from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import mask_shape
 from segstudio.engine import jobs
 from segstudio.errors import Cancelled
-from segstudio.learning import store
+from segstudio.learning import promotion, store
 from segstudio.learning.events import Event, Log, Progress, Validation
 from segstudio.learning.loop import Control
+from segstudio.learning.metrics import Confusion
 from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, _download_watch, train
 from segstudio.learning.trainingset import TrainingSet
 from segstudio.project.models import ModelInfo
@@ -185,3 +187,26 @@ def test_a_model_that_is_not_a_number_is_replaced_and_never_replaces(
     current = project.models.current()
     assert current is not None
     assert current.id == second.model
+
+
+def confusion(counts: list[list[int]]) -> Confusion:
+    found = Confusion(len(counts))
+    found.counts += np.array(counts)
+    return found
+
+
+def test_a_class_that_no_validation_image_has_yet_does_not_hold_a_candidate_back() -> None:
+    """Rows are the truth: background, nucleus, debris, which only the candidate knows."""
+    old = {str(n): confusion([[90, 10, 0], [10, 90, 0], [0, 0, 0]]) for n in range(5)}
+    better = {str(n): confusion([[95, 4, 1], [4, 96, 0], [0, 0, 0]]) for n in range(5)}
+    classes = ["nucleus", "debris"]
+    decision = promotion.compare(better, old, classes, new=["debris"])
+    assert decision.promote
+    assert "on no validation image yet: debris" in decision.reason
+    assert not promotion.compare(better, old, classes).promote
+    labelled = {str(n): confusion([[95, 5, 0], [4, 96, 0], [0, 0, 50]]) for n in range(5)}
+    missed = {str(n): confusion([[95, 5, 0], [4, 96, 0], [50, 0, 0]]) for n in range(5)}
+    seen = promotion.compare(labelled, missed, classes, new=["debris"])
+    assert seen.promote
+    assert "debris" not in seen.reason
+    assert seen.gain > 0.3

@@ -342,3 +342,26 @@ def test_a_damaged_checkpoint_is_left_behind(disc_project: Callable[..., Project
         assert checkpoint.read(place) is None
     assert train(project, replace(quick(), resume=True)).promoted
     assert not place.exists()
+
+
+def test_a_resumed_run_keeps_nothing_worse_than_its_best(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = disc_project()
+    train(project, quick(max_steps=60, learning_rate=3e-3))
+    monkeypatch.setattr(loop, "_FIRST_VALIDATION", 0.0)
+    scores: list[float] = []
+
+    def crash(event: Event) -> None:
+        if isinstance(event, Validation):
+            scores.append(event.miou)
+            if len(scores) == 3:
+                raise Crash
+
+    harm = quick(max_steps=12, learning_rate=10.0, warm_up=1, ema=0.0)
+    with pytest.raises(Crash):
+        train(project, harm, crash)
+    assert scores[1] < scores[0]
+    result = train(project, replace(harm, resume=True))
+    assert result.scores["miou"] == pytest.approx(scores[0], abs=1e-4)
+    assert result.steps == 12

@@ -497,3 +497,14 @@ def test_a_damaged_record_is_said_so_and_the_project_opens(root: Path, damage: s
         with pytest.raises(UserError, match="damaged"):
             project.bulk.undo()
         assert project.load("images/a.png").shapes[0].class_name == "tiger"
+
+
+def test_label_files_written_since_the_folder_was_looked_at_are_still_known(root: Path) -> None:
+    with Project.open(root) as project:
+        project.save("images/d.png", Annotation(20, 10, (box("cat"),), confirmed=True))
+        run(root, RENAME)
+        project.reload_manifest()
+        project.reload_labels()
+        assert project.state("images/d.png") == "confirmed"
+        assert dict(project.states())["images/d.png"] == "confirmed"
+        assert "images/d.png" in project.confirmed_keys()

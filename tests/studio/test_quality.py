@@ -39,7 +39,7 @@ def test_what_was_accepted_and_what_is_doubtful_is_shown_and_opens(
     qtbot.waitUntil(lambda: window.quality.doubtful.count() == 1, timeout=60_000)
     panel = window.quality
     assert "Confirmed: 2, left: 1" in panel.caption.text()
-    assert "mIoU 1.000" in panel.caption.text()
+    assert "1.000 (mIoU)" in panel.caption.text()
     assert "Accepted as shown: 2" in panel.caption.text()
     scores = {panel.table.item(r, 0).text(): panel.table.item(r, 1).text() for r in range(3)}
     assert scores == {"background": "1.000", "cell": "1.000", "dirt": "1.000"}

@@ -57,6 +57,8 @@ _WHEEL_STEP: Final = 1.2
 READ_ONLY: Final = "This project is open read-only."
 _CLOSEST: Final = 0.3
 """Part of the canvas that a doubtful region takes: what is around it says what it is."""
+_REGION_SCALE: Final = 5.0
+"""Screen pixels an image pixel, at most, for a doubtful region."""
 _MARKED: Final = 24
 """More selected shapes than this are marked in the overlay only."""
 _WITH_HANDLES: Final = 4
@@ -225,7 +227,7 @@ class Canvas(QWidget):
         """Bring a part of the picture into sight, with what is around it, and frame it."""
         self._region = box
         if box is not None:
-            self._bring(box, most=_CLOSEST)
+            self._bring(box, most=_CLOSEST, closest=_REGION_SCALE)
         self.update()
 
     def hide_overlay(self, hidden: bool) -> None:
@@ -336,11 +338,11 @@ class Canvas(QWidget):
         if box is not None:
             self._bring(box, most=0.8)
 
-    def _bring(self, box: Box, most: float) -> None:
+    def _bring(self, box: Box, most: float, closest: float = 16.0) -> None:
         """Show a box as large as can be, on `most` of the canvas."""
         width, height = max(box[2] - box[0], 1), max(box[3] - box[1], 1)
         scale = min(self.width() / width, self.height() / height, 16.0 / most) * most
-        scale = min(scale, 16.0)
+        scale = min(scale, closest)
         x = (self.width() - (box[0] + box[2]) * scale) / 2
         y = (self.height() - (box[1] + box[3]) * scale) / 2
         self.set_view(View(scale, x, y))

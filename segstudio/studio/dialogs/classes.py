@@ -44,6 +44,7 @@ class _ClassForm(Form):
         """In how many images there are shapes of the class."""
         words = tr("Shapes of this class in {n} images. One undo takes it back.", n=images)
         self.count.setText(words)
+        self.adjustSize()
 
 
 class RenameClass(_ClassForm):
@@ -53,6 +54,7 @@ class RenameClass(_ClassForm):
         super().__init__(parent, tr("Rename class {name}", name=name), tr("Rename"), name, check)
         self.field = QLineEdit(name)
         self.field.selectAll()
+        self.field.setFocus()
         self.field.textChanged.connect(self.look)
         self.rows.addRow(tr("New name"), self.field)
         self.rows.addRow("", self.count)

@@ -98,7 +98,7 @@ class ImagesPanel(QWidget):
         project = self._session.project
         self.empty.setVisible(nothing)
         if nothing and project is not None and not project.images():
-            self.empty.setText(tr("No pictures here yet. Put some into the folder, then rescan."))
+            self.empty.setText(tr("No pictures here yet. Put some into the folder, then press F5."))
         else:
             self.empty.setText(tr("No picture matches the filter."))
         image = self._session.image

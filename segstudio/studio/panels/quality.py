@@ -90,6 +90,8 @@ class QualityPanel(QWidget):
         self._is_old = False
         request = p.Quality(self._jobs.new_id(), str(project.root))
         self._asked = request.job
+        if not self.facts:
+            self.caption.setText(tr("Comparing"))
         self._jobs.run("files", tr("Comparing"), request, quiet=True)
 
     def _ask_file(self) -> None:
@@ -123,6 +125,7 @@ class QualityPanel(QWidget):
     def _forget(self) -> None:
         self.facts, self._asked, self._is_old = {}, "", True
         self.show_facts()
+        self.caption.setText(tr("Figures appear here once images are confirmed."))
         if self.isVisible():
             self.refresh()
 
@@ -175,7 +178,7 @@ def _caption(facts: Facts) -> str:
     if facts["seconds_left"] and facts["left"]:
         parts.append(tr("At this pace: {time} more.", time=time_left(facts["seconds_left"])))
     if facts["miou"] is not None:
-        words = tr("What was shown agrees by mIoU {score}.")
+        words = tr("Drafts you were shown overlap by {score} (mIoU) with what you confirmed.")
         parts.append(words.format(score=f"{facts['miou']:.3f}"))
     unchanged = sum(bool(image["unchanged"]) for image in images)
     if unchanged:
