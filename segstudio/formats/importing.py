@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from PIL import Image
+
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.errors import UserError
 from segstudio.formats.base import (
@@ -50,7 +52,7 @@ def find_set(
     """The labelled pictures of a folder; UserError when it is not understood, or has none."""
     if not folder.is_dir():
         raise UserError("There is no such folder", path=folder)
-    chosen = find_format(folder, fmt)
+    chosen = find_format(folder, fmt, images)
     source = Source(folder.absolute(), images, numbering)
     items = list(chosen.read(source))
     if not items:
@@ -83,18 +85,34 @@ def import_into(
     return job.finish()
 
 
-def find_format(source: Path, fmt: str = "auto") -> Format:
-    """The format of a folder; UserError when none fits, or the name is unknown."""
+def find_format(source: Path, fmt: str = "auto", images: Path | None = None) -> Format:
+    """The format of a folder; UserError when none fits, or the name is unknown.
+
+    A folder of PNGs whose pictures lie in `images` holds label maps, or, with 16 bits,
+    instance maps.
+    """
     if fmt != "auto":
         if fmt.replace("-", "_") in TABLE:
             return TABLE[fmt.replace("-", "_")]
         raise UserError(f"There is no format {fmt!r}", remedy=f"Formats: {', '.join(TABLE)}.")
     scores = {name: row.detect(source) for name, row in TABLE.items()}
     best = max(scores, key=lambda name: scores[name])
+    if scores[best] <= 0 and images is not None:
+        first = next(iter(sorted(source.glob("*.png"))), None)
+        if first is not None:
+            return TABLE["instance_png" if _has_16_bits(first) else "index_png"]
     if scores[best] <= 0:
         remedy = f"Name the format with --format: {', '.join(TABLE)}."
         raise UserError("The format of this folder is not known", path=source, remedy=remedy)
     return TABLE[best]
+
+
+def _has_16_bits(file: Path) -> bool:
+    try:
+        with Image.open(file) as image:
+            return image.mode.startswith("I")
+    except (OSError, SyntaxError):
+        return False
 
 
 @dataclass

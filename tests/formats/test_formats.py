@@ -520,3 +520,17 @@ def test_datumaros_tiny_voc_is_read_by_its_colours(shared_data: Path, tmp_path: 
         report = import_into(project, find_set(shared_data / "formats" / "voc" / "voc_dataset1"))
         assert report.images == 1
         assert report.classes == ("bicycle",)
+
+
+@pytest.mark.parametrize(("kind", "fmt"), [(np.uint8, "index_png"), (np.uint16, "instance_png")])
+def test_a_bare_folder_of_maps_is_known_when_its_pictures_are_named(
+    tmp_path: Path, kind: type, fmt: str
+) -> None:
+    picture(tmp_path / "pictures" / "a.png", 12, 4)
+    (tmp_path / "maps").mkdir()
+    Image.fromarray(np.eye(4, 12, dtype=kind)).save(tmp_path / "maps" / "a.png")
+    with pytest.raises(UserError, match="not known"):
+        find_format(tmp_path / "maps")
+    found = find_set(tmp_path / "maps", images=tmp_path / "pictures")
+    assert found.format.name == fmt
+    assert [item.place for item in found.items] == ["a.png"]
