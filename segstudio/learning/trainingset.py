@@ -27,7 +27,7 @@ class TrainingSet:
     `lent` is true when validation images are training images, because there are no others:
     their scores say little, and no model may be replaced on their word. `doubt` says why scores
     are better than they should be: validation images with near-duplicates in training, as when
-    all pictures are frames of one video.
+    all pictures are frames of one video, or validation images that are a model's own drafts.
     """
 
     project: Project
@@ -72,7 +72,7 @@ class TrainingSet:
                 "There are no labels to learn from", remedy="Label at least one image first"
             )
         self._lend()
-        self.doubt = self._kinship()
+        self.doubt = ". ".join(filter(None, (self._kinship(), self._flattery())))
         self.note = ". ".join(filter(None, (self.note, self.doubt, self._damaged())))
 
     def _kinship(self) -> str:
@@ -85,6 +85,21 @@ class TrainingSet:
         return (
             f"{kin} of {len(self.validation)} validation images are like training images "
             "(frames of one video?): scores are too good"
+        )
+
+    def _flattery(self) -> str:
+        """Validation images whose labels are a model's own drafts, when they are the most.
+
+        They stay: a candidate that breaks what was right must not pass. But people accept what
+        they are shown, and the model that made the drafts scores perfectly on them.
+        """
+        reviews = (self.project.reviews.load(item.key) for item in self.validation)
+        same = sum(review is not None and review.accepted_unchanged for review in reviews)
+        if self.lent or 2 * same <= len(self.validation):
+            return ""
+        return (
+            f"{same} of {len(self.validation)} validation images are drafts that were accepted "
+            "unchanged: scores flatter the model that made them"
         )
 
     def _damaged(self) -> str:

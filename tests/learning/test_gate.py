@@ -25,6 +25,7 @@ from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, _download_wat
 from segstudio.learning.trainingset import TrainingSet
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
+from segstudio.project.reviews import Review
 
 QUICK = {"crop": 64, "batch": 2, "max_steps": 2, "options": {"width": 4, "depth": 2}}
 
@@ -210,3 +211,21 @@ def test_a_class_that_no_validation_image_has_yet_does_not_hold_a_candidate_back
     assert seen.promote
     assert "debris" not in seen.reason
     assert seen.gain > 0.3
+
+
+def test_scores_on_drafts_that_were_accepted_unchanged_are_called_flattering(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project(images=12, confirmed=12)
+    assert TrainingSet.of(project).doubt == ""
+    held = project.ensure_splits().keys("val")
+    for key in held:
+        project.reviews.save(key, Review(model="m", shown="m", accepted_unchanged=True))
+    assert "accepted unchanged" in TrainingSet.of(project).doubt
+    told: list[Event] = []
+    result = train(project, quick(), told.append)
+    assert any(isinstance(e, Log) and "flatter" in e.text for e in told)
+    second = train(project, quick())
+    assert second.provisional
+    assert "flatter" in second.reason
+    assert result.promoted
