@@ -82,6 +82,7 @@ class LiveTraining(QObject):
         if enabled:
             self._power.start()
             self._due.start()
+            self._say_when()
         else:
             self._power.stop()
             self.give_way()
@@ -154,6 +155,13 @@ class LiveTraining(QObject):
             architecture, planned.start_from, planned.minutes, title=title, resume=True, name="live"
         )
         self._job = job.id if job is not None else ""
+
+    def _say_when(self) -> None:
+        """What will start the first round, when it does not start at once."""
+        confirmed = len(self._confirmed())
+        if self._session.project is not None and confirmed < self.after:
+            words = tr("It learns after {n} confirmed images; {now} so far.")
+            self._session.message.emit(words.format(n=self.after, now=confirmed), "info")
 
     def _hint(self, confirmed: int) -> None:
         if confirmed >= self.after and not self._hinted and self._work.model() is None:

@@ -256,7 +256,7 @@ class Work(QObject):
         if event.promoted:
             self._prune(project)
         tail = tr(" Worse now: {what}.", what=", ".join(event.worse[:4])) if event.worse else ""
-        self._after_model(f"{event.reason}{tail}")
+        self._after_model(f"{event.reason.rstrip('.')}.{tail}")
 
     def _after_model(self, words: str) -> None:
         self.models_changed.emit()

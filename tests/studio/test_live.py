@@ -87,7 +87,11 @@ def test_it_is_off_until_it_is_allowed_and_says_how(
     confirm(studio, qtbot)
     qtbot.waitUntil(lambda: any("Train by itself" in words for words in told), timeout=5000)
     assert not asked.rounds
+    studio.live.after = 2
     allow(studio)
+    assert "after 2 confirmed images; 1 so far" in told[-1]
+    studio.live.after = 1
+    studio.live.set_enabled(True)
     qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
     assert asked.rounds == [(None, None, "live")]
 
