@@ -12,18 +12,14 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from segstudio import __version__
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
-from segstudio.networks import choosing
-from segstudio.networks.choosing import Situation
 from segstudio.project import recent, sample, settings
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project
 from segstudio.studio import theme
-from segstudio.studio.dialogs.adopt import AdoptDialog
 from segstudio.studio.dialogs.export import ExportDialog, ReportDialog
 from segstudio.studio.dialogs.find import KeysDialog, Palette
 from segstudio.studio.dialogs.new_project import NewProject
 from segstudio.studio.dialogs.settings import SettingsDialog
-from segstudio.studio.dialogs.train import TrainDialog
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import LockedError
 from segstudio.studio.work import folder_for_export
@@ -149,11 +145,14 @@ class Wishes:
         project = self._window.session.project
         if project is None:
             return
+        from segstudio.networks import choosing  # the window's start does not wait for networks
+        from segstudio.studio.dialogs.train import TrainDialog
+
         confirmed = self._window.session.counts()[0]
         models, current = project.models.all(), project.models.current()
         ready = self._window.jobs.ready
         device = ready.device if ready is not None and ready.device else "cpu"
-        situation = Situation(confirmed, len(project.classes.names), gpu=device != "cpu")
+        situation = choosing.Situation(confirmed, len(project.classes.names), gpu=device != "cpu")
         measured = choosing.remembered(device)
         dialog = TrainDialog(models, current, situation, measured, self._window)
         dialog.chosen.connect(self._train)
@@ -168,6 +167,8 @@ class Wishes:
     def adopt(self) -> None:
         project = self._window.session.project
         if project is not None:
+            from segstudio.studio.dialogs.adopt import AdoptDialog
+
             dialog = AdoptDialog(project.classes.names, self._window)
             dialog.chosen.connect(self._window.work.adopt)
             dialog.open()
