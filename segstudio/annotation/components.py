@@ -1,15 +1,15 @@
-"""A prediction's label map as drafts: one mask shape for each connected part of a class."""
+"""A prediction as drafts: one mask shape for each thing found, or connected part of a class."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segstudio.annotation.bitmap import Bitmap
+from segstudio.annotation.bitmap import Bitmap, Box
 from segstudio.annotation.rasterise import LabelMap
 from segstudio.annotation.shape import Shape, mask_shape
 
@@ -17,6 +17,72 @@ PARTS: Final = 100
 """Parts of a class that are drafts of their own whatever their size."""
 SPECK: Final = 16
 """Of the others, those with fewer pixels are one draft together."""
+
+
+def of_prediction(
+    labels: LabelMap,
+    margin: NDArray[np.uint8],
+    instances: NDArray[np.uint16] | None,
+    names: Mapping[int, str],
+    model: str,
+    shapes: Sequence[Shape] = (),
+) -> list[Shape]:
+    """A model's drafts: of its things where it found such, else the parts of its classes.
+
+    `shapes` are those the image has: groups of things get other numbers than theirs.
+    """
+    if instances is None:
+        return drafts(labels, margin, names, model=model)
+    above = max((shape.group_id or 0 for shape in shapes), default=0)
+    return things(labels, margin, instances, names, model=model, above=above)
+
+
+def things(
+    labels: LabelMap,
+    margin: NDArray[np.uint8],
+    instances: NDArray[np.uint16],
+    names: Mapping[int, str],
+    model: str | None = None,
+    above: int = 0,
+) -> list[Shape]:
+    """A shape of source "model" for each number in `instances` (h, w), however they touch.
+
+    `labels` (h, w) is its class, `margin` (h, w) uint8 is 2 s - 1 for a score s, over 255. Its
+    group is its number on top of `above`.
+    """
+    found: list[Shape] = []
+    for number, (x0, y0, x1, y1) in _boxes(instances).items():
+        part = np.s_[y0:y1, x0:x1]
+        mask = instances[part] == number
+        value = int(labels[part][mask][0])
+        if value not in names:
+            continue
+        score = round((1 + float(margin[part][mask].mean()) / 255) / 2, 4)
+        bitmap = Bitmap.from_array(mask, x0, y0)
+        group = above + number
+        found.append(
+            mask_shape(
+                names[value], bitmap, source="model", model=model, score=score, group_id=group
+            )
+        )
+    return found
+
+
+def _boxes(numbers: NDArray[np.uint16]) -> dict[int, Box]:
+    """Where each number above 0 is: x0, y0, x1, y1, ends exclusive."""
+    down, across = np.nonzero(numbers)
+    values = numbers[down, across]
+    order = np.argsort(values, kind="stable")
+    there, starts = np.unique(values[order], return_index=True)
+    ends = [
+        reduce.reduceat(places[order], starts) if len(there) else starts
+        for reduce in (np.minimum, np.maximum)
+        for places in (across, down)
+    ]
+    boxes = np.column_stack([ends[0], ends[1], ends[2] + 1, ends[3] + 1])
+    return {
+        int(n): (x0, y0, x1, y1) for n, (x0, y0, x1, y1) in zip(there, boxes.tolist(), strict=True)
+    }
 
 
 def drafts(

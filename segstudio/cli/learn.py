@@ -93,7 +93,8 @@ def _accept(project: Project, model: ModelInfo) -> int:
         if review is not None and (review.accepted or review.rejected):
             note(f"{key} is left out: somebody has begun to review it in the window")
             continue
-        shapes = components.drafts(*found, names, model=model.id)
+        things = project.predictions.read_instances(model.id, key)
+        shapes = components.of_prediction(*found, things, names, model.id)
         project.save(key, replace(project.load(key), shapes=tuple(shapes)))
         accepted += 1
     say(f"{accepted} images have the drafts as their labels; none is confirmed")
@@ -219,7 +220,11 @@ class Teller:
         self._progress.step(event.done, event.total, event.text, event.rate, event.seconds_left)
 
     def _on_validation(self, event: Any) -> None:
-        self._line(f"step {event.step}: validation mIoU {event.miou:.4f} ({event.images} images)")
+        scores = {"mIoU": event.miou, "AP50": event.precision.get("ap50")}
+        words = ", ".join(
+            f"{name} {value:.4f}" for name, value in scores.items() if value is not None
+        )
+        self._line(f"step {event.step}: validation {words} ({event.images} images)")
 
     def _on_log(self, event: Any) -> None:
         self._line(event.text)
@@ -231,6 +236,8 @@ class Teller:
 
 def _say_scores(result: Mapping[str, Any]) -> None:
     say(f"mIoU {_number(result['miou'])}   mAcc {_number(result['macc'])}")
+    if "ap" in result:
+        say(f"AP {_number(result['ap'])}   AP50 {_number(result['ap50'])}")
     rows = [(name, iou, result["accuracy"].get(name)) for name, iou in result["iou"].items()]
     console.say_table(("class", "IoU", "accuracy"), rows)
 

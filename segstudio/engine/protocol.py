@@ -246,7 +246,8 @@ class Loss(Message):
 
 @dataclass(frozen=True)
 class Validation(Message):
-    """Scores of the candidate on the validation images; IoU per class, None when absent."""
+    """Scores of the candidate on the validation images; IoU per class, None when absent, and of
+    a network that finds things the average precision, "ap" and "ap50"."""
 
     job: str
     step: int
@@ -254,6 +255,7 @@ class Validation(Message):
     miou: float
     per_class: Mapping[str, float | None] = field(default_factory=dict)
     images: int = 0
+    precision: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segstudio.learning.metrics import VOID
 from segstudio.learning.normalise import Normalisation, Picture, to_planes
 
 Labels = NDArray[np.int16]
 """(h, w): 0 background, 1..n classes, VOID (-1) where nothing is known."""
 Floats = NDArray[np.float32]
+Things = NDArray[np.int32]
+"""(h, w): the instance of every pixel, 0 where none is."""
 
 _BEND_CELLS: Final = 4
 _BEND_PIXELS: Final = 6.0
@@ -59,6 +62,16 @@ class Augmentation:
         return {**asdict(self), "scale": list(self.scale)}
 
 
+class Crop(NamedTuple):
+    """Inputs (3, s, s) float32, labels (s, s) int16, weights (s, s), and the instance of every
+    pixel (s, s) int32, VOID outside the picture; the last two None where the image has none."""
+
+    inputs: Floats
+    labels: Labels
+    weights: Floats | None = None
+    instances: Things | None = None
+
+
 class Cropper:
     """Cuts varied training crops of `size` x `size` pixels; not shared between threads."""
 
@@ -80,19 +93,23 @@ class Cropper:
         labels: Labels,
         centre: tuple[float, float],
         unit_range: tuple[float, float],
-        extra: Floats | None = None,
-    ) -> tuple[Floats, Labels, Floats | None]:
-        """Inputs (3, s, s) float32, labels (s, s) int16 and `extra` (a weight per pixel) warped
-        alike, around `centre` (x, y); what lies outside the picture is mirrored."""
+        weights: Floats | None = None,
+        instances: Things | None = None,
+    ) -> Crop:
+        """All of it warped alike, around `centre` (x, y); what lies outside the picture is
+        mirrored, but for instances: a mirrored thing would be one with itself."""
         affine = self._place(picture.shape[:2], centre)
         part, affine = _window(picture.shape[:2], affine, self.size)
         bend = self._bend() if self._chance(self.augmentation.elastic) else None
         pixels = self._warp(picture[part], affine, bend, cv2.INTER_LINEAR)
         place = self._warp(labels[part], affine, bend, cv2.INTER_NEAREST)
-        weight = None
-        if extra is not None:
-            weight = self._warp(extra[part], affine, bend, cv2.INTER_NEAREST)
-        return self._colours(pixels, unit_range), place, weight
+        if weights is not None:
+            weights = self._warp(weights[part], affine, bend, cv2.INTER_NEAREST)
+        if instances is not None:  # OpenCV warps no int32; float32 holds these numbers exactly
+            plane = instances[part].astype(np.float32)
+            plane = self._warp(plane, affine, bend, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+            instances = plane.astype(np.int32)
+        return Crop(self._colours(pixels, unit_range), place, weights, instances)
 
     def _chance(self, probability: float) -> bool:
         return probability > 0 and bool(self._rng.random() < probability)
@@ -130,6 +147,7 @@ class Cropper:
         affine: NDArray[np.float64],
         bend: NDArray[np.float32] | None,
         interpolation: int,
+        border: int = cv2.BORDER_REFLECT_101,
     ) -> NDArray[Any]:
         if bend is None:
             return cv2.warpAffine(
@@ -137,13 +155,14 @@ class Cropper:
                 affine,
                 (self.size, self.size),
                 flags=interpolation | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REFLECT_101,
+                borderMode=border,
+                borderValue=VOID,
             )
         grid = np.arange(self.size, dtype=np.float32)
         across, down = grid[None, :] + bend[..., 0], grid[:, None] + bend[..., 1]
         (a, b, c), (d, e, f) = affine.astype(np.float32)
         map_x, map_y = a * across + b * down + c, d * across + e * down + f
-        return cv2.remap(source, map_x, map_y, interpolation, borderMode=cv2.BORDER_REFLECT_101)
+        return cv2.remap(source, map_x, map_y, interpolation, borderMode=border, borderValue=VOID)
 
     def _colours(self, pixels: Picture, unit_range: tuple[float, float]) -> Floats:
         rng, how = self._rng, self.augmentation

@@ -31,13 +31,15 @@ class Loss:
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores on the validation images; `per_class` is IoU by class name, None for no score."""
+    """Scores on the validation images; `per_class` is IoU by class name, None for no score,
+    `precision` holds "ap" and "ap50" of a network that finds things."""
 
     step: int
     seconds: float
     miou: float
     per_class: Mapping[str, float | None]
     images: int
+    precision: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

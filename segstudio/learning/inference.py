@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,10 @@ from segstudio.learning.device import autocast, is_out_of_memory, layout
 from segstudio.learning.interrupt import Interruptible
 from segstudio.learning.normalise import Normalisation, Picture
 
+if TYPE_CHECKING:
+    from segstudio.learning.painting import Instance
+
+T = TypeVar("T")
 PREVIEW_OVERLAP: Final = 0.25
 EXPORT_OVERLAP: Final = 0.5
 WHOLE_PIXELS: Final = {"cpu": 1_500_000, "cuda": 4_000_000, "mps": 2_000_000}
@@ -30,13 +35,98 @@ def _nothing(*_: object) -> None:
     return
 
 
-class Inference:
+class Prediction(NamedTuple):
+    """What a network says of a picture: model values 0..k-1 (h, w), and the margin p1 - p2 as
+    0..255 (h, w) uint8.
+
+    A network that finds things also gives all it found, the surest first, and `numbers` (h, w)
+    uint16: which of them, from 1 on, is shown at a pixel, 0 where none is.
+    """
+
+    labels: NDArray[np.integer]
+    margin: NDArray[np.uint8]
+    instances: tuple[Instance, ...] | None = None
+    numbers: NDArray[np.uint16] | None = None
+
+
+class Reader(ABC):
     """A network in evaluation mode on a device, with what it needs to read pictures.
 
     Memory running out halves the tile, down to 128 pixels, then moves the network to the CPU;
     `notice` is told each time. `check` is called between layers and may raise to give up.
-    Confidence is that of the logits divided by `temperature`.
     """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        normalisation: Normalisation,
+        device: torch.device,
+        *,
+        notice: Notice = _nothing,
+    ) -> None:
+        self.network, self.normalisation, self.device = network, normalisation, device
+        self._notice = notice
+        self._interruptible = Interruptible(network)
+        self._whole = WHOLE_PIXELS[device.type]
+        self._tile = TILE[device.type]
+
+    @abstractmethod
+    def predict(
+        self, inputs: NDArray[np.float32], overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+    ) -> Prediction:
+        """What the network says of inputs that are normalised already, (c, h, w) float32."""
+
+    def read(self, picture: Picture, check: Check = _nothing) -> Prediction:
+        """What the network says of a picture (h, w, 3)."""
+        return self.predict(self.normalisation.apply(picture), check=check)
+
+    def _with_retreat(
+        self,
+        picture: Tensor,
+        check: Check,
+        whole: Callable[[Tensor], T],
+        tiled: Callable[[Tensor], T],
+    ) -> T:
+        """What `whole` gives where the picture is small enough, else `tiled`."""
+        self._interruptible.check = check
+        while True:
+            try:
+                if picture.shape[1] * picture.shape[2] <= self._whole:
+                    check()
+                    return whole(picture)
+                return tiled(picture)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or not self._retreat():
+                    raise
+
+    def _run(self, picture: Tensor) -> Any:
+        """The network's own answer for (c, h, w) as a batch of one."""
+        inputs = picture.unsqueeze(0).to(self.device, memory_format=layout(self.device))
+        with autocast(self.device):
+            return self.network(inputs)
+
+    def _retreat(self) -> bool:
+        """Use less memory from now on; False when there is nothing left to try."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self._whole > 0:
+            self._whole = 0
+            self._notice(f"Out of memory: predicting in tiles of {self._tile} pixels")
+        elif self._tile > SMALLEST_TILE:
+            self._tile //= 2
+            self._notice(f"Out of memory: tiles are now {self._tile} pixels")
+        elif self.device.type != "cpu":
+            self.device = torch.device("cpu")
+            self.network.to(self.device)
+            self._tile = TILE["cpu"]
+            self._notice("Out of memory on the GPU: predicting on the CPU")
+        else:
+            return False
+        return True
+
+
+class Inference(Reader):
+    """A network that scores pixels. Confidence is that of the logits divided by `temperature`."""
 
     def __init__(
         self,
@@ -47,12 +137,13 @@ class Inference:
         notice: Notice = _nothing,
         temperature: float = 1.0,
     ) -> None:
-        self.network, self.normalisation, self.device = network, normalisation, device
+        super().__init__(network, normalisation, device, notice=notice)
         self._temperature = temperature
-        self._notice = notice
-        self._interruptible = Interruptible(network)
-        self._whole = WHOLE_PIXELS[device.type]
-        self._tile = TILE[device.type]
+
+    def predict(
+        self, inputs: NDArray[np.float32], overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+    ) -> Prediction:
+        return Prediction(*self.decide(inputs, overlap, check))
 
     def label_map(
         self, picture: Picture, overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
@@ -75,22 +166,13 @@ class Inference:
         self, picture: Tensor, overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
     ) -> Tensor:
         """(c, h, w) inputs to (k, h, w) float32 logits on the device."""
-        self._interruptible.check = check
-        while True:
-            try:
-                if picture.shape[1] * picture.shape[2] <= self._whole:
-                    check()
-                    return self._forward(picture)
-                return self._tiled(picture, overlap, check)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or not self._retreat():
-                    raise
+        return self._with_retreat(
+            picture, check, self._forward, lambda whole: self._tiled(whole, overlap, check)
+        )
 
     def _forward(self, picture: Tensor) -> Tensor:
-        inputs = picture.unsqueeze(0).to(self.device, memory_format=layout(self.device))
-        with autocast(self.device):
-            logits: Tensor = self.network(inputs)
-        return logits[0].float()
+        logits: Tensor = self._run(picture)[0]
+        return logits.float()
 
     def _tiled(self, picture: Tensor, overlap: float, check: Check) -> Tensor:
         height, width = picture.shape[1:]
@@ -108,25 +190,6 @@ class Inference:
             weight[part] += window
         assert total is not None  # there is always a first tile
         return total.div_(weight)
-
-    def _retreat(self) -> bool:
-        """Use less memory from now on; False when there is nothing left to try."""
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if self._whole > 0:
-            self._whole = 0
-            self._notice(f"Out of memory: predicting in tiles of {self._tile} pixels")
-        elif self._tile > SMALLEST_TILE:
-            self._tile //= 2
-            self._notice(f"Out of memory: tiles are now {self._tile} pixels")
-        elif self.device.type != "cpu":
-            self.device = torch.device("cpu")
-            self.network.to(self.device)
-            self._tile = TILE["cpu"]
-            self._notice("Out of memory on the GPU: predicting on the CPU")
-        else:
-            return False
-        return True
 
 
 def best_and_margin(logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
-from segstudio.learning.adversarial import Adversary
 from segstudio.learning.average import Average
-from segstudio.learning.device import autocast, is_out_of_memory, layout, needs_scaler
+from segstudio.learning.device import is_out_of_memory, layout, needs_scaler
 from segstudio.learning.events import Log, Loss, OnEvent, Progress, Validation
-from segstudio.learning.inference import Inference
+from segstudio.learning.inference import Reader
 from segstudio.learning.interrupt import Interruptible
-from segstudio.learning.losses import with_auxiliary
 from segstudio.learning.metrics import Confusion, by_name, or_zero
+from segstudio.learning.precision import Compared, average_precision, compared
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Batch, Item, Library, Prefetch, Sampler, Sampling
+from segstudio.learning.task import PIXELS, Task
 from segstudio.networks.fuse import fused
 
 SMALLEST_BATCH: Final = 2  # batch normalisation over a 1x1 map needs two
@@ -57,10 +57,12 @@ class Control:
 
 @dataclass(frozen=True)
 class Scored:
-    """One image's confusion matrix, for one version of its labels."""
+    """One image's confusion matrix, for one version of its labels; of a network that finds
+    things also what it found beside what is labelled."""
 
     version: float
     confusion: Confusion
+    things: Compared | None = None
 
 
 Scores = dict[str, Scored]
@@ -80,14 +82,14 @@ class Fit:
 
 
 def score(
-    inference: Inference,
+    reader: Reader,
     items: Sequence[Item],
     library: Library,
     control: Control,
     classes: int,
     rows: NDArray[np.integer] | None = None,
 ) -> Scores:
-    """Confusion matrices of the network on labelled images; raises Cancelled when stopped.
+    """Scores of the network on labelled images; raises Cancelled when stopped.
 
     `rows` translates the network's rows to those of the labels, when they differ.
     """
@@ -99,16 +101,25 @@ def score(
     scores = {}
     for item in items:
         labelled = library.get(item)
-        predicted, _ = inference.label_map(labelled.picture, check=check)
-        predicted = predicted if rows is None else rows[predicted]
+        found = reader.read(labelled.picture, check)
+        predicted = found.labels if rows is None else rows[found.labels]
         confusion = Confusion(classes + 1).add(predicted, labelled.labels)
-        scores[item.key] = Scored(item.version, confusion)
+        things = None
+        if found.instances is not None and labelled.instances is not None:
+            things = compared(found.instances, labelled.labels, labelled.instances, rows)
+        scores[item.key] = Scored(item.version, confusion, things)
     return scores
 
 
 def pooled(scores: Scores, classes: int) -> Confusion:
     """The confusion matrix of all images together."""
     return Confusion.total((scored.confusion for scored in scores.values()), classes + 1)
+
+
+def precision(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
+    """Average precision over all images, empty where the network finds no things."""
+    things = [scored.things for scored in scores.values() if scored.things is not None]
+    return average_precision(things, classes) if things else {}
 
 
 class Run:
@@ -123,6 +134,7 @@ class Run:
         recipe: Recipe,
         device: torch.device,
         *,
+        task: Task = PIXELS,
         seconds: float | None = None,
         since: float = math.inf,
         learned: bool = False,
@@ -133,7 +145,7 @@ class Run:
         what a `learned` network can already is scored first: nothing worse is kept."""
         self.network = network.to(device).to(memory_format=layout(device))
         self.library, self.validation, self.classes = library, validation, classes
-        self.recipe, self.device = recipe, device
+        self.recipe, self.device, self.task = recipe, device, task
         self.average = Average(self.network, recipe.ema)
         self._seconds, self._since, self._learned = seconds, since, learned
         self._control = control or Control()
@@ -141,9 +153,7 @@ class Run:
         self._refresh = refresh
         self._optimiser = make_optimiser(self.network, recipe)
         self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaler(device))
-        weights = torch.tensor(recipe.class_weights, device=device)
-        self._class_weights = weights if len(weights) else None
-        self._adversary = Adversary(len(classes) + 1, device) if recipe.adversarial else None
+        self._loss = task.loss(recipe, len(classes), device)
         self._started = self._last_report = self._last_validation = time.monotonic()
         self._validation_seconds = 0.0
         self._losses: list[Tensor] = []
@@ -203,21 +213,7 @@ class Run:
         inputs = torch.from_numpy(batch.inputs).to(
             self.device, non_blocking=True, memory_format=layout(self.device)
         )
-        target = torch.from_numpy(batch.labels).to(self.device, non_blocking=True)
-        weights = None if batch.weights is None else torch.from_numpy(batch.weights)
-        with autocast(self.device):
-            outputs = self.network(inputs)
-        loss = with_auxiliary(
-            outputs,
-            target,
-            getattr(self.network, "auxiliary", {}),
-            self._class_weights,
-            None if weights is None else weights.to(self.device),
-            self.recipe.dice_share,
-        )
-        if self._adversary is not None:
-            logits = outputs if isinstance(outputs, Tensor) else outputs["out"]
-            loss = loss + self.recipe.adversarial * self._adversary.loss(logits, target)
+        loss = self._loss(self.network, inputs, batch)
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(self._scaler.scale(loss))
         self._scaler.unscale_(self._optimiser)
@@ -360,9 +356,11 @@ class Run:
         """Score the average on the validation images; keep it when it is the best so far."""
         began = time.monotonic()
         self._validated_step = self._step
-        inference = Inference(fused(self.average.network), self.recipe.normalisation, self.device)
-        scores = score(inference, self.validation, self.library, self._control, len(self.classes))
-        miou = self._tell(pooled(scores, len(self.classes)), len(scores))
+        reader = self.task.reader(
+            fused(self.average.network), self.recipe.normalisation, self.device
+        )
+        scores = score(reader, self.validation, self.library, self._control, len(self.classes))
+        miou = self._tell(scores)
         self._last_validation = time.monotonic()
         self._validation_seconds = self._last_validation - began
         if self._best is None or miou > self._best[0] or len(scores) == 0:
@@ -373,20 +371,21 @@ class Run:
             self._stale += 1
         self._control.keep(self)
 
-    def _tell(self, confusion: Confusion, images: int) -> float:
+    def _tell(self, scores: Scores) -> float:
+        confusion = pooled(scores, len(self.classes))
         miou = or_zero(confusion.miou())
         per_class = by_name(["background", *self.classes], confusion.iou())
-        seconds = round(self._elapsed, 2)
-        self._control.on_event(Validation(self._step, seconds, miou, per_class, images))
-        self.result.curves.append(
-            {
-                "step": self._step,
-                "seconds": seconds,
-                "miou": miou,
-                "per_class": per_class,
-                "images": images,
-            }
+        found = precision(scores, self.classes)
+        told = Validation(
+            self._step,
+            round(self._elapsed, 2),
+            miou,
+            per_class,
+            len(scores),
+            {name: found[name] for name in ("ap", "ap50") if name in found},
         )
+        self._control.on_event(told)
+        self.result.curves.append({k: v for k, v in asdict(told).items() if v != {}})
         return miou
 
     # going on after a restart --------------------------------------------------------------------

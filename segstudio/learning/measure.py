@@ -8,18 +8,23 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
 import psutil
 import torch
 from torch import Tensor, nn
 
 from segstudio.learning.device import DeviceReport, autocast, keep_memory, layout
-from segstudio.learning.losses import with_auxiliary
+from segstudio.learning.recipe import Recipe
+from segstudio.learning.samples import Batch
+from segstudio.learning.task import Loss, task_of
 from segstudio.networks import registry
 from segstudio.networks.choosing import PICTURE, Measured
 from segstudio.networks.fuse import fused
 
 CLASSES: Final = 20
 BATCH: Final = 2
+_FIELD: Final = 40
+"""Pixels a side of a thing."""
 _ROUNDS: Final = 3
 _ENOUGH: Final = 4.0
 """Seconds after which a pass is not repeated."""
@@ -33,7 +38,8 @@ def measure(name: str, report: DeviceReport) -> Measured:
     network = registry.build(name, CLASSES)
     parameters = sum(p.numel() for p in network.parameters())
     predict = _prediction(network, report.device)
-    train = _training(network, report.device) / BATCH
+    loss = task_of(name).loss(Recipe(), CLASSES, report.device)
+    train = _training(network, loss, report.device) / BATCH
     return Measured(
         name,
         report.kind,
@@ -55,18 +61,16 @@ def _prediction(network: nn.Module, device: torch.device) -> float:
     return _seconds(act, device)
 
 
-def _training(network: nn.Module, device: torch.device) -> float:
+def _training(network: nn.Module, loss: Loss, device: torch.device) -> float:
     network.train().to(device).to(memory_format=layout(device))
     optimiser = torch.optim.AdamW(network.parameters(), fused=True)
     inputs = _pictures(BATCH, device)
-    labels = torch.randint(0, CLASSES + 1, (BATCH, *PICTURE), device=device)
+    batch = _labelled(inputs)
 
     def act() -> None:
-        with autocast(device):
-            outputs = network(inputs)
-        loss = with_auxiliary(outputs, labels, getattr(network, "auxiliary", {}))
+        found = loss(network, inputs, batch)
         optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(found)
         optimiser.step()
 
     return _seconds(act, device)
@@ -74,6 +78,20 @@ def _training(network: nn.Module, device: torch.device) -> float:
 
 def _pictures(count: int, device: torch.device) -> Tensor:
     return torch.randn(count, 3, *PICTURE).to(device, memory_format=layout(device))
+
+
+def _labelled(inputs: Tensor) -> Batch:
+    """A chessboard of things of all classes."""
+    down, across = (np.arange(side) // _FIELD for side in PICTURE)
+    numbers = (1 + down[:, None] * (across[-1] + 1) + across).astype(np.int32)
+    numbers *= (down[:, None] + across) % 2
+    labels = np.where(numbers > 0, 1 + numbers % CLASSES, 0)
+    return Batch(
+        inputs.cpu().numpy(),
+        np.stack([labels.astype(np.int64)] * BATCH),
+        None,
+        np.stack([numbers] * BATCH),
+    )
 
 
 def _seconds(act: Callable[[], None], device: torch.device) -> float:

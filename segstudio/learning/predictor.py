@@ -19,8 +19,9 @@ from segstudio.errors import Cancelled, UserError
 from segstudio.learning import device as devices
 from segstudio.learning import events, store
 from segstudio.learning.events import ImageDone, ImageFailed, Log, Progress
-from segstudio.learning.inference import PREVIEW_OVERLAP, Check, Inference, Notice
+from segstudio.learning.inference import PREVIEW_OVERLAP, Check, Notice, Prediction
 from segstudio.learning.normalise import Picture
+from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import number_table
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
@@ -54,7 +55,7 @@ class Predictor:
         self.numbers = number_table(values, loaded.classes)
         self.missing = tuple(name for name in loaded.classes if name not in values)
         network = fused(loaded.network).to(place).to(memory_format=devices.layout(place))
-        self._inference = Inference(
+        self._reader = task_of(loaded.architecture).reader(
             network,
             loaded.normalisation,
             place,
@@ -64,22 +65,24 @@ class Predictor:
 
     def prepare(self, picture: Picture) -> NDArray[np.float32]:
         """Network inputs (3, h, w) float32; can run in another thread."""
-        return self._inference.normalisation.apply(picture)
+        return self._reader.normalisation.apply(picture)
 
     def predict(
         self, picture: Picture, overlap: float = PREVIEW_OVERLAP, check: Check = lambda: None
     ) -> tuple[LabelMap, Margin]:
         """(h, w, 3) uint8 RGB to a label map (h, w) and the margin p1 - p2, 0..255 uint8."""
-        return self.predict_prepared(self.prepare(picture), overlap, check)
+        labels, margin, *_ = self.predict_prepared(self.prepare(picture), overlap, check)
+        return labels, margin
 
     def predict_prepared(
         self,
         inputs: NDArray[np.float32],
         overlap: float = PREVIEW_OVERLAP,
         check: Check = lambda: None,
-    ) -> tuple[LabelMap, Margin]:
-        rows, margin = self._inference.decide(inputs, overlap, check)
-        return self.numbers[rows], margin
+    ) -> Prediction:
+        """All that is found, with the project's class numbers in the label map."""
+        found = self._reader.predict(inputs, overlap, check)
+        return found._replace(labels=self.numbers[found.labels])
 
 
 @dataclass(frozen=True)
@@ -204,12 +207,17 @@ class _Folder:
             return self._fail(read.key, read.problem)
         began = time.monotonic()
         try:
-            labels, margin = self._predictor.predict_prepared(read.inputs, check=self._check)
+            found = self._predictor.predict_prepared(read.inputs, check=self._check)
         except (RuntimeError, MemoryError, ValueError) as error:
             return self._fail(read.key, _sentence(error))
         seconds = time.monotonic() - began
         task = writer.submit(
-            self._project.predictions.write, self._model, read.key, _as_map(labels), margin
+            self._project.predictions.write,
+            self._model,
+            read.key,
+            _as_map(found.labels),
+            found.margin,
+            found.numbers,
         )
         self._writing.append((read.key, seconds, task))
         return None

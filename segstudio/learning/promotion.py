@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,20 @@ def doubtful(decision: Decision, why: str) -> Decision:
     """The same decision, provisional: both models were scored on the same images, but not on
     fair ones."""
     return replace(decision, provisional=True, reason=f"{decision.reason}; {why}")
+
+
+def with_precision(
+    decision: Decision, candidate: Mapping[str, Any], incumbent: Mapping[str, Any]
+) -> Decision:
+    """The decision, with average precision that was lost among what is worse.
+
+    It decides nothing: networks that class pixels have none, and both kinds must be comparable.
+    """
+    before, after = (side.get("ap50") for side in (incumbent, candidate))
+    if before is None or after is None or before - after <= _WORSE:
+        return decision
+    lost = f"things found: AP50 {before:.3f} → {after:.3f}"
+    return replace(decision, worse=(lost, *decision.worse))
 
 
 def _first(candidate: Mapping[str, Confusion], k: int) -> Decision:

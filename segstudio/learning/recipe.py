@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segstudio.errors import UserError
-from segstudio.learning.augment import Augmentation
+from segstudio.learning.augment import Augmentation, Things
 from segstudio.learning.metrics import VOID
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.samples import Labelled
@@ -24,7 +24,14 @@ DeviceKind = Literal["cuda", "mps", "cpu"]
 
 CPU_CROP: Final = 256
 GPU_CROP: Final = 512
+LARGEST_CROP: Final = 768
+"""For things, on a GPU."""
 _CPU_PIXELS: Final = 6 * 128**2
+_CPU_PIXELS_FOR_THINGS: Final = 2 * 256**2
+_SPARE_MEMORY: Final = 4 * 2**30
+_ANCHORS: Final = (8, 32)
+"""The smallest anchor, at least and at most; 32 is the paper's."""
+_SMALL: Final = 0.1
 _DIVISOR: Final = 32
 _UPRIGHT: Final = 0.25
 """Total variation between the classes above and below the middle that tells up from down."""
@@ -142,15 +149,18 @@ class Facts:
     side: int  # median of the shorter sides, pixels
     pixels: tuple[int, ...]  # labelled pixels of each class, background first
     upright: bool  # classes above and below the middle differ, as in street scenes
+    small_thing: int = 0  # a tenth of the instances are smaller (root of their box); 0: no instance
 
 
 def study(samples: Iterable[Labelled], classes: int) -> Facts:
     """Look at (some of) the training pictures; `classes` does not count the background."""
     sides: list[int] = []
+    things: list[float] = []
     halves = np.zeros((2, classes + 1))
     for sample in samples:
         labels = sample.labels
         sides.append(min(labels.shape))
+        things += [] if sample.instances is None else _sides_of(sample.instances)
         middle = labels.shape[0] // 2
         halves += [_count(labels[:middle], classes), _count(labels[middle:], classes)]
     return Facts(
@@ -158,7 +168,22 @@ def study(samples: Iterable[Labelled], classes: int) -> Facts:
         int(np.median(sides)) if sides else 256,
         tuple(int(n) for n in halves.sum(0)),
         _differ(halves) > _UPRIGHT,
+        int(np.quantile(things, _SMALL)) if things else 0,
     )
+
+
+def _sides_of(instances: Things) -> list[float]:
+    """The root of the area of each instance's box, pixels."""
+    down, across = np.nonzero(instances > 0)
+    numbers, index = np.unique(instances[down, across], return_inverse=True)
+    area = np.ones(len(numbers))
+    for places in (down, across):
+        low = np.full(len(numbers), np.inf)
+        high = np.zeros(len(numbers))
+        np.minimum.at(low, index, places)
+        np.maximum.at(high, index, places)
+        area *= high - low + 1
+    return [float(side) for side in np.sqrt(area)]
 
 
 def _count(labels: NDArray[np.int16], classes: int) -> NDArray[np.int64]:
@@ -181,8 +206,10 @@ def configure(
     pretrained: bool = False,
     memory: int | None = None,
     overrides: Mapping[str, Any] | None = None,
+    adapted: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """The recipe for these data on this device; `memory` is in bytes, `pretrained` an encoder."""
+    """The recipe for these data on this device; `memory` is in bytes, `pretrained` an encoder,
+    `adapted` what a kind of network needs otherwise, which can be overridden like all else."""
     crop = _cpu_crop(facts.side) if device == "cpu" else _gpu_crop(facts.side)
     recipe = Recipe(
         crop=crop,
@@ -195,7 +222,22 @@ def configure(
     )
     overrides = dict(overrides or {})
     named = NAMED.get(str(overrides.get("name", "default")), {})
-    return recipe.overridden({**named, **overrides})
+    return recipe.overridden(adapted or {}).overridden({**named, **overrides})
+
+
+def for_instances(facts: Facts, device: DeviceKind, memory: int | None) -> dict[str, Any]:
+    """What networks that find things need otherwise: crops with whole things in them, and anchors
+    as small as the small things."""
+    crop = _in_steps(facts.side, CPU_CROP if device == "cpu" else LARGEST_CROP)
+    free = _SPARE_MEMORY if memory is None else memory
+    fitting = _CPU_PIXELS_FOR_THINGS // crop**2 if device == "cpu" else free // (20_000 * crop**2)
+    anchor = 2 ** int(np.log2(max(facts.small_thing, 1)))
+    return {
+        "crop": crop,
+        "batch": int(np.clip(fitting, 2, 8)),
+        "class_weights": (),
+        "options": {"anchor": int(np.clip(anchor, *_ANCHORS))} if facts.small_thing else {},
+    }
 
 
 def _cpu_crop(side: int) -> int:
@@ -220,7 +262,7 @@ def _cpu_batch(crop: int) -> int:
 
 def _gpu_batch(memory: int | None, crop: int) -> int:
     """About 600 bytes of activations a pixel of U-Net width 16, ten times that for encoders."""
-    free = 4 * 2**30 if memory is None else memory
+    free = _SPARE_MEMORY if memory is None else memory
     return int(np.clip(free // (6000 * crop * crop), 2, 16))
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segstudio.learning.augment import Augmentation, Cropper, Floats, Labels
+from segstudio.learning.augment import Augmentation, Crop, Cropper, Floats, Labels, Things
 from segstudio.learning.metrics import VOID
 from segstudio.learning.normalise import Normalisation, Picture
 
@@ -26,11 +26,13 @@ _MOST_TIMES: Final = 8
 
 
 class Labelled(NamedTuple):
-    """A picture (h, w, 3) uint8, its labels (h, w) int16 and optional loss weights (h, w)."""
+    """A picture (h, w, 3) uint8, its labels (h, w) int16, and where they are wanted loss weights
+    (h, w) and the instance of every pixel (h, w), 0 for none."""
 
     picture: Picture
     labels: Labels
     weights: Floats | None = None
+    instances: Things | None = None
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ class Item:
 
 
 class Batch(NamedTuple):
-    """inputs (n, 3, s, s) float32, labels (n, s, s) int64, weights (n, s, s) float32 or None."""
+    """inputs (n, 3, s, s) float32, labels (n, s, s) int64, weights (n, s, s) float32 or None, and
+    the instance of every pixel (n, s, s) int32, VOID outside the picture, or None."""
 
     inputs: Floats
     labels: NDArray[np.int64]
     weights: Floats | None
+    instances: Things | None = None
 
 
 @dataclass(frozen=True)
@@ -154,14 +158,21 @@ class Sampler:
 
     def batch(self) -> Batch:
         crops = [self._crop() for _ in range(self.sampling.batch)]
-        inputs = np.stack([crop[0] for crop in crops])
-        labels = np.stack([crop[1] for crop in crops]).astype(np.int64)
-        if all(crop[2] is None for crop in crops):
-            return Batch(inputs, labels, None)
-        ones = np.ones(labels.shape[1:], np.float32)
-        return Batch(inputs, labels, np.stack([ones if c[2] is None else c[2] for c in crops]))
+        inputs = np.stack([crop.inputs for crop in crops])
+        labels = np.stack([crop.labels for crop in crops]).astype(np.int64)
+        weights = [crop.weights for crop in crops if crop.weights is not None]
+        if weights:
+            ones = np.ones(labels.shape[1:], np.float32)
+            weights = [ones if crop.weights is None else crop.weights for crop in crops]
+        things = [crop.instances for crop in crops if crop.instances is not None]
+        return Batch(
+            inputs,
+            labels,
+            np.stack(weights) if weights else None,
+            np.stack(things) if things else None,
+        )
 
-    def _crop(self) -> tuple[Floats, Labels, Floats | None]:
+    def _crop(self) -> Crop:
         item = self._draw_item()
         known = self.library.known(item)
         labelled = self.library.get(item)
@@ -171,6 +182,7 @@ class Sampler:
             self._centre(item, known),
             known.unit_range,
             labelled.weights,
+            labelled.instances,
         )
 
     def _draw_item(self) -> Item:

@@ -13,12 +13,11 @@ import numpy as np
 from torch import nn
 
 from segstudio.errors import Cancelled, UserError
-from segstudio.learning import calibrate, checkpoint, events, promotion, recipe, store
+from segstudio.learning import checkpoint, events, promotion, recipe, store
 from segstudio.learning import device as devices
 from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.events import Log, ModelSaved, Progress
-from segstudio.learning.inference import Inference
 from segstudio.learning.loop import (
     Control,
     Fit,
@@ -26,13 +25,14 @@ from segstudio.learning.loop import (
     Scored,
     Scores,
     pooled,
+    precision,
     score,
     seed_everything,
 )
-from segstudio.learning.metrics import Confusion
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Library
+from segstudio.learning.task import Task, task_of
 from segstudio.learning.trainingset import TrainingSet
 from segstudio.networks import registry, weights
 from segstudio.networks.fuse import fused
@@ -109,9 +109,10 @@ def train(
     control = Control(on_event, should_stop, wait_while_paused, keeper)
     report = devices.probe(request.device)
     _settle(request.seed)
-    data = TrainingSet.of(project)
+    start = _interrupted(project, request)
+    task = task_of(_architecture(project, request) if start is None else start.architecture)
+    data = TrainingSet.of(project, task.instances)
     library = Library(data.train, Normalisation())
-    start = _interrupted(project, data, request)
     if start is None:
         start = _prepare(project, data, library, request, report, control)
     keeper.of(start, data)
@@ -131,6 +132,7 @@ def train(
         data.classes,
         start.recipe,
         report.device,
+        task=task,
         seconds=None if left is None else max(1.0, left - (time.monotonic() - began)),
         since=_made(start.parent),
         learned=start.parent is not None or start.kept is not None,
@@ -143,7 +145,7 @@ def train(
     if fit.stopped and not fit.scores:
         raise Cancelled
     decision = judge.decide(fit)
-    heat = _temperature(fit, data, library, report)
+    heat = _temperature(task, fit, data, library, report)
     result = _save(project, data, start, fit, decision, heat, on_event)
     keeper.forget()
     return result
@@ -170,14 +172,14 @@ class _Keeper:
 
 
 def _temperature(
-    fit: Fit, data: TrainingSet, library: Library, report: DeviceReport
+    task: Task, fit: Fit, data: TrainingSet, library: Library, report: DeviceReport
 ) -> float | None:
     """Makes confidence honest; None when there is nothing fair to measure it on."""
     if data.lent or fit.stopped:
         return None
     network = fused(fit.network).to(report.device)
-    inference = Inference(network, fit.recipe.normalisation, report.device)
-    return calibrate.temperature_of(inference, data.validation, library)
+    reader = task.reader(network, fit.recipe.normalisation, report.device)
+    return task.temperature(reader, data.validation, library)
 
 
 def _settle(seed: int) -> None:
@@ -193,10 +195,11 @@ def _afford(
 ) -> None:
     """Take no more validation images than a tenth of the time can score once."""
     network = fused(start.network).to(report.device)
-    inference = Inference(network, start.recipe.normalisation, report.device)
+    task = task_of(start.architecture)
+    reader = task.reader(network, start.recipe.normalisation, report.device)
     picture = library.get(data.validation[0]).picture
     began = time.monotonic()
-    inference.label_map(picture)
+    reader.read(picture)
     each = time.monotonic() - began
     data.most_validation = int(max(promotion.FEWEST_IMAGES, _SCORING * seconds / each))
     data.collect()
@@ -220,21 +223,21 @@ def _restore(run: Run, kept: Checkpoint, keeper: _Keeper) -> None:
         ) from error
 
 
-def _interrupted(project: Project, data: TrainingSet, request: TrainRequest) -> _Start | None:
+def _interrupted(project: Project, request: TrainRequest) -> _Start | None:
     """The run that did not come to its end, when it is what would be trained now."""
     found = checkpoint.read(project.root / checkpoint.PLACE) if request.resume else None
     if found is None or request.start_from is not None:
         return None
     current = project.models.current()
     in_force = current.id if current is not None else ""
-    same = found.classes == data.classes and found.parent in ("", in_force)
+    same = found.classes == project.classes.names and found.parent in ("", in_force)
     if not same or request.architecture not in (None, found.architecture):
         return None
     try:
         how = Recipe().overridden(found.recipe)
         if how.overridden(request.overrides) != how:
             return None
-        network = registry.build(found.architecture, len(data.classes), **how.options)
+        network = registry.build(found.architecture, len(found.classes), **how.options)
         network.load_state_dict(found.state["network"])
     except (UserError, RuntimeError, KeyError, TypeError):
         return None  # of another version of the program
@@ -262,9 +265,18 @@ def _prepare(
     if parent is not None:
         return _from_parent(parent, data, facts, report, overrides)
     chosen = str(overrides.get("weights", ""))
-    architecture = request.architecture or "unet"
+    architecture = _architecture(project, request)
     pretrained = weights.choose(architecture, chosen, _download_watch(control))
-    return _from_scratch(architecture, data, facts, report, overrides, pretrained)
+    start = _from_scratch(architecture, data, facts, report, overrides, pretrained)
+    if pretrained is None and not chosen and registry.card_of(architecture).default_weights:
+        start = replace(start, note="Its published weights cannot be fetched: starting from none")
+    return start
+
+
+def _architecture(project: Project, request: TrainRequest) -> str:
+    """What is trained, unless an interrupted run goes on."""
+    parent = _parent(project, request)
+    return parent.architecture if parent is not None else request.architecture or "unet"
 
 
 def _download_watch(control: Control) -> weights.OnProgress:
@@ -312,7 +324,7 @@ def _from_parent(
             remedy="Load it again with a mapping of its classes, or train from scratch",
         )
     options = dict(parent.card.get("options", {}))
-    how = recipe.configure(
+    how = task_of(parent.architecture).configure(
         facts,
         report.kind,
         pretrained=True,
@@ -338,7 +350,7 @@ def _from_scratch(
     overrides: Mapping[str, Any],
     pretrained: weights.Chosen | None,
 ) -> _Start:
-    how = recipe.configure(
+    how = task_of(architecture).configure(
         facts,
         report.kind,
         pretrained=pretrained is not None,
@@ -378,11 +390,10 @@ class _Judge:
         if not items:
             return
         loaded = store.load_model(self.incumbent)
-        inference = Inference(
-            fused(loaded.network).to(self.report.device), loaded.normalisation, self.report.device
-        )
+        network = fused(loaded.network).to(self.report.device)
+        task = task_of(loaded.architecture)
         self.scores |= score(
-            inference,
+            task.reader(network, loaded.normalisation, self.report.device),
             items,
             self.library,
             self.control,
@@ -402,11 +413,16 @@ class _Judge:
             self.incumbent, self.scores = current, {}
         if renewed or not fit.stopped:
             self.score()
-        old = None if current is None else _matching(self.scores, fit.scores)
+        known_scores = _matching(self.scores, fit.scores)
+        old = None if current is None else {k: s.confusion for k, s in known_scores.items()}
         new = {key: scored.confusion for key, scored in fit.scores.items()}
         known = () if current is None else current.classes
         unknown = [name for name in self.data.classes if name not in known]
         decision = promotion.compare(new, old, self.data.classes, new=unknown)
+        found = {key: fit.scores[key] for key in known_scores}
+        decision = promotion.with_precision(
+            decision, *(precision(side, self.data.classes) for side in (found, known_scores))
+        )
         if self.data.lent:
             return promotion.unproven(decision, current is None)
         return promotion.doubtful(decision, self.data.doubt) if self.data.doubt else decision
@@ -419,11 +435,11 @@ def _rows_of(classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray[Any, A
     return np.array([0, *(rows.get(name, 0) for name in classes)], np.int16)
 
 
-def _matching(scores: Scores, other: Scores) -> dict[str, Confusion]:
+def _matching(scores: Scores, other: Scores) -> Scores:
     def same(key: str, scored: Scored) -> bool:
         return key in other and other[key].version == scored.version
 
-    return {key: scored.confusion for key, scored in scores.items() if same(key, scored)}
+    return {key: scored for key, scored in scores.items() if same(key, scored)}
 
 
 # writing ---------------------------------------------------------------------------------------
@@ -440,6 +456,7 @@ def _save(
 ) -> TrainResult:
     scores = {
         **pooled(fit.scores, len(data.classes)).scores(data.classes),
+        **precision(fit.scores, data.classes),
         "images": len(fit.scores),
         "provisional": decision.provisional,
     }

@@ -24,6 +24,9 @@ _NAMED = 5
 class TrainingSet:
     """Items of both sides; `note` says what is unusual about them.
 
+    With `instances` the items have them, and only confirmed images count: of a thing that nobody
+    has drawn yet, a network that finds things would learn that it is none.
+
     `lent` is true when validation images are training images, because there are no others:
     their scores say little, and no model may be replaced on their word. `doubt` says why scores
     are better than they should be: validation images with near-duplicates in training, as when
@@ -32,6 +35,7 @@ class TrainingSet:
 
     project: Project
     classes: tuple[str, ...]
+    instances: bool = False
     train: Sequence[Item] = ()
     validation: Sequence[Item] = ()
     note: str = ""
@@ -43,11 +47,11 @@ class TrainingSet:
     )
 
     @classmethod
-    def of(cls, project: Project) -> TrainingSet:
+    def of(cls, project: Project, instances: bool = False) -> TrainingSet:
         """Read the project's labels; UserError when there is nothing to learn from."""
         if not len(project.classes):
             raise UserError("The project has no classes yet", remedy="Label an image first")
-        found = cls(project, project.classes.names)
+        found = cls(project, project.classes.names, instances)
         found.collect()
         return found
 
@@ -68,8 +72,9 @@ class TrainingSet:
         self.validation = spread(held, self.most_validation)
         self.note = ""
         if not self.train and not held:
+            remedy = "Confirm" if self.instances else "Label"
             raise UserError(
-                "There are no labels to learn from", remedy="Label at least one image first"
+                "There are no labels to learn from", remedy=f"{remedy} at least one image first"
             )
         self._lend()
         self.doubt = ". ".join(filter(None, (self._kinship(), self._flattery())))
@@ -158,19 +163,21 @@ class TrainingSet:
             return False, ()
         boxes = [shape.bounds() for shape in annotation.shapes if shape.source == "corrected"]
         centres = tuple(((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in boxes if b is not None)
-        return annotation.is_confirmed or bool(annotation.shapes), centres
+        begun = bool(annotation.shapes) and not self.instances
+        return annotation.is_confirmed or begun, centres
 
     def _read(self, key: str) -> Labelled:
         picture = self.project.read_image(key)
         known = [self.project.classes.now(name) for name in self.classes]  # renamed meanwhile
-        labels = to_rows(self.project.training_map(key), self.project, known)
+        found, instances = self.project.training_maps(key, self.instances)
+        labels = to_rows(found, self.project, known)
         if labels.shape != picture.shape[:2]:
             raise UserError(
                 f"The labels are {labels.shape[::-1]} pixels, the picture {picture.shape[1::-1]}",
                 path=self.project.label_file(key),
                 remedy="Open the image and save it again",
             )
-        return Labelled(picture, labels)
+        return Labelled(picture, labels, instances=instances)
 
     def hash(self) -> str:
         """SHA-256 over the class names and label files of both sides."""

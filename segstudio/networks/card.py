@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,7 +15,13 @@ Builder = Callable[[int, int, Options], "nn.Module"]
 
 In training mode the module may answer with a dict: "out" as above, and auxiliary logits by name,
 (n, outputs, h', w') of any size, for the losses that `Card.auxiliary` weighs.
+
+A module that answers with instances takes pictures of any size. It gives, as torchvision's do, in
+training mode with a list of targets a dict of losses, else for each picture a dict of boxes,
+labels, scores and masks; see `maskrcnn.Target` and `maskrcnn.Found`.
 """
+Answer = Literal["pixels", "instances"]
+"""The class of every pixel, or a list of things."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,11 @@ class Card:
     """What is known of an architecture before it is built.
 
     Inputs are padded to multiples of `divisor`. `default_weights` names the source that is used
-    when nobody says otherwise, nothing for training from scratch. `auxiliary` has the weights of
-    the auxiliary losses by output. `snaps` is true where the paper ends with a dense CRF. `onnx`
+    when nobody says otherwise, nothing for training from scratch; without a connection that is an
+    error, unless the network `may_begin_fresh`. `auxiliary` has the weights of the auxiliary losses
+    by output. `snaps` is true where the paper ends with a dense CRF. `onnx`
     says why the network cannot be exported, nothing when it can. `parameters` is their number for
-    20 classes, 0 where nobody has counted them.
+    20 classes, 0 where nobody has counted them. `answers` is what the network gives.
     """
 
     name: str
@@ -52,11 +59,13 @@ class Card:
     divisor: int = 16
     weights: tuple[WeightsSource, ...] = ()
     default_weights: str = ""
+    may_begin_fresh: bool = False
     source: str = ""
     auxiliary: Mapping[str, float] = field(default_factory=dict)
     snaps: bool = False
     onnx: str = ""
     parameters: int = 0
+    answers: Answer = "pixels"
 
     def weights_source(self, name: str) -> WeightsSource | None:
         return next((source for source in self.weights if source.name == name), None)

@@ -45,7 +45,7 @@ ARCHITECTURES: Final = Architectures()
 
 def build(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Module:
     """A fresh network for that many classes: (n, channels, h, w) of any size to logits
-    (n, 1 + classes, h, w), the background first."""
+    (n, 1 + classes, h, w), the background first, or to instances, as its card says."""
     from segstudio.networks.anysize import AnySize
 
     card = card_of(name)
@@ -56,7 +56,7 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Modu
             remedy=f"Options: {', '.join(card.options) or 'none'}",
         )
     body = card.builder(channels, classes + 1, {**card.options, **options})
-    return AnySize(body, card.divisor, card.auxiliary)
+    return AnySize(body, card.divisor, card.auxiliary) if card.answers == "pixels" else body
 
 
 def outline(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Module:

@@ -26,7 +26,7 @@ OnProgress = Callable[[int, int | None], None]
 """(bytes so far, bytes in all or None)."""
 
 NONE: Final = "none"
-ENCODERS: Final = ("encoder.", "backbone.")
+ENCODERS: Final = ("encoder.", "backbone.body.", "backbone.")
 """What networks call the part that may be pretrained."""
 _CHUNK: Final = 1 << 18
 _TIMEOUT: Final = 30.0
@@ -66,14 +66,21 @@ def choose(
     """The weights to start from; None for a fresh network.
 
     `wanted` is a name on the architecture's card (fetched when it is not in the cache), a file,
-    "none", or empty: the card's default, else any on the card that is in the cache already.
+    "none", or empty: the card's default, else any on the card that is in the cache already. A
+    network that may begin fresh does so when its default cannot be fetched.
     """
     card = registry.card_of(architecture)
     if wanted == NONE:
         return None
     source = card.weights_source(wanted or card.default_weights)
     if source is not None:
-        return Chosen(fetch(source, on_progress), f"{card.title}: {source.title}", source.part)
+        try:
+            file = fetch(source, on_progress)
+        except UserError:
+            if wanted or not card.may_begin_fresh:
+                raise
+            return None
+        return Chosen(file, f"{card.title}: {source.title}", source.part)
     if not wanted:
         return _cached(card)
     if not Path(wanted).is_file():
@@ -105,9 +112,9 @@ def address(source: WeightsSource) -> Download:
     import torchvision.models
 
     family, _, entry = source.enum.partition(".")
-    enum = getattr(torchvision.models, family, None) or getattr(
-        torchvision.models.segmentation, family
-    )
+    models = torchvision.models
+    rooms = (models, models.segmentation, models.detection)
+    enum = next(getattr(room, family) for room in rooms if hasattr(room, family))
     url: str = enum[entry].url
     found = _HASH_IN_NAME.search(url)
     if found is None:

@@ -1,4 +1,4 @@
-"""What models predicted: a label map and its confidence per image and model."""
+"""What models predicted: a label map and its confidence per image and model, and the things."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from segstudio.project.index import stamp as stamp_of
 
 LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 _CONF: Final = ".conf.png"
+_THINGS: Final = ".inst.png"
 _SHOWN: Final = ".shown.png"
+_ENDS: Final = (".png", _CONF, _SHOWN, _THINGS)
 # fast, and small enough: label maps and margins are flat
 _PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, 3)
 
@@ -31,10 +33,12 @@ class Paths:
     label: Path
     conf: Path
     shown: Path
+    things: Path
 
 
 class Predictions:
-    """`predictions/<model>/<image>.png`, `.conf.png`, and `.shown.png` once a person saw it."""
+    """`predictions/<model>/<image>.png`, `.conf.png`, `.inst.png` of a model that finds things,
+    and `.shown.png` once a person saw it."""
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class Predictions:
 
     def paths(self, model: str, key: str) -> Paths:
         stem = self.folder / model / self._stem_of(key)
-        return Paths(*(stem.with_name(stem.name + end) for end in (".png", _CONF, _SHOWN)))
+        return Paths(*(stem.with_name(stem.name + end) for end in _ENDS))
 
     def read(self, model: str, key: str) -> tuple[LabelMap, NDArray[np.uint8]] | None:
         """(label map (h, w), margin (h, w) uint8), or None when there is no whole prediction."""
@@ -57,6 +61,12 @@ class Predictions:
         if labels is None or margin is None:
             return None
         return labels, margin.astype(np.uint8)
+
+    def read_instances(self, model: str, key: str) -> NDArray[np.uint16] | None:
+        """The number of the thing at every pixel (h, w), 0 for none; None where the model found
+        no things but classed pixels."""
+        numbers = read_png(self.paths(model, key).things)
+        return None if numbers is None else numbers.astype(np.uint16)
 
     def read_margin(self, model: str, key: str) -> NDArray[np.uint8] | None:
         """How sure the model was (h, w) uint8, 255 for sure; None when it predicted nothing."""
@@ -71,7 +81,14 @@ class Predictions:
         """The label map as a person first saw it, or None when nobody did."""
         return read_png(self.paths(model, key).shown)
 
-    def write(self, model: str, key: str, labels: LabelMap, margin: NDArray[np.uint8]) -> None:
+    def write(
+        self,
+        model: str,
+        key: str,
+        labels: LabelMap,
+        margin: NDArray[np.uint8],
+        instances: NDArray[np.uint16] | None = None,
+    ) -> None:
         """Write a prediction; UserError when a person has seen this one already."""
         paths = self.paths(model, key)
         if paths.shown.exists():
@@ -79,6 +96,8 @@ class Predictions:
                 "This prediction was shown already and stays as it is", path=paths.label
             )
         # the label map comes last: where it is, the prediction is whole
+        if instances is not None:
+            atomic.write_bytes(paths.things, png_bytes(instances), durable=False)
         atomic.write_bytes(paths.conf, png_bytes(margin), durable=False)
         atomic.write_bytes(paths.label, png_bytes(labels), durable=False)
 
@@ -149,9 +168,13 @@ def read_png(path: Path) -> LabelMap | None:
 def _unseen(folder: Path) -> Iterator[Path]:
     files = [file for file in _files(folder) if not file.name.endswith(atomic.SUFFIX)]
     seen = {str(f).removesuffix(_SHOWN) for f in files if f.name.endswith(_SHOWN)}
-    for file in files:
-        if str(file).removesuffix(_SHOWN).removesuffix(_CONF).removesuffix(".png") not in seen:
-            yield file
+    yield from (file for file in files if _stem(str(file)) not in seen)
+
+
+def _stem(file: str) -> str:
+    for end in (_SHOWN, _CONF, _THINGS):
+        file = file.removesuffix(end)
+    return file.removesuffix(".png")
 
 
 def _files(folder: Path) -> Iterator[Path]:

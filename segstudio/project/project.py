@@ -381,15 +381,25 @@ class Project:
         Unlabelled pixels are background in a confirmed image, unless the project says
         otherwise, and void in every other.
         """
+        return self.training_maps(key, False)[0]
+
+    def training_maps(
+        self, key: ImageKey, instances: bool
+    ) -> tuple[LabelMap, rasterise.IdArray | None]:
+        """`training_map`, and where `instances` are wanted the one of every pixel, 0 for none."""
         found = self._labels.read(key)  # not to edit it: see `load`
         annotation = found.annotation if found else Annotation(*self.image_size(key))
         shapes, values = annotation.shapes, self.classes.values
-        labels = rasterise.label_map(shapes, values, annotation.size)
+        numbers = None
+        if instances:
+            labels, numbers = rasterise.instance_map(shapes, values, annotation.size)
+        else:
+            labels = rasterise.label_map(shapes, values, annotation.size)
         if not annotation.is_confirmed or self._manifest.unlabelled == "ignore":
             box = (0, 0, annotation.width, annotation.height)
             covered = rasterise.draw_ids(shapes, [1] * len(shapes), box, "L")
             labels[covered == 0] = rasterise.void_value(values.values())
-        return labels
+        return labels, numbers
 
     # -- what is made from them
 

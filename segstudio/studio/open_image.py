@@ -59,8 +59,9 @@ def load_drafts(project: Project, key: str, annotation: Annotation, model: str) 
     done = set()
     if review is not None and review.shown == model:
         done = {*now(review.accepted, project.classes), *now(review.rejected, project.classes)}
-    labels, margin = found
-    parts = components.drafts(labels, margin, project.classes.by_value, model=model)
+    instances = project.predictions.read_instances(model, key)
+    names = project.classes.by_value
+    parts = components.of_prediction(*found, instances, names, model, annotation.shapes)
     named = [(draft_name(shape), shape) for shape in parts]
     named = [(name, shape) for name, shape in named if name not in done]
     clipped = clip_to_free([s for _, s in named], annotation.shapes, annotation.width)

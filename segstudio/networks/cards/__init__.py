@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from segstudio.networks.card import Card
-from segstudio.networks.cards import context, deeplab, fcn, light, unet
+from segstudio.networks.cards import context, deeplab, fcn, instances, light, unet
 
 CARDS: Final[tuple[Card, ...]] = (
     *unet.CARDS,
@@ -13,4 +13,5 @@ CARDS: Final[tuple[Card, ...]] = (
     *fcn.CARDS,
     *context.CARDS,
     *light.CARDS,
+    *instances.CARDS,
 )

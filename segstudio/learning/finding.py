@@ -1,0 +1,68 @@
+"""Things in a whole picture: in one pass when it fits, else in tiles whose findings are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segstudio.learning.inference import (
+    PREVIEW_OVERLAP,
+    Check,
+    Prediction,
+    Reader,
+    _nothing,
+    tile_corners,
+)
+from segstudio.learning.painting import Instance, joined, painted, pasted
+
+
+class Finder(Reader):
+    """A network that finds instances; see `Reader`."""
+
+    def predict(
+        self, inputs: NDArray[np.float32], overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+    ) -> Prediction:
+        with torch.inference_mode():
+            found = self.instances(torch.from_numpy(inputs), overlap, check)
+        return painted(found, inputs.shape[1:])
+
+    def instances(
+        self, picture: Tensor, overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+    ) -> list[Instance]:
+        """All things in (c, h, w) inputs, the surest first."""
+        return self._with_retreat(
+            picture, check, self._look, lambda whole: self._tiled(whole, overlap, check)
+        )
+
+    def _look(self, picture: Tensor) -> list[Instance]:
+        height, width = (int(side) for side in picture.shape[1:])
+        return instances_of(self._run(picture)[0], (height, width))
+
+    def _tiled(self, picture: Tensor, overlap: float, check: Check) -> list[Instance]:
+        height, width = (int(side) for side in picture.shape[1:])
+        parts = []
+        for y, x in tile_corners((height, width), self._tile, overlap):
+            check()
+            tile = picture[:, y : y + self._tile, x : x + self._tile]
+            box = (x, y, x + int(tile.shape[2]), y + int(tile.shape[1]))
+            parts.append((box, [_moved(one, x, y) for one in self._look(tile)]))
+        return joined(parts)
+
+
+def instances_of(found: Mapping[str, Tensor], size: tuple[int, int]) -> list[Instance]:
+    """What a network found (`maskrcnn.Found`) in a picture of `size` (h, w)."""
+    facts = (found[name].float().cpu().numpy() for name in ("labels", "scores", "masks", "boxes"))
+    placed = (
+        pasted(int(row), float(score), mask[0], box.tolist(), size)
+        for row, score, mask, box in zip(*facts, strict=True)
+    )
+    return [one for one in placed if one is not None]
+
+
+def _moved(one: Instance, dx: int, dy: int) -> Instance:
+    x, y = one.corner
+    return Instance(one.row, one.score, one.mask, (x + dx, y + dy))

@@ -1,0 +1,82 @@
+"""Networks that class every pixel: their recipe, their loss, and how they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segstudio.learning import calibrate, recipe
+from segstudio.learning.adversarial import Adversary
+from segstudio.learning.device import autocast
+from segstudio.learning.inference import Inference, Notice, Reader, _nothing
+from segstudio.learning.losses import with_auxiliary
+from segstudio.learning.normalise import Normalisation
+from segstudio.learning.recipe import DeviceKind, Facts, Recipe
+from segstudio.learning.samples import Batch, Item, Library
+
+
+class PixelLoss:
+    """Cross-entropy and Dice on labelled pixels, auxiliary outputs and an adversary's judgement."""
+
+    def __init__(self, recipe: Recipe, classes: int, device: torch.device) -> None:
+        """`classes` does not count the background."""
+        self._recipe = recipe
+        weights = torch.tensor(recipe.class_weights, device=device)
+        self._class_weights = weights if len(weights) else None
+        self._adversary = Adversary(classes + 1, device) if recipe.adversarial else None
+
+    def __call__(self, network: nn.Module, inputs: Tensor, batch: Batch) -> Tensor:
+        """A scalar for inputs (n, c, s, s) on the network's device and the labels of `batch`."""
+        device = inputs.device
+        target = torch.from_numpy(batch.labels).to(device, non_blocking=True)
+        weights = None if batch.weights is None else torch.from_numpy(batch.weights).to(device)
+        with autocast(device):
+            outputs = network(inputs)
+        shares = getattr(network, "auxiliary", {})
+        loss = with_auxiliary(
+            outputs, target, shares, self._class_weights, weights, self._recipe.dice_share
+        )
+        if self._adversary is None:
+            return loss
+        logits = outputs if isinstance(outputs, Tensor) else outputs["out"]
+        return loss + self._recipe.adversarial * self._adversary.loss(logits, target)
+
+
+class Pixels:
+    """See `task.Task`."""
+
+    instances = False
+
+    def configure(
+        self,
+        facts: Facts,
+        device: DeviceKind,
+        *,
+        pretrained: bool,
+        memory: int | None,
+        overrides: Mapping[str, Any],
+    ) -> Recipe:
+        return recipe.configure(
+            facts, device, pretrained=pretrained, memory=memory, overrides=overrides
+        )
+
+    def loss(self, recipe: Recipe, classes: int, device: torch.device) -> PixelLoss:
+        return PixelLoss(recipe, classes, device)
+
+    def reader(
+        self,
+        network: nn.Module,
+        normalisation: Normalisation,
+        device: torch.device,
+        *,
+        notice: Notice = _nothing,
+        temperature: float = 1.0,
+    ) -> Inference:
+        return Inference(network, normalisation, device, notice=notice, temperature=temperature)
+
+    def temperature(self, reader: Reader, items: Sequence[Item], library: Library) -> float | None:
+        assert isinstance(reader, Inference)
+        return calibrate.temperature_of(reader, items, library)
