@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from segstudio.networks import registry
 
-NAMES = list(registry.ARCHITECTURES)
+NAMES = [name for name, card in registry.ARCHITECTURES.items() if card.answers == "pixels"]
+FINDERS = [name for name in registry.ARCHITECTURES if name not in NAMES]
 _MOBILE = {"encoder": "mobilenet_v2"}
 SMALL: Mapping[str, Mapping[str, Any]] = {
     **{n: {"width": 8} for n, c in registry.ARCHITECTURES.items() if c.options.get("width") == 64},
@@ -24,6 +25,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "refinenet": {"width": 8, "layers": 50},
     "dilation8": {"width": 8, "context": "basic"},
     "icnet": {"width": 4},
+    **{name: {"backbone": "resnet18", "width": 16, "anchor": 8, "samples": 32} for name in FINDERS},
 }
 """An eighth of the paper's width, else the smallest that a library has."""
 
@@ -38,6 +40,21 @@ def small(name: str, classes: int = 2, channels: int = 3, seed: int = 0) -> nn.M
             if parameter.ndim > 1 and not parameter.any():
                 parameter.normal_(std=0.05)
     return network
+
+
+def two_heaps() -> tuple[Tensor, Tensor]:
+    """(2, 3, 96, 96) inputs and the things on them (2, 96, 96) int32: blocks that touch."""
+    generator = torch.Generator().manual_seed(2)
+    numbers = torch.zeros(2, 96, 96, dtype=torch.int32)
+    for picture, (top, left) in enumerate(((12, 12), (40, 28))):
+        for n in range(4):
+            y, x = top + 22 * (n // 2), left + 26 * (n % 2)
+            numbers[picture, y : y + 22, x : x + 26] = n + 1
+    colours = torch.tensor(
+        [[-0.8, -0.8, -0.8], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.7, 0.7, 0.0]]
+    )
+    inputs = colours[numbers.long()].permute(0, 3, 1, 2)
+    return inputs + 0.1 * torch.randn(inputs.shape, generator=generator), numbers
 
 
 def logits_of(outputs: Tensor | dict[str, Tensor]) -> Tensor:

@@ -15,6 +15,7 @@ from segstudio.networks import choosing
 from segstudio.networks.choosing import Measured, Situation
 from segstudio.networks.registry import ARCHITECTURES, card_of
 from segstudio.project.project import Project
+from segstudio.project.touching import share_touching
 
 
 def architectures() -> Result:
@@ -108,14 +109,16 @@ def _situation(folder: Path | None, device: str) -> Situation:
     from segstudio.networks import weights
 
     root = folder or Path.cwd()
-    labelled, classes = 0, 1
+    labelled, classes, touching = 0, 1, 0.0
     if Project.is_project(root):
         with Project.open(root, read_only=True) as project:
             labelled, classes = len(project.labelled_keys()), len(project.classes.names)
+            touching = share_touching(project)
     return Situation(
         labelled,
         classes,
         gpu=device != "cpu",
         free=psutil.virtual_memory().available / 1e6 if device == "cpu" else None,
         weights=frozenset(weights.at_hand()),
+        touching=touching,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
 from segstudio.learning.events import Log, Progress
+from segstudio.learning.inference import Prediction
+from segstudio.learning.loop import Scored, Scores, pooled, precision
 from segstudio.learning.metrics import Confusion
+from segstudio.learning.precision import Compared, compared
 from segstudio.learning.predictor import LabelMap, Predictor, open_predictor
+from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import row_table
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
@@ -31,20 +35,24 @@ def evaluate(
     on_event: events.OnEvent = events.ignore,
     should_stop: Callable[[], bool] = events.never,
 ) -> dict[str, Any]:
-    """mIoU, mAcc, pixel accuracy, frequency-weighted IoU and per class IoU, accuracy and Dice.
+    """mIoU, mAcc, pixel accuracy, frequency-weighted IoU and per class IoU, accuracy and Dice; of
+    a network that finds things also `ap`, `ap50`, `ap75` and `ap_by_class` on the project's own
+    labels (label maps of others do not say what is one thing).
 
     One confusion matrix over all images, void pixels skipped. Truth is the confirmed images'
     labels unless other label maps are given. Scores on confirmed images come apart for the
     validation side too, since the model was trained on the rest. Predictions of this model
-    that are on the disk are used, the others are made and not kept. An image whose labels
+    that are on the disk are used, the others are made and not kept, and so are all where things
+    are judged, since what it is unsure of is not on the disk. An image whose labels
     cannot be read is left out and listed under "skipped".
     """
     chosen = _labels(project) if truth is None else truth
     classes = project.classes.names
     table = rows_of(project)
-    parts: dict[str, Confusion] = {}
+    parts: Scores = {}
     skipped: dict[str, str] = {}
-    predict = _Predict(project, model, device, on_event)
+    finds = truth is None and task_of(model.architecture).instances
+    predict = _Predict(project, model, device, on_event, fresh=finds)
     for done, (key, read) in enumerate(chosen.items(), start=1):
         if should_stop():
             raise Cancelled
@@ -54,11 +62,23 @@ def evaluate(
             skipped[key] = str(error)
             on_event(Log(f"{key} is left out: {error}"))
             continue
-        predicted = predict(key)
-        _same_size(key, real, predicted)
-        parts[key] = Confusion(len(classes) + 1).add(np.maximum(table[predicted], 0), table[real])
+        found = predict(key)
+        _same_size(key, real, found.labels)
+        confusion = Confusion(len(classes) + 1)
+        confusion.add(np.maximum(table[found.labels], 0), table[real])
+        things = _things(project, key, found, predict.rows) if finds else None
+        parts[key] = Scored(0.0, confusion, things)
         on_event(Progress(done, len(chosen)))
     return {**_result(project, model, parts, truth is None), "skipped": skipped}
+
+
+def _things(
+    project: Project, key: str, found: Prediction, rows: NDArray[np.int16]
+) -> Compared | None:
+    labels, instances = project.training_maps(key, True)
+    if found.instances is None or instances is None:
+        return None
+    return compared(found.instances, rows_of(project)[labels], instances, rows)
 
 
 def rows_of(project: Project) -> NDArray[np.int16]:
@@ -69,20 +89,18 @@ def rows_of(project: Project) -> NDArray[np.int16]:
     return table
 
 
-def _result(
-    project: Project, model: ModelInfo, parts: Mapping[str, Confusion], by_side: bool
-) -> dict[str, Any]:
+def _result(project: Project, model: ModelInfo, parts: Scores, by_side: bool) -> dict[str, Any]:
     classes = project.classes.names
-    result: dict[str, Any] = {
-        "model": model.id,
-        "images": len(parts),
-        **Confusion.total(parts.values(), len(classes) + 1).scores(classes),
-    }
-    held = [part for key, part in parts.items() if project.splits.side(key) == "val"]
+    result: dict[str, Any] = {"model": model.id, **_scores(parts, classes)}
+    held = {key: part for key, part in parts.items() if project.splits.side(key) == "val"}
     if by_side and held:
-        scores = Confusion.total(held, len(classes) + 1).scores(classes)
-        result["validation"] = {"images": len(held), **scores}
+        result["validation"] = _scores(held, classes)
     return result
+
+
+def _scores(parts: Scores, classes: Sequence[str]) -> dict[str, Any]:
+    scores = pooled(parts, len(classes)).scores(classes)
+    return {"images": len(parts), **scores, **precision(parts, classes)}
 
 
 def _labels(project: Project) -> Truth:
@@ -98,21 +116,30 @@ def _labels(project: Project) -> Truth:
 
 @dataclass(eq=False)
 class _Predict:
-    """A model's label map of an image: the kept one, else made now; the network waits for need."""
+    """A model's prediction for an image: the kept one, unless a `fresh` one is needed, else made
+    now; the network waits for need."""
 
     project: Project
     model: ModelInfo
     device: str
     on_event: events.OnEvent
-    _predictor: Predictor | None = None
+    fresh: bool = False
 
-    def __call__(self, key: str) -> LabelMap:
-        kept = self.project.predictions.read(self.model.id, key)
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return open_predictor(self.project, self.model, self.device, self.on_event)
+
+    @property
+    def rows(self) -> NDArray[np.int16]:
+        """From the model's rows to the project's, 0 where it has none."""
+        return np.maximum(rows_of(self.project)[self._predictor.numbers], 0)
+
+    def __call__(self, key: str) -> Prediction:
+        kept = None if self.fresh else self.project.predictions.read(self.model.id, key)
         if kept is not None:
-            return kept[0]
-        if self._predictor is None:
-            self._predictor = open_predictor(self.project, self.model, self.device, self.on_event)
-        return self._predictor.predict(self.project.read_image(key))[0]
+            return Prediction(*kept)
+        predictor = self._predictor
+        return predictor.predict_prepared(predictor.prepare(self.project.read_image(key)))
 
 
 def _same_size(key: str, truth: LabelMap, predicted: LabelMap) -> None:

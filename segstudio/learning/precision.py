@@ -28,8 +28,10 @@ class _Coded(NamedTuple):
 
 @dataclass(frozen=True)
 class Compared:
-    """What was found in one image, what is labelled there, and where nothing is known."""
+    """What was found in one image of `size` (h, w), what is labelled there, and where nothing is
+    known."""
 
+    size: tuple[int, int]
     found: tuple[_Coded, ...]
     real: tuple[_Coded, ...]
     void: Any = None
@@ -45,21 +47,19 @@ def compared(
 
     `rows` translates the rows of what was found to those of the labels; background is left out.
     """
+    height, width = labels.shape
     coded = []
     for one in found[:MOST]:
         row = one.row if rows is None else int(rows[one.row])
         if row > 0:
-            coded.append(_Coded(row, _code(one.within(_whole(labels.shape))), one.score))
+            coded.append(_Coded(row, _code(one.within((0, 0, width, height))), one.score))
     real = []
     for number in np.unique(instances[instances > 0]).tolist():
         mask = instances == number
         real.append(_Coded(int(labels[mask][0]), _code(mask)))
     void = labels == VOID
-    return Compared(tuple(coded), tuple(real), _code(void) if void.any() else None)
-
-
-def _whole(size: tuple[int, ...]) -> tuple[int, int, int, int]:
-    return 0, 0, size[1], size[0]
+    unknown = _code(void) if void.any() else None
+    return Compared((height, width), tuple(coded), tuple(real), unknown)
 
 
 def _code(mask: NDArray[np.bool_]) -> Any:
@@ -101,7 +101,7 @@ def _precision(images: Sequence[Compared], classes: int) -> NDArray[np.float64]:
         return np.zeros((0, 0, classes))
     rows = range(1, classes + 1)
     with contextlib.redirect_stdout(io.StringIO()):  # it talks
-        truth, found = (_tables(side, len(images), rows, COCO) for side in _listed(images, rows))
+        truth, found = (_table(side, images, rows, COCO()) for side in _listed(images, rows))
         judge = COCOeval(truth, found, "segm")
         judge.params.maxDets = [MOST]
         judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ["all"]
@@ -135,10 +135,15 @@ def _entry(image: int, row: int, code: Any) -> dict[str, Any]:
     }
 
 
-def _tables(entries: list[dict[str, Any]], images: int, rows: Iterable[int], maker: Any) -> Any:
-    table = maker()
+def _table(
+    entries: Sequence[dict[str, Any]], images: Sequence[Compared], rows: Iterable[int], table: Any
+) -> Any:
+    """COCO's own table, filled."""
     table.dataset = {
-        "images": [{"id": image} for image in range(1, images + 1)],
+        "images": [
+            {"id": number, "height": image.size[0], "width": image.size[1]}
+            for number, image in enumerate(images, start=1)
+        ],
         "categories": [{"id": row} for row in rows],
         "annotations": [{**entry, "id": n} for n, entry in enumerate(entries, start=1)],
     }

@@ -29,7 +29,14 @@ _ORDER: Final[Mapping[tuple[bool, bool], tuple[str, ...]]] = {
 }
 """By whether there is a GPU, and whether published weights are at hand."""
 _FOR_SCENES: Final = ("deeplabv3plus",)
+_FOR_TOUCHING: Final[Mapping[bool, tuple[str, ...]]] = {
+    False: ("maskrcnn_light",),
+    True: ("maskrcnn", "maskrcnn_light"),
+}
+"""By whether there is a GPU, where things of a class touch."""
 FEW_LABELS: Final = 20
+MANY_TOUCH: Final = 0.2
+"""The share of things that touch another of their class from which on they must be told apart."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +54,15 @@ class Measured:
 @dataclass(frozen=True)
 class Situation:
     """The data and the machine. `free` is memory in megabytes, None where nobody knows;
-    `weights` are networks whose published weights lie in the cache."""
+    `weights` are networks whose published weights lie in the cache; `touching` is the share of
+    labelled things that touch another of their class, 0..1."""
 
     labelled: int = 0
     classes: int = 1
     gpu: bool = False
     free: float | None = None
     weights: frozenset[str] = frozenset()
+    touching: float = 0.0
 
 
 def recommend(situation: Situation, measured: Iterable[Measured] = ()) -> tuple[str, str]:
@@ -75,6 +84,8 @@ def _preferred(situation: Situation) -> Sequence[str]:
         order = ("unet", *order)
     elif situation.gpu and situation.classes >= _SCENES:
         order = (*_FOR_SCENES, *order)
+    if situation.touching >= MANY_TOUCH and situation.labelled >= FEW_LABELS:
+        return (*_FOR_TOUCHING[situation.gpu], *order)
     if situation.weights:  # what must begin from nothing comes after what need not
         order = tuple(sorted(order, key=lambda name: name not in situation.weights))
     return order
@@ -90,6 +101,8 @@ def _fits(one: Measured | None, situation: Situation) -> bool:
 def _because(situation: Situation) -> str:
     labels = f"{situation.labelled} labelled images, {situation.classes} classes"
     place = "on a GPU" if situation.gpu else "without a GPU"
+    if situation.touching >= MANY_TOUCH:
+        labels += f", {situation.touching:.0%} of the things touch another"
     start = "with pretrained weights" if situation.weights else "from scratch"
     return f"{labels}, {place}, {start}"
 

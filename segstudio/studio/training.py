@@ -13,13 +13,15 @@ from segstudio.engine import protocol as p
 
 @dataclass(slots=True)
 class Curves:
-    """Loss and validation mIoU over seconds, and the last IoU per class."""
+    """Loss and validation mIoU over seconds, the last IoU per class, and the last AP50 of a
+    network that finds things."""
 
     title: str = ""
     loss: list[tuple[float, float]] = field(default_factory=list)
     miou: list[tuple[float, float]] = field(default_factory=list)
     per_class: dict[str, float | None] = field(default_factory=dict)
     images: int = 0
+    ap50: float | None = None
 
 
 class TrainingLog(QObject):
@@ -44,6 +46,7 @@ class TrainingLog(QObject):
             self.curves.miou.append((event.seconds, event.miou))
             self.curves.per_class = dict(event.per_class)
             self.curves.images = event.images
+            self.curves.ap50 = event.precision.get("ap50")
         self.changed.emit()
 
     def clear(self) -> None:

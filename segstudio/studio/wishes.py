@@ -146,13 +146,19 @@ class Wishes:
         if project is None:
             return
         from segstudio.networks import choosing  # the window's start does not wait for networks
+        from segstudio.project.touching import share_touching
         from segstudio.studio.dialogs.train import TrainDialog
 
         confirmed = self._window.session.counts()[0]
         models, current = project.models.all(), project.models.current()
         ready = self._window.jobs.ready
         device = ready.device if ready is not None and ready.device else "cpu"
-        situation = choosing.Situation(confirmed, len(project.classes.names), gpu=device != "cpu")
+        situation = choosing.Situation(
+            confirmed,
+            len(project.classes.names),
+            gpu=device != "cpu",
+            touching=share_touching(project),
+        )
         measured = choosing.remembered(device)
         dialog = TrainDialog(models, current, situation, measured, self._window)
         dialog.chosen.connect(self._train)
@@ -195,6 +201,8 @@ class Wishes:
         ]
         miou = scores.get("miou")
         head = f"mIoU {miou:.3f}" if isinstance(miou, float) else "mIoU –"
+        ap = [(name, scores.get(key)) for name, key in (("AP", "ap"), ("AP50", "ap50"))]
+        head += "".join(f" · {name} {value:.3f}" for name, value in ap if isinstance(value, float))
         box = QMessageBox(self._window)
         box.setWindowTitle(tr("Score of the model in force"))
         box.setText(head)

@@ -32,9 +32,11 @@ def score_of(model: ModelInfo) -> float | None:
 
 
 def model_line(model: ModelInfo) -> str:
-    """A model in one line: "#7 unet · mIoU 0.81"."""
+    """A model in one line: "#7 unet · mIoU 0.81", with AP50 where it finds things."""
     score = score_of(model)
     tail = f" · mIoU {score:.2f}" if score is not None else ""
+    found = model.scores.get("ap50")
+    tail += f" · AP50 {found:.2f}" if isinstance(found, (int, float)) else ""
     return f"#{model.number} {model.architecture}{tail}"
 
 
@@ -158,7 +160,10 @@ class ModelPanel(QWidget):
             self.caption.setText(tr("Curves appear here while a model trains."))
         elif live and curves.miou:
             words = tr("Training: mIoU {score} (validation images: {n})")
-            self.caption.setText(words.format(score=f"{curves.miou[-1][1]:.3f}", n=curves.images))
+            score = f"{curves.miou[-1][1]:.3f}"
+            if curves.ap50 is not None:
+                score += f", AP50 {curves.ap50:.3f}"
+            self.caption.setText(words.format(score=score, n=curves.images))
         elif live:
             self.caption.setText(tr("Training: first scores follow soon"))
         else:
