@@ -7,7 +7,7 @@ from segstudio.learning import measure
 from segstudio.learning.device import DeviceReport
 
 
-@pytest.mark.parametrize("name", ["unet", "icnet"])
+@pytest.mark.parametrize("name", ["unet", "icnet", "maskrcnn_light"])
 def test_a_network_is_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "PICTURE", (64, 96))
     torch.manual_seed(0)

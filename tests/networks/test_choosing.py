@@ -25,6 +25,10 @@ def measured(name: str, memory: float = 100.0, train: float = 100.0) -> Measured
         (Situation(labelled=200, classes=11), "unet"),
         (Situation(labelled=200, weights=frozenset({"unet_mobilenet"})), "unet_mobilenet"),
         (Situation(labelled=5, weights=frozenset({"lraspp"})), "lraspp"),
+        (Situation(labelled=200, touching=0.5), "maskrcnn_light"),
+        (Situation(labelled=200, touching=0.5, gpu=True), "maskrcnn"),
+        (Situation(labelled=200, touching=0.05), "unet"),
+        (Situation(labelled=5, touching=0.9), "unet"),
     ],
 )
 def test_the_rules(situation: Situation, expected: str) -> None:
