@@ -32,20 +32,20 @@ def test_picture_and_labels_are_cut_alike() -> None:
     picture, labels = numbered()
     for seed in range(20):
         cutter = cropper(16, replace(Augmentation.none(), flip=True, upright=False), seed)
-        pixels, part, _ = cutter.crop(picture, labels, (30, 20), (0, 255))
+        pixels, part, *_ = cutter.crop(picture, labels, (30, 20), (0, 255))
         np.testing.assert_array_equal(np.round(pixels[0] * 255), part)
 
 
 def test_a_crop_without_augmentation_is_a_piece_of_the_picture() -> None:
     picture, labels = numbered()
-    _, part, _ = cropper(16, Augmentation.none()).crop(picture, labels, (30, 20), (0, 255))
+    _, part, *_ = cropper(16, Augmentation.none()).crop(picture, labels, (30, 20), (0, 255))
     windows = np.lib.stride_tricks.sliding_window_view(labels, (16, 16))
     assert (windows == part).all(axis=(2, 3)).any()
 
 
 def test_a_small_picture_is_mirrored_to_fill_the_crop() -> None:
     picture, labels = numbered(10, 12)
-    pixels, part, weight = cropper(32, Augmentation()).crop(
+    pixels, part, weight, _ = cropper(32, Augmentation()).crop(
         picture, labels, (5, 5), (0, 255), np.ones((10, 12), np.float32)
     )
     assert pixels.shape == (3, 32, 32)

@@ -120,9 +120,9 @@ def test_classes_are_carried_over_by_name() -> None:
 
 
 def test_void_teaches_nothing() -> None:
-    """Where all is void there is no loss and no gradient; boxes mostly in void are no background."""
+    """Where all is void there is no loss; boxes mostly in void are no background."""
     network = zoo.small(NAME, 1).train()
-    inputs, targets = heaps()
+    inputs, _ = heaps()
     nothing = targets_of(torch.full((96, 96), VOID), torch.zeros(96, 96, dtype=torch.int32), CPU)
     loss = torch.stack(list(network(inputs, [nothing, nothing]).values())).sum()
     torch.autograd.backward(loss)
