@@ -59,7 +59,7 @@ def test_upright_pictures_stay_upright() -> None:
     picture = np.repeat(labels[..., None], 3, 2).astype(np.uint8)
     for seed in range(10):
         cutter = cropper(16, replace(Augmentation.none(), flip=True), seed)
-        _, part, _ = cutter.crop(picture, labels, (32, 32), (0, 255))
+        _, part, *_ = cutter.crop(picture, labels, (32, 32), (0, 255))
         assert (np.diff(part[:, 0]) == 1).all()
 
 
