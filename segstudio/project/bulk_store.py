@@ -17,8 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from filelock import FileLock, Timeout
-
 from segstudio.annotation.document import Annotation, Document, Edit, Splice
 from segstudio.annotation.shape import Shape
 from segstudio.errors import Cancelled, UserError
@@ -111,6 +109,8 @@ class BulkStore:
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
         """Nobody else makes or finishes a bulk edit meanwhile; UserError when somebody does."""
+        from filelock import FileLock, Timeout  # the window's start does not wait for it
+
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / "lock", timeout=0, is_singleton=False)
         try:

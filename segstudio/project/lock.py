@@ -7,19 +7,21 @@ import platform
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 
 class ProjectLock:
     """An operating-system lock on `.segstudio/lock`; a killed process frees it by dying."""
 
     def __init__(self, root: Path) -> None:
+        from filelock import FileLock  # the window's start does not wait for it
+
         self._folder = root / ".segstudio"
         # one lock per object: two windows of one process are two windows too
         self._lock = FileLock(self._folder / "lock", timeout=0, is_singleton=False)
 
     def acquire(self) -> bool:
         """Whether this process holds the project now."""
+        from filelock import Timeout
+
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire()

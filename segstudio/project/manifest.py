@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from filelock import FileLock, Timeout
-
 from segstudio.errors import UserError
 from segstudio.project import atomic
 from segstudio.project.classes import (
@@ -64,6 +62,8 @@ def path_of(root: Path) -> Path:
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
     """Nobody else changes the manifest meanwhile; UserError when another process hangs in it."""
+    from filelock import FileLock, Timeout  # the window's start does not wait for it
+
     path = root / ".segstudio" / "manifest.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, timeout=_PATIENCE, is_singleton=False)

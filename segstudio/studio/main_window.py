@@ -24,7 +24,7 @@ from segstudio.annotation.bitmap import Box
 from segstudio.annotation.document import Change
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project import settings
-from segstudio.studio import theme
+from segstudio.studio import dialogs, theme
 from segstudio.studio.actions import OPTION_NAMES, TOOL_NAMES, Actions
 from segstudio.studio.arranging import Arranging
 from segstudio.studio.bulk import Bulk
@@ -32,7 +32,6 @@ from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.canvas.rulers import Ruled
 from segstudio.studio.class_wishes import ClassWishes
-from segstudio.studio.dialogs.refine import RefineDialog
 from segstudio.studio.doubts import Doubts
 from segstudio.studio.finder import Finder
 from segstudio.studio.guessing import Guessing
@@ -450,7 +449,7 @@ class MainWindow(QMainWindow):
         """Show what refining would change, and do it when that is accepted."""
         if not self.refining.begin():
             return
-        dialog = RefineDialog(self)
+        dialog = dialogs.RefineDialog(self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.changed.connect(self.refining.ask)
         dialog.accepted.connect(self.refining.apply)

@@ -26,6 +26,7 @@ from segstudio.studio.choices import Choices
 from segstudio.studio.i18n import tr
 from segstudio.studio.loading import Loader
 from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
+from segstudio.studio.states import States
 
 T = TypeVar("T")
 _AHEAD_AFTER: Final = 40
@@ -79,7 +80,7 @@ class Session(QObject):
         self._saver: Saver | None = None
         self._wanted = ""
         self._unsaved: dict[str, Any] = {}
-        self._states: dict[str, State] = {}
+        self._states = States()
         self._left: dict[str, OpenImage] = {}
         self._asked: set[str] = set()
         self._reviews_due = QTimer(self, singleShot=True, interval=_REVIEW_AFTER)
@@ -145,7 +146,7 @@ class Session(QObject):
 
     def _begin(self, project: Project, states: dict[str, State], lock: ProjectLock | None) -> None:
         """The project that was read is the one shown from now on."""
-        self.project, self._lock, self._states = project, lock, states
+        self.project, self._lock, self._states = project, lock, States(states)
         self._saver = Saver(project, on_saved=self._on_saved, on_failed=self._on_failed)
         recent.add(project.root)
         self.project_changed.emit()
@@ -176,7 +177,7 @@ class Session(QObject):
         self.project = self._saver = self._lock = self.image = None
         self._wanted = self.paused = ""
         self._followed = False
-        self._states, self._left, self.problems = {}, {}, {}
+        self._states, self._left, self.problems = States(), {}, {}
         self._loader.forget()
         self.image_changed.emit()
         self.project_changed.emit()
@@ -213,6 +214,8 @@ class Session(QObject):
         if project is None:
             return
 
+        number = self._states.look()
+
         def look() -> tuple[int, int, dict[str, State]]:
             came, went = project.rescan()
             project.collect_classes()
@@ -222,7 +225,8 @@ class Session(QObject):
             if isinstance(answer, Exception):
                 self.message.emit(str(answer), "bad")
             elif project is self.project:
-                came, gone, self._states = answer
+                came, gone, states = answer
+                self._states.take_all(states, number, self._unwritten())
                 self.problems.clear()
                 self.images_changed.emit()
                 self.choices.classes_changed.emit()
@@ -275,10 +279,10 @@ class Session(QObject):
             if isinstance(states, Exception):
                 self.message.emit(str(states), "bad")
             else:
-                self._states = states
+                self._states = States(states)
             self._left.clear()
             self.choices.follow()
-            self.states_changed.emit(list(self._states))
+            self.states_changed.emit(project.included())
             self._tell_recovered()
             self._followed = True
             self._read_again()
@@ -313,7 +317,7 @@ class Session(QObject):
         return self._wanted
 
     def state(self, key: str) -> State:
-        return self._states.get(key, "none")
+        return self._states[key]
 
     def counts(self) -> tuple[int, int]:
         """(confirmed, all) of the included images."""
@@ -322,15 +326,15 @@ class Session(QObject):
 
     def has_labels(self) -> bool:
         """Whether a person has labelled anything."""
-        return any(state in ("edited", "confirmed") for state in self._states.values())
+        return self._states.has("edited", "confirmed")
 
     def refresh_states(self, keys: Iterable[str]) -> None:
         """Look at the disk again for these images."""
         if self.project is None:
             return
-        fresh = {key: self.project.state(key) for key in keys}
-        self._states.update(fresh)
-        self.states_changed.emit(list(fresh))
+        number = self._states.look()
+        seen = {key: self.project.state(key) for key in keys}
+        self.states_changed.emit(self._states.take(seen, number, self._unwritten()))
 
     def refresh_all_states(self) -> None:
         """Look at the disk again for all images, in the background."""
@@ -338,12 +342,18 @@ class Session(QObject):
         if project is None:
             return
 
+        number = self._states.look()
+
         def show(states: dict[str, State] | Exception) -> None:
             if project is self.project and not isinstance(states, Exception):
-                self._states.update(states)
-                self.states_changed.emit(list(states))
+                fresh = self._states.take_all(states, number, self._unwritten())
+                self.states_changed.emit(fresh)
 
         self._loader.later(lambda: dict(project.states()), show)
+
+    def _unwritten(self) -> set[str]:
+        """Images of which the disk does not know the newest."""
+        return set(self._unsaved).union(self._saver.dirty if self._saver is not None else ())
 
     # -- images
 
@@ -496,8 +506,7 @@ class Session(QObject):
 
     def _set_state(self, image: OpenImage) -> None:
         state: State = "confirmed" if image.document.confirmed else "edited"
-        if self._states.get(image.key) != state:
-            self._states[image.key] = state
+        if self._states.note(image.key, state):
             self.states_changed.emit([image.key])
 
     def _flush_unsaved(self) -> bool:
@@ -578,7 +587,7 @@ class Session(QObject):
             self.try_(lambda project: project.save(key, ours, replace=True))
             self._after_save(key)
             return
-        self.saving.emit("saved", "")
+        self._after_save(key)
         self._left.pop(key, None)
         if self.image is not None and self.image.key == key:
             self.image = None

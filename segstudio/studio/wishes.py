@@ -15,11 +15,7 @@ from segstudio.errors import UserError
 from segstudio.project import recent, sample, settings
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project
-from segstudio.studio import theme
-from segstudio.studio.dialogs.export import ExportDialog, ReportDialog
-from segstudio.studio.dialogs.find import KeysDialog, Palette
-from segstudio.studio.dialogs.new_project import NewProject
-from segstudio.studio.dialogs.settings import SettingsDialog
+from segstudio.studio import dialogs, theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import LockedError
 from segstudio.studio.work import folder_for_export
@@ -115,7 +111,7 @@ class Wishes:
             self._say(error)
 
     def new_project(self) -> None:
-        dialog = NewProject(self._window)
+        dialog = dialogs.NewProject(self._window)
         dialog.chosen.connect(self._create)
         dialog.open()
 
@@ -146,7 +142,6 @@ class Wishes:
         if project is None:
             return
         from segstudio.networks import choosing  # the window's start does not wait for networks
-        from segstudio.studio.dialogs.train import TrainDialog
 
         confirmed = self._window.session.counts()[0]
         models, current = project.models.all(), project.models.current()
@@ -154,7 +149,7 @@ class Wishes:
         device = ready.device if ready is not None and ready.device else "cpu"
         situation = choosing.Situation(confirmed, len(project.classes.names), gpu=device != "cpu")
         measured = choosing.remembered(device)
-        dialog = TrainDialog(models, current, situation, measured, self._window)
+        dialog = dialogs.TrainDialog(models, current, situation, measured, self._window)
         dialog.chosen.connect(self._train)
         dialog.open()
 
@@ -167,9 +162,7 @@ class Wishes:
     def adopt(self) -> None:
         project = self._window.session.project
         if project is not None:
-            from segstudio.studio.dialogs.adopt import AdoptDialog
-
-            dialog = AdoptDialog(project.classes.names, self._window)
+            dialog = dialogs.AdoptDialog(project.classes.names, self._window)
             dialog.chosen.connect(self._window.work.adopt)
             dialog.open()
 
@@ -180,12 +173,12 @@ class Wishes:
         if project is not None:
             done, everything = self._window.session.counts()
             place = folder_for_export(project)
-            dialog = ExportDialog(place, done, everything, self._window)
+            dialog = dialogs.ExportDialog(place, done, everything, self._window)
             dialog.chosen.connect(self._window.work.export)
             dialog.open()
 
     def _show_report(self, out: str, report: dict[str, object]) -> None:
-        ReportDialog(out, report, self._window).open()
+        dialogs.ReportDialog(out, report, self._window).open()
 
     def _show_scores(self, scores: dict[str, object]) -> None:
         per_class = scores.get("per_class")
@@ -205,7 +198,7 @@ class Wishes:
 
     def settings(self) -> None:
         window, project = self._window, self._window.session.project
-        dialog = SettingsDialog(
+        dialog = dialogs.SettingsDialog(
             settings.load(),
             window.jobs.ready,
             project.manifest.unlabelled if project is not None else "",
@@ -233,7 +226,7 @@ class Wishes:
             window.session.set_unlabelled(unlabelled)
 
     def find_action(self) -> None:
-        palette = Palette(self._window.actions_.all(), self._window)
+        palette = dialogs.Palette(self._window.actions_.all(), self._window)
         middle = self._window.rect().center()
         place = self._window.mapToGlobal(middle)
         palette.move(place.x() - palette.width() // 2, place.y() - palette.height())
@@ -241,7 +234,7 @@ class Wishes:
         palette.field.setFocus()
 
     def keys(self) -> None:
-        KeysDialog(self._window.actions_.all(), self._window).show()
+        dialogs.KeysDialog(self._window.actions_.all(), self._window).show()
 
     def about(self) -> None:
         words = tr(

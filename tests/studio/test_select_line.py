@@ -202,11 +202,11 @@ def test_simplify_is_seen_while_the_slider_moves_and_is_one_step(
     at_once = len(document(studio).shapes[0].points)
     assert at_once < 120
     dialog.number.setValue(4)
-    qtbot.waitUntil(lambda: len(document(studio).shapes[0].points) < at_once, timeout=5000)
+    qtbot.waitUntil(lambda: len(document(studio).shapes[0].points) < at_once, timeout=20_000)
     few = len(document(studio).shapes[0].points)
     assert f"become {few + 4}" in dialog.counts.text()
     dialog.number.setValue(0)
-    qtbot.waitUntil(lambda: len(document(studio).shapes[0].points) == 120, timeout=5000)
+    qtbot.waitUntil(lambda: len(document(studio).shapes[0].points) == 120, timeout=20_000)
     dialog.number.setValue(4)
     dialog.accept()  # before the timer: what is chosen counts
     assert len(document(studio).shapes[0].points) == few
