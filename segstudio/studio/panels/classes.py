@@ -146,7 +146,7 @@ class ClassesPanel(QWidget):
         session.choices.desk_changed.connect(self._mark)
         self._count_due = QTimer(self, singleShot=True, interval=_SETTLE)
         self._count_due.timeout.connect(self._count)
-        session.document_changed.connect(lambda _: self._count_soon())
+        session.document_changed.connect(self._count_soon)
 
     def _lay_out(self) -> None:
         title = heading(tr("CLASSES"))
@@ -216,7 +216,9 @@ class ClassesPanel(QWidget):
 
     def _count_soon(self) -> None:
         """Edits come fast; the numbers follow when there is a pause."""
-        if not self._count_due.isActive():
+        image = self._session.image
+        is_live = image is not None and image.document.is_live
+        if not is_live and not self._count_due.isActive():
             self._count_due.start()
 
     def _count(self) -> None:
