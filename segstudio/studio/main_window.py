@@ -180,6 +180,7 @@ class MainWindow(QMainWindow):
         self.canvas.tool_busy.connect(self._show_undo)
         self.classes.opacity_changed.connect(self._set_opacity)
         session.choices.desk_changed.connect(self.canvas.update)
+        session.choices.hidden_changed.connect(self.canvas.redraw)
         self.jobs.changed.connect(self.status.show_job)
         self.jobs.changed.connect(lambda _: self._show_allowed())
         self.status.cancel_asked.connect(self.jobs.cancel)
@@ -214,6 +215,8 @@ class MainWindow(QMainWindow):
             "delete": lambda: self._canvas_key("Delete"),
             "select_all": self._select_all,
             "reclass": lambda: session.choices.reclass_selection(session.choices.class_name),
+            "hide_shapes": session.choices.hide_selection,
+            "show_shapes": session.choices.show_hidden,
             "find_class": self.classes.field.setFocus,
             "smaller": lambda: session.choices.set_brush_radius(
                 session.choices.brush_radius / 1.25

@@ -236,3 +236,23 @@ def test_escape_gives_simplifying_up_and_masks_become_polygons(
     assert chosen(studio) == [0, 1]
     studio.actions_["undo"].trigger()
     assert list(document(studio).shapes) == [before]
+
+
+def test_shapes_are_hidden_and_shown_again(three: MainWindow) -> None:
+    click(three, 15, 15)
+    press(three, Qt.Key.Key_H)
+    assert chosen(three) == []
+    click(three, 15, 15)
+    assert chosen(three) == []  # no tool meets what is hidden
+    three.actions_["select_all"].trigger()
+    assert chosen(three) == [1, 2]
+    three.shapes.reload()
+    assert "hidden" in three.shapes.model.index(2, 0).data()
+    image = three.session.image
+    assert image is not None
+    assert image.desk.idmap.at(15, 15) == 0
+    assert len(image.annotation().shapes) == 3  # for the eye only
+    press(three, Qt.Key.Key_H, ALT)
+    assert chosen(three) == [0]
+    assert image.desk.idmap.at(15, 15) == document(three).ids()[0]
+    assert "hidden" not in three.shapes.model.index(2, 0).data()

@@ -129,18 +129,26 @@ class ShapeList(QAbstractListModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or index.row() >= len(self._shapes):
             return None
-        shape, is_draft = self._shapes[index.row()], index.row() >= self._drafts_from
+        row = index.row()
+        shape, is_draft = self._shapes[row], row >= self._drafts_from
+        is_hidden = self._is_hidden(self._numbers[row])
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return f"{shape.class_name} · {self._facts(shape, is_draft)}"
+                facts = self._facts(shape, is_draft)
+                return " · ".join([shape.class_name, *facts, *([tr("hidden")] * is_hidden)])
             case Qt.ItemDataRole.DecorationRole:
                 return self._icon(shape, is_draft)
             case Qt.ItemDataRole.ForegroundRole:
-                return QColor(theme.current().faint if is_draft else theme.current().text)
+                look = theme.current()
+                return QColor(look.faint if is_draft or is_hidden else look.text)
         return None
 
+    def _is_hidden(self, number: int) -> bool:
+        image = self._session.image
+        return image is not None and number in image.desk.hidden_shapes
+
     @staticmethod
-    def _facts(shape: Shape, is_draft: bool) -> str:
+    def _facts(shape: Shape, is_draft: bool) -> list[str]:
         facts = [tr("draft") if is_draft else kind_word(shape.kind)]
         if not is_draft and shape.source != "human":
             facts.append(tr("corrected") if shape.source == "corrected" else tr("by the model"))
@@ -148,7 +156,7 @@ class ShapeList(QAbstractListModel):
             facts.append(f"{shape.score:.2f}")
         if shape.locked:
             facts.append(tr("locked"))
-        return " · ".join(facts)
+        return facts
 
     def _icon(self, shape: Shape, is_draft: bool) -> QIcon:
         known = self._session.choices.classes.get(shape.class_name)
@@ -202,6 +210,7 @@ class ShapesPanel(QWidget):
         self.list.selectionModel().selectionChanged.connect(self._select)
         session.image_changed.connect(self.reload)
         session.choices.classes_changed.connect(self.model.recolour)
+        session.choices.hidden_changed.connect(self.model.recolour)
         session.document_changed.connect(self._after_change)
         session.selection_changed.connect(self._follow)
 
