@@ -263,7 +263,7 @@ def read_flags(raw: Any, where: str, repairs: list[str]) -> dict[str, bool]:
     return {str(name): True for name in raw} if isinstance(raw, list) else {}
 
 
-def _decoded_mask(data: Any) -> NDArray[np.bool_] | None:
+def _decoded_mask(data: Any) -> NDArray[np.generic] | None:
     """The pixels (h, w) of a mask in base64; its non-zero pixels are the shape."""
     if not isinstance(data, str):
         return None
@@ -275,8 +275,7 @@ def _decoded_mask(data: Any) -> NDArray[np.bool_] | None:
                 pixels = np.asarray(image)
     except (OSError, ValueError, SyntaxError):
         return None
-    drawn = pixels != 0
-    return np.asarray(drawn if drawn.ndim == 2 else drawn.any(axis=-1), dtype=np.bool_)
+    return pixels if pixels.ndim == 2 else np.asarray(pixels.any(axis=-1))
 
 
 def _grey_png(file: bytes) -> NDArray[np.generic] | None:
