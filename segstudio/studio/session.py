@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,9 +22,11 @@ from segstudio.project.project import Project, State
 from segstudio.studio.bulk_words import bulk_title
 from segstudio.studio.canvas.picture import NO_PICTURE
 from segstudio.studio.choices import Choices
+from segstudio.studio.history_writer import HistoryWriter
 from segstudio.studio.i18n import tr
 from segstudio.studio.loading import Loader
-from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
+from segstudio.studio.locking import lock_project
+from segstudio.studio.open_image import Loaded, OpenImage, load_drafts
 from segstudio.studio.states import States
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ class Session(QObject):
         self._reviews_due.timeout.connect(lambda: self.image and self._keep_review(self.image))
         self._ahead_due = QTimer(self, singleShot=True, interval=_AHEAD_AFTER)
         self._ahead_due.timeout.connect(self._read_ahead)
-        self._notes = ThreadPoolExecutor(1, thread_name_prefix="history")
+        self._notes = HistoryWriter(self._history_failed)
         self._loader = Loader(self)
         self._loader.loaded.connect(self._install)
         self._loader.failed.connect(self._cannot_show)
@@ -107,7 +108,7 @@ class Session(QObject):
         lock = None
         try:
             if not read_only and Project.is_project(folder):
-                lock = _locked(folder)
+                lock = lock_project(folder)
         except UserError as error:
             self.open_failed.emit(folder, error)
             return
@@ -170,7 +171,7 @@ class Session(QObject):
             self.closing.emit(str(self.project.root))
         if self._saver is not None:
             self._saver.close()
-        self._notes.submit(lambda: None).result()
+        self._notes.wait()
         self.project.close()
         if self._lock is not None:
             self._lock.release()
@@ -188,7 +189,7 @@ class Session(QObject):
         if self.project is not None and not self.close_project():
             return False
         self._loader.close()
-        self._notes.shutdown(wait=True)
+        self._notes.close()
         return True
 
     def ensure_written(self) -> bool:
@@ -201,7 +202,7 @@ class Session(QObject):
             return False
         try:
             if self._lock is None:
-                self._lock = _locked(project.root)
+                self._lock = lock_project(project.root)
             project.ensure_written()
         except (UserError, OSError) as error:
             self.saving.emit("failed", str(error))
@@ -255,7 +256,7 @@ class Session(QObject):
         self.leave_image()
         if not self.ensure_written() or not self.save_now():
             return False
-        self._notes.submit(lambda: None).result()
+        self._notes.wait()
         self.paused = why
         self.paused_changed.emit()
         return True
@@ -397,7 +398,7 @@ class Session(QObject):
         """On a loader thread: what was drawn is read again only after it was written."""
         if self._saver is not None and key in self._saver.dirty:
             self.wait_until_written()
-        self._notes.submit(lambda: None).result()
+        self._notes.wait()
 
     def _read_ahead(self) -> None:
         """Read the next image before it is asked for; one that was open is read when it is."""
@@ -485,9 +486,7 @@ class Session(QObject):
         image = self.image
         if image is not None and change.step is not None and self.project is not None:
             if change.step[0] == "forget":
-                image.history = self.project.histories.fresh(image.key, image.document)
-                old = self.project.histories.path(image.key)
-                self._notes.submit(lambda: old.unlink(missing_ok=True))
+                self._notes.begin_anew(self.project, image)
             else:
                 image.history.note(*change.step)
         self.document_changed.emit(change)
@@ -524,22 +523,20 @@ class Session(QObject):
     def _write_histories(self) -> None:
         """Append the steps of images to their history files, in the background."""
         for image in (self.image, *self._left.values()):
-            if image is not None and image.history.has_news:
-                self._notes.submit(image.history.take()).add_done_callback(self._noted)
+            if image is not None:
+                self._notes.write(image)
 
-    def _noted(self, done: Future[None]) -> None:
+    def _history_failed(self, error: BaseException) -> None:
         """On the thread that writes histories."""
-        error = done.exception()
-        if error is not None:
-            words = tr("The undo history cannot be written: {why}", why=str(error))
-            self._loader.in_window(lambda: self.message.emit(words, "warn"))
+        words = tr("The undo history cannot be written: {why}", why=str(error))
+        self._loader.in_window(lambda: self.message.emit(words, "warn"))
 
     def forget_histories(self) -> int:
         """Delete the undo histories on the disk; the bytes freed. What is open keeps its own."""
         project = self.project
         if project is None or project.read_only or self.paused:
             return 0
-        self._notes.submit(lambda: None).result()
+        self._notes.wait()
         freed = project.histories.clear() + project.bulk.clear()
         for image in (self.image, *self._left.values()):
             if image is not None:
@@ -688,26 +685,3 @@ class Session(QObject):
         if self.paused:
             self.message.emit(self.paused, "warn")
         return bool(self.paused)
-
-
-class LockedError(UserError):
-    """Another window has the project."""
-
-
-def _locked(folder: Path) -> ProjectLock:
-    lock = ProjectLock(folder)
-    try:
-        if lock.acquire():
-            return lock
-    except OSError as error:
-        raise LockedError(
-            tr("The project's folder cannot be written"), path=folder, remedy=str(error)
-        ) from error
-    raise LockedError(
-        tr("Another window has this project open"),
-        path=folder,
-        remedy=tr("Held by {who}.", who=lock.holder() or "?"),
-    )
-
-
-__all__ = ["Drafts", "LockedError", "Session"]

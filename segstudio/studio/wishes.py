@@ -17,7 +17,7 @@ from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project
 from segstudio.studio import dialogs, theme
 from segstudio.studio.i18n import tr
-from segstudio.studio.session import LockedError
+from segstudio.studio.locking import LockedError
 from segstudio.studio.work import folder_for_export
 
 if TYPE_CHECKING:
