@@ -78,7 +78,7 @@ class Arranging:
         image = self._session.image
         if image is not None:
             self._copied = tuple(shape for _, shape in image.desk.selected())
-            words = tr("{n} shapes copied", n=len(self._copied))
+            words = tr("{n} shape copied|{n} shapes copied", n=len(self._copied))
             self._session.message.emit(words, "info")
 
 

@@ -90,7 +90,9 @@ class Bulk(QObject):
 
     def _say(self, job: Job) -> None:
         skipped = job.result.get("skipped", ())
-        words = tr("{what}: {n} images", what=job.title, n=job.result.get("images", 0))
+        words = tr(
+            "{what}: {n} image|{what}: {n} images", what=job.title, n=job.result.get("images", 0)
+        )
         if skipped:
             left = tr("{n} label files were left alone: {why}", n=len(skipped), why=skipped[0][1])
             self._session.message.emit(f"{words}. {left}", "warn")

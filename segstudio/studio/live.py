@@ -166,7 +166,10 @@ class LiveTraining(QObject):
     def _hint(self, confirmed: int) -> None:
         if confirmed >= self.after and not self._hinted and self._work.model() is None:
             self._hinted = True
-            words = tr("{n} images are confirmed: press Train, or turn on Model › Train by itself.")
+            words = tr(
+                "{n} image is confirmed: press Train, or turn on Model › Train by itself.|"
+                "{n} images are confirmed: press Train, or turn on Model › Train by itself."
+            )
             self._session.message.emit(words.format(n=confirmed), "info")
 
     # -- while it goes on

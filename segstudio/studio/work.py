@@ -200,7 +200,10 @@ class Work(QObject):
             return
         gone, freed = self._prune(project)
         freed += self._session.forget_histories()
-        words = tr("{n} models removed, {mb} MB of predictions and undo history freed")
+        words = tr(
+            "{n} model removed, {mb} MB of predictions and undo history freed|"
+            "{n} models removed, {mb} MB of predictions and undo history freed"
+        )
         self._session.message.emit(words.format(n=len(gone), mb=round(freed / 1e6, 1)), "info")
         self.models_changed.emit()
 
@@ -279,7 +282,10 @@ class Work(QObject):
 
     def _say_done(self, job: Job) -> None:
         if job.failures:
-            words = tr("{what}: {n} images could not be done, the first because {why}")
+            words = tr(
+                "{what}: {n} image could not be done, because {why}|"
+                "{what}: {n} images could not be done, the first because {why}"
+            )
             first = job.failures[0][1]
             text = words.format(what=job.title, n=len(job.failures), why=first)
             self._session.message.emit(text, "warn")

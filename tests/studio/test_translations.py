@@ -94,3 +94,15 @@ def test_use_language() -> None:
         assert i18n.tr("not in the table") == "not in the table"
     finally:
         i18n.use_language("en")
+
+
+def test_one_and_many() -> None:
+    i18n.use_language("en")
+    text = "{n} shape copied|{n} shapes copied"
+    assert [i18n.tr(text, n=n) for n in (0, 1, 2)] == [
+        "0 shapes copied",
+        "1 shape copied",
+        "2 shapes copied",
+    ]
+    assert i18n.tr("{n} pixel was lost.|{n} pixels were lost.", n="1") == "1 pixel was lost."
+    assert i18n.tr("Undo") == "Undo"

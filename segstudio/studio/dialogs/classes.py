@@ -42,7 +42,11 @@ class ClassForm(Form):
 
     def show_count(self, images: int) -> None:
         """In how many images there are shapes of the class."""
-        words = tr("Shapes of this class in {n} images. One undo takes it back.", n=images)
+        words = tr(
+            "Shapes of this class in {n} image. One undo takes it back.|"
+            "Shapes of this class in {n} images. One undo takes it back.",
+            n=images,
+        )
         self.count.setText(words)
         self.adjustSize()
 

@@ -266,7 +266,7 @@ class FindShapes(QDialog):
 
     def _say(self) -> None:
         done, total = self._learning
-        parts = [tr("{n} shapes", n=f"{self._total:,}")]
+        parts = [tr("{n} shape|{n} shapes", n=f"{self._total:,}")]
         if len(self.model.hits) < self._total:
             parts.append(tr("the largest {n} are listed", n=f"{len(self.model.hits):,}"))
         if done < total:

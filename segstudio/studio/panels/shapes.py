@@ -226,7 +226,9 @@ class ShapesPanel(QWidget):
         self._follow()
         image = self._session.image
         drafts = len(image.document.drafts) if image is not None else 0
-        self.accept.setText(tr("Accept {n} drafts", n=drafts) if drafts else tr("Accept drafts"))
+        self.accept.setText(
+            tr("Accept {n} draft|Accept {n} drafts", n=drafts) if drafts else tr("Accept drafts")
+        )
         self.accept.setEnabled(drafts > 0)
         self.reject.setEnabled(drafts > 0)
         self.empty.setVisible(image is not None and self.model.rowCount() == 0)
