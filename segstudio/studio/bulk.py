@@ -23,6 +23,7 @@ class Bulk(QObject):
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self._job: Job | None = None
+        self._takes_back = False
         self._is_told = False
         self._last: tuple[BulkEdit | None] | None = None
         jobs.changed.connect(self._after)
@@ -76,7 +77,7 @@ class Bulk(QObject):
         if self._session.pause(why):
             facts = edit.to_json() if edit is not None else None
             request = p.Bulk(self._jobs.new_id(), str(project.root), facts)
-            self._is_told = False
+            self._is_told, self._takes_back = False, edit is None
             self._job = self._jobs.run("files", title, request)
             self._after(self._job)
 
@@ -93,6 +94,9 @@ class Bulk(QObject):
         words = tr(
             "{what}: {n} image|{what}: {n} images", what=job.title, n=job.result.get("images", 0)
         )
+        if not self._takes_back:
+            hint = tr("Edit › Undo the last change of all images takes it back.")
+            words = f"{words}. {hint}"
         if skipped:
             left = tr("{n} label files were left alone: {why}", n=len(skipped), why=skipped[0][1])
             self._session.message.emit(f"{words}. {left}", "warn")

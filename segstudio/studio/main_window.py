@@ -32,6 +32,7 @@ from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.canvas.rulers import Ruled
 from segstudio.studio.class_wishes import ClassWishes
+from segstudio.studio.class_words import class_words
 from segstudio.studio.doubts import Doubts
 from segstudio.studio.finder import Finder
 from segstudio.studio.guessing import Guessing
@@ -413,7 +414,7 @@ class MainWindow(QMainWindow):
         else:
             number = image.desk.idmap.at(int(x), int(y))
             shape = image.document.shape(number) if number else None
-            what = f" · {shape.class_name}" if shape is not None else ""
+            what = f" · {class_words(shape.class_name)}" if shape is not None else ""
             if shape is not None and shape.model:
                 score = f", {shape.score:.2f}" if shape.score is not None else ""
                 what += f" ({shape.model}{score})"

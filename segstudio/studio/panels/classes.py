@@ -23,6 +23,7 @@ from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project.classes import ProjectClass
 from segstudio.studio import theme
 from segstudio.studio.canvas.colouring import RESERVED
+from segstudio.studio.class_words import class_words
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.widgets import faint, flat_button, heading, named
@@ -197,17 +198,16 @@ class ClassesPanel(QWidget):
     def _reserved(self, counts: Mapping[str, int]) -> list[ClassRow]:
         """Rows for what is no class of the project, and can be painted all the same."""
         rows = []
-        for name, key, words, tip in (
+        for name, key, tip in (
             (
                 BACKGROUND_CLASS,
                 ",",
-                tr("background"),
                 tr("Paint where surely nothing is: a model learns that before you confirm"),
             ),
-            (IGNORE_CLASS, ".", tr("ignore"), tr("Paint what no model should learn from")),
+            (IGNORE_CLASS, ".", tr("Paint what no model should learn from")),
         ):
-            shown = ProjectClass(1, name, RESERVED[name], key)
-            rows.append(ClassRow(self._session, shown, counts.get(name, 0), words, tip))
+            shown, count = ProjectClass(1, name, RESERVED[name], key), counts.get(name, 0)
+            rows.append(ClassRow(self._session, shown, count, class_words(name), tip))
         return rows
 
     def _counts(self) -> Mapping[str, int]:

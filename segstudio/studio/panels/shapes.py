@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from segstudio.annotation.shape import Shape
 from segstudio.studio import theme
 from segstudio.studio.canvas.colouring import UNKNOWN
+from segstudio.studio.class_words import class_words
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.widgets import faint
@@ -135,7 +136,9 @@ class ShapeList(QAbstractListModel):
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 facts = self._facts(shape, is_draft)
-                return " · ".join([shape.class_name, *facts, *([tr("hidden")] * is_hidden)])
+                return " · ".join(
+                    [class_words(shape.class_name), *facts, *([tr("hidden")] * is_hidden)]
+                )
             case Qt.ItemDataRole.DecorationRole:
                 return self._icon(shape, is_draft)
             case Qt.ItemDataRole.ForegroundRole:
