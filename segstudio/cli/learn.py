@@ -16,6 +16,7 @@ from segstudio.formats import Numbering, Truth, find_truth
 from segstudio.project import sample
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
+from segstudio.project.runs import Run
 
 STARTER: Final = "starter"
 SCRATCH: Final = "scratch"
@@ -75,13 +76,17 @@ def segment(
     with Project.open(folder) as project:
         project.ensure_written()
         chosen = choose_model(project, model)
-        code, result = segment_project(project, chosen, only, device)
-        if accept and code != INTERRUPTED:
-            result["accepted"] = _accept(project, chosen)
+        with project.runs.start(chosen.id, len(project.included())) as run:
+            code, result = segment_project(project, chosen, only, device, run)
+            if accept and code != INTERRUPTED:
+                result["accepted"] = _accept(project, chosen, run)
+        if run.number:
+            result["run"] = run.number
+            say(f"`segstudio runs FOLDER --undo {run.number}` takes it back")
         return code, result
 
 
-def _accept(project: Project, model: ModelInfo) -> int:
+def _accept(project: Project, model: ModelInfo, run: Run) -> int:
     """Make the drafts of images that nobody has labelled their labels, not confirmed."""
     names = project.classes.by_value
     accepted = 0
@@ -94,13 +99,16 @@ def _accept(project: Project, model: ModelInfo) -> int:
             note(f"{key} is left out: somebody has begun to review it in the window")
             continue
         shapes = components.drafts(*found, names, model=model.id)
+        run.note_accepted(key)
         project.save(key, replace(project.load(key), shapes=tuple(shapes)))
         accepted += 1
     say(f"{accepted} images have the drafts as their labels; none is confirmed")
     return accepted
 
 
-def segment_project(project: Project, model: ModelInfo, only: str, device: str) -> Result:
+def segment_project(
+    project: Project, model: ModelInfo, only: str, device: str, run: Run | None = None
+) -> Result:
     from segstudio.learning.predictor import segment
 
     keys = project.included()
@@ -109,7 +117,7 @@ def segment_project(project: Project, model: ModelInfo, only: str, device: str) 
         keys = [key for key in keys if key not in labelled]
     teller = Teller("segmenting")
     with console.stoppable() as stopper:
-        result = segment(project, model, keys, device, teller, stopper)
+        result = segment(project, model, keys, device, teller, stopper, run=run)
     teller.close()
     say(
         f"{result.done} images segmented with {result.model} in "

@@ -163,6 +163,7 @@ def specs() -> list[Spec]:
         Spec("newest", image, tr("Show the newest drafts"), ("F6",)),
         Spec("segment_image", model, tr("Segment this image"), ("Ctrl+G",)),
         Spec("segment", model, tr("Segment folder"), ("Ctrl+Shift+G",), "segment"),
+        Spec("undo_run", model, tr("Undo a run …"), ()),
         Spec("train", model, tr("Train …"), ("Ctrl+T",), "train"),
         Spec("live", model, tr("Train by itself"), ("Shift+T",), "", True),
         Spec("ahead", model, tr("Prepare drafts of the next images"), (), "", True),

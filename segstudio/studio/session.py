@@ -264,7 +264,7 @@ class Session(QObject):
 
         def look() -> dict[str, State]:
             recovered = project.bulk.recover()
-            project.recovered = recovered
+            project.recovered, project.recovered_runs = recovered, project.runs.recover()
             project.reload_manifest()
             project.reload_labels()
             return dict(project.states())
@@ -304,6 +304,8 @@ class Session(QObject):
             titles = ", ".join(bulk_title(edit) for edit in self.project.recovered)
             words = tr("A change of the whole project was finished: {what}", what=titles)
             self.message.emit(words, "warn")
+        for number in self.project.recovered_runs if self.project is not None else ():
+            self.message.emit(tr("Undoing run {n} was finished.", n=number), "warn")
 
     # -- states
 
@@ -586,6 +588,8 @@ class Session(QObject):
 
     def _keep_review(self, image: OpenImage) -> None:
         if self.project is None or self.project.read_only or not image.drafts.model:
+            return
+        if self.paused:  # all was written before; what is shown may be there no more
             return
         review = image.review()
         if review.accepted or review.rejected or self.project.reviews.has(image.key):

@@ -44,6 +44,7 @@ class Wishes:
             "close": self.close_project,
             "train": self.train,
             "adopt": self.adopt,
+            "undo_run": self.undo_run,
             "palette": self.find_action,
             "keys": self.keys,
             "about": self.about,
@@ -171,6 +172,16 @@ class Wishes:
 
             dialog = AdoptDialog(project.classes.names, self._window)
             dialog.chosen.connect(self._window.work.adopt)
+            dialog.open()
+
+    def undo_run(self) -> None:
+        """Ask which batch run to take back."""
+        project = self._window.session.project
+        if project is not None:
+            from segstudio.studio.dialogs.runs import RunsDialog
+
+            dialog = RunsDialog(project.runs.all(), self._window)
+            dialog.chosen.connect(self._window.bulk.undo_run)
             dialog.open()
 
     # -- export
