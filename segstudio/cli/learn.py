@@ -98,6 +98,9 @@ def _accept(project: Project, model: ModelInfo, run: Run) -> int:
         if review is not None and (review.accepted or review.rejected):
             note(f"{key} is left out: somebody has begun to review it in the window")
             continue
+        if project.is_blind(key):
+            note(f"{key} is left out: it is blind, its drafts are hidden until it is confirmed")
+            continue
         shapes = components.drafts(*found, names, model=model.id)
         run.note_accepted(key)
         project.save(key, replace(project.load(key), shapes=tuple(shapes)))
@@ -269,8 +272,14 @@ def quality(folder: Path, report: Path | None, json: bool) -> Result:
         if report is not None:
             quality_report.write_report(found, report, project.manifest.name)
     say(quality_report.summary(found))
-    rows = [(name, score) for name, score in found.iou.items() if score is not None]
-    console.say_table(("class", "IoU of what was shown"), rows)
+    hidden = found.blind.iou if found.blind is not None else {}
+    head = ("class", "IoU of what was shown", "blind")[: 3 if hidden else 2]
+    rows = [
+        (name, score, hidden.get(name))[: len(head)]
+        for name, score in found.iou.items()
+        if score is not None or hidden.get(name) is not None
+    ]
+    console.say_table(head, rows)
     suspicious = [
         (s.image, f"{s.x}, {s.y}", s.labelled, s.predicted, s.doubt) for s in found.suspicious
     ]

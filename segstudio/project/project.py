@@ -13,7 +13,7 @@ from typing import Final, Literal, cast
 from segstudio.annotation import rasterise
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
-from segstudio.project import atomic, grouping, images, manifest, pictures
+from segstudio.project import atomic, blind, grouping, images, manifest, pictures
 from segstudio.project.bands import Raw, read_raw
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.bulk_store import BulkStore
@@ -348,6 +348,10 @@ class Project:
     def state(self, key: ImageKey) -> State:
         state = _state_of(self._labels.summary(key))
         return "draft" if state == "none" and self._has_draft(key) else state
+
+    def is_blind(self, key: ImageKey) -> bool:
+        """Whether drafts of an image are hidden until it is confirmed."""
+        return blind.is_blind(self, key)
 
     def states(self, keys: Iterable[ImageKey] | None = None) -> dict[ImageKey, State]:
         """The state of many images, from the last scan and our own writes."""

@@ -25,7 +25,7 @@ from segstudio.studio.canvas.picture import NO_PICTURE
 from segstudio.studio.choices import Choices
 from segstudio.studio.i18n import tr
 from segstudio.studio.loading import Loader
-from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
+from segstudio.studio.open_image import Drafts, Loaded, OpenImage, keep_shown, load_drafts
 
 T = TypeVar("T")
 _AHEAD_AFTER: Final = 40
@@ -237,10 +237,13 @@ class Session(QObject):
         if self.try_(lambda project: project.exclude(key, excluded)):
             self.images_changed.emit()
 
-    def set_unlabelled(self, meaning: Unlabelled) -> None:
-        """What unlabelled pixels of a confirmed image mean from now on."""
-        if self.project is not None and meaning != self.project.manifest.unlabelled:
-            facts = replace(self.project.manifest, unlabelled=meaning)
+    def set_facts(self, unlabelled: Unlabelled, blind: float) -> None:
+        """What unlabelled pixels of a confirmed image mean from now on, and the share of images
+        that are blind."""
+        if self.project is None:
+            return
+        facts = replace(self.project.manifest, unlabelled=unlabelled, blind=blind)
+        if facts != self.project.manifest:
             self.try_(lambda project: project.set_manifest(facts))
 
     # -- changes of all images at once
@@ -592,7 +595,8 @@ class Session(QObject):
         if self.paused:  # all was written before; what is shown may be there no more
             return
         review = image.review()
-        if review.accepted or review.rejected or self.project.reviews.has(image.key):
+        decided = review.accepted or review.rejected or review.blind
+        if decided or self.project.reviews.has(image.key):
             self.try_(lambda project: project.reviews.save(image.key, review))
 
     def try_(self, change: Callable[[Project], object]) -> bool:
@@ -658,13 +662,16 @@ class Session(QObject):
             return
         if only_if_untouched and image.drafts.model:
             return
+        if image.is_blind and not only_if_untouched:
+            self.message.emit(tr("This image is blind: confirm it first."), "warn")
+            return
         current = project.models.current()
         if current is None:
             return
         self._keep_review(image)
         drafts = load_drafts(project, image.key, image.annotation(), current.id)
-        if drafts.shapes and not project.read_only:
-            self.try_(lambda p: p.predictions.mark_shown(current.id, image.key))
+        if not project.read_only:
+            self.try_(lambda p: keep_shown(p, image.key, drafts))
         image.show_drafts(drafts)
 
     def drafts_of(self, numbers: Iterable[int]) -> list[Shape]:

@@ -219,14 +219,14 @@ class Wishes:
         dialog = SettingsDialog(
             settings.load(),
             window.jobs.ready,
-            project.manifest.unlabelled if project is not None else "",
+            project.manifest if project is not None else None,
             project.disk_use() if project is not None else {},
             window,
         )
         dialog.chosen.connect(self._apply)
         dialog.open()
 
-    def _apply(self, chosen: dict[str, object], unlabelled: Unlabelled | str) -> None:
+    def _apply(self, chosen: dict[str, object], unlabelled: Unlabelled | str, blind: float) -> None:
         window = self._window
         before = settings.load()
         settings.save(chosen)
@@ -241,7 +241,7 @@ class Wishes:
         if chosen["language"] != (before["language"] or "system"):
             window.status.say(tr("The language changes at the next start."))
         if unlabelled in ("background", "ignore"):
-            window.session.set_unlabelled(unlabelled)
+            window.session.set_facts(unlabelled, blind)
 
     def find_action(self) -> None:
         palette = Palette(self._window.actions_.all(), self._window)

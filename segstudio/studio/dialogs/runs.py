@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from segstudio.project.runs import RunInfo, when
 from segstudio.studio.dialogs.base import Form
 from segstudio.studio.i18n import tr
 from segstudio.studio.widgets import faint
+
+_ROW: Final = 28
+"""Pixels of a line of the list."""
 
 
 def run_line(run: RunInfo) -> str:
@@ -38,6 +42,7 @@ class RunsDialog(Form):
         for run in reversed(runs):
             item = QListWidgetItem(run_line(run))
             item.setData(Qt.ItemDataRole.UserRole, run)
+            item.setSizeHint(QSize(0, _ROW))
             if not run.can_undo:
                 item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.list.addItem(item)
