@@ -16,6 +16,7 @@ from segstudio.formats import Numbering, Truth, find_truth
 from segstudio.project import sample
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
+from segstudio.project.rectangles import only_rectangles
 from segstudio.project.runs import Run
 
 STARTER: Final = "starter"
@@ -28,6 +29,7 @@ def train(
     minutes: float | None,
     start_from: str | None,
     overrides: list[str],
+    weak: str | None,
     seed: int,
     device: str,
     resume: bool,
@@ -35,6 +37,10 @@ def train(
 ) -> Result:
     with Project.open(folder) as project:
         project.ensure_written()
+        if weak is not None:
+            overrides = [*overrides, f"weak={'' if weak == 'none' else weak}"]
+        elif "weak" not in project.manifest.recipe and only_rectangles(project):
+            note("Only rectangles are labelled. --weak boxes learns what is in them.")
         return train_project(project, arch, minutes, start_from, overrides, seed, device, resume)
 
 

@@ -153,6 +153,10 @@ def _train(command: argparse.ArgumentParser) -> None:
         "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
         help="a number of the recipe, such as batch=2",
     )  # fmt: skip
+    command.add_argument(
+        "--weak", choices=["boxes", "none"],
+        help="rectangles are boxes around things: learn what is in them",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
         "--resume", action="store_true", help="go on with a run that was cut off, if there is one"

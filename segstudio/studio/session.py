@@ -246,6 +246,14 @@ class Session(QObject):
         if facts != self.project.manifest:
             self.try_(lambda project: project.set_manifest(facts))
 
+    def set_recipe(self, **numbers: Any) -> None:
+        """Change numbers of the project's own recipe."""
+        if self.project is not None:
+            recipe = {**self.project.manifest.recipe, **numbers}
+            facts = replace(self.project.manifest, recipe=recipe)
+            if facts != self.project.manifest:
+                self.try_(lambda project: project.set_manifest(facts))
+
     # -- changes of all images at once
 
     def pause(self, why: str) -> bool:

@@ -15,6 +15,7 @@ from segstudio.errors import UserError
 from segstudio.project import recent, sample, settings
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project
+from segstudio.project.rectangles import only_rectangles
 from segstudio.studio import theme
 from segstudio.studio.dialogs.export import ExportDialog, ReportDialog
 from segstudio.studio.dialogs.find import KeysDialog, Palette
@@ -25,6 +26,7 @@ from segstudio.studio.session import LockedError
 from segstudio.studio.work import folder_for_export
 
 if TYPE_CHECKING:
+    from segstudio.studio.dialogs.train import TrainDialog
     from segstudio.studio.main_window import MainWindow
 
 
@@ -158,8 +160,33 @@ class Wishes:
         dialog = TrainDialog(models, current, situation, measured, self._window)
         dialog.chosen.connect(self._train)
         dialog.open()
+        self._ask_rectangles(project, dialog)
 
-    def _train(self, architecture: str, start: str, minutes: float, pretrained: str) -> None:
+    def _ask_rectangles(self, project: Project, dialog: TrainDialog) -> None:
+        """When nothing but rectangles is labelled, the dialog asks what they are."""
+        known = project.manifest.recipe.get("weak")
+        if known is not None:
+            dialog.ask_rectangles(str(known))
+            return
+        closed: list[int] = []
+        dialog.finished.connect(closed.append)
+
+        def show(only: bool | Exception) -> None:
+            if only is True and not closed:
+                dialog.ask_rectangles("boxes")
+
+        self._window.session.in_background(lambda: only_rectangles(project), show)
+
+    def _train(
+        self,
+        architecture: str,
+        start: str,
+        minutes: float,
+        pretrained: str,
+        rectangles: str | None = None,
+    ) -> None:
+        if rectangles is not None:  # training by itself goes on in the same way
+            self._window.session.set_recipe(weak=rectangles)
         more: dict[str, Any] = {"weights": pretrained} if pretrained else {}
         work = self._window.work
         self._window.live.give_way(lambda: work.train(architecture, start, minutes, **more))

@@ -263,6 +263,25 @@ def test_the_starter_is_only_in_force_where_it_is_to_segment(
         assert len(project.models.all()) == 1
 
 
+@pytest.mark.parametrize(("given", "weak"), [("boxes", "boxes"), ("none", ""), (None, None)])
+def test_what_rectangles_are_is_part_of_the_recipe(
+    run: Run, root: Path, given: str | None, weak: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segstudio.cli import learn
+
+    asked: list[list[str]] = []
+
+    def train_project(project: Project, *given: object) -> tuple[int, dict[str, object]]:
+        asked.append(given[3])  # type: ignore[arg-type]
+        return console.OK, {}
+
+    monkeypatch.setattr(learn, "train_project", train_project)
+    assert run("train", root, *(["--weak", given] if given else [])) == 0
+    assert asked == [[] if weak is None else [f"weak={weak}"]]
+    assert ("--weak boxes learns" in run.err) is (given is None)
+    assert learn._override("weak=") == ("weak", "")
+
+
 def test_drafts_are_accepted_where_nobody_has_labelled(run: Run, root: Path) -> None:
     from segstudio.cli import learn
 
