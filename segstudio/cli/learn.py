@@ -17,7 +17,7 @@ from segstudio.project import sample
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 from segstudio.project.rectangles import only_rectangles
-from segstudio.project.runs import Run
+from segstudio.project.runs import BatchRun
 
 STARTER: Final = "starter"
 SCRATCH: Final = "scratch"
@@ -92,7 +92,7 @@ def segment(
         return code, result
 
 
-def _accept(project: Project, model: ModelInfo, run: Run) -> int:
+def _accept(project: Project, model: ModelInfo, run: BatchRun) -> int:
     """Make the drafts of images that nobody has labelled their labels, not confirmed."""
     names = project.classes.by_value
     accepted = 0
@@ -116,7 +116,7 @@ def _accept(project: Project, model: ModelInfo, run: Run) -> int:
 
 
 def segment_project(
-    project: Project, model: ModelInfo, only: str, device: str, run: Run | None = None
+    project: Project, model: ModelInfo, only: str, device: str, run: BatchRun | None = None
 ) -> Result:
     from segstudio.learning.predictor import segment
 

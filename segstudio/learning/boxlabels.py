@@ -80,6 +80,10 @@ class BoxLabels:
         with ThreadPoolExecutor(thread_name_prefix="boxes") as pool:
             for done, _ in enumerate(self._each(pool.map(self.map, todo)), start=1):
                 self.on_event(Progress(done, len(todo), text="images: boxes to segments"))
+        now = time.monotonic()  # training begins: what is left of the time is divided
+        if self.seconds is not None:
+            self.seconds = max(0.0, self.seconds - (now - self._since))
+        self._since = now
 
     def _each(self, results: Iterable[LabelMap]) -> Iterator[LabelMap]:
         for result in results:

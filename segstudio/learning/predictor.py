@@ -25,7 +25,7 @@ from segstudio.learning.trainingset import number_table
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
-from segstudio.project.runs import Run
+from segstudio.project.runs import BatchRun
 
 _AHEAD: Final = 3
 _BEHIND: Final = 4
@@ -111,7 +111,7 @@ def segment(
     should_stop: Callable[[], bool] = events.never,
     between_images: Callable[[], None] = events.at_once,
     predictor: Predictor | None = None,
-    run: Run | None = None,
+    run: BatchRun | None = None,
 ) -> SegmentResult:
     """Write a label map and a margin for each image that has none of this model yet.
 
@@ -168,7 +168,7 @@ class _Folder:
         predictor: Predictor,
         on_event: events.OnEvent,
         should_stop: Callable[[], bool],
-        run: Run | None = None,
+        run: BatchRun | None = None,
     ) -> None:
         self._project, self._predictor, self._run = project, predictor, run
         self._on_event, self._should_stop = on_event, should_stop

@@ -5,7 +5,7 @@ refining in turns is BoxSup's, Dai et al. 2015): GrabCut inside each box, repeat
 moved a little, says what is surely in it (votes of 70 % and more), surely not (20 % and less), or
 not known, which nobody learns from (section 4.1). Then the network's own predictions take the
 place of those segments, under the rules of section 3: nothing outside the boxes, the smaller box in
-front, and a segment that has shrunk to less than half of the first one is given up for that. The
+front, and a segment whose IoU with the first one is below a half is given up for that. The
 dense CRF of the paper is left out: it made the segments of nuclei worse (mean IoU of eight pictures
 0.87 without, 0.76 with it).
 """
@@ -37,7 +37,8 @@ _LEAST: Final = 0.1
 """A segment that fills less of its box is a failure."""
 _CORE: Final = 0.2
 """Of a box: what is taken for the thing when GrabCut fails (section 3.1, Box^i)."""
-_SHRUNK: Final = 0.5
+_ALIKE: Final = 0.5
+"""IoU with the first segment: a prediction that is less like it does not take its place."""
 _UNSURE: Final = 64
 """Margins (p1 - p2 of 255) below this are not learned from in the next round."""
 Mask = NDArray[np.bool_]
@@ -113,7 +114,7 @@ def refined_targets(
     for part in parts_of(annotation, values):
         before = (first[part.place] == part.value) & part.inside
         now = (labels[part.place] == part.value) & part.inside
-        if now.sum() < _SHRUNK * before.sum():
+        if (now & before).sum() < _ALIKE * (now | before).sum():
             unknown = first[part.place] == void
             _put(found, part, before, ~unknown, void)
         else:

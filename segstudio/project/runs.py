@@ -83,7 +83,7 @@ class Undone:
         return asdict(self)
 
 
-class Run:
+class BatchRun:
     """A run that goes on; its folder, and its number, come with the first image."""
 
     def __init__(self, runs: Runs, model: str, asked: int) -> None:
@@ -172,9 +172,9 @@ class Runs:
                 keys = keys | touched if state_of(folder) == "undone" else keys - touched
         return keys
 
-    def start(self, model: str, asked: int) -> Run:
+    def start(self, model: str, asked: int) -> BatchRun:
         """A run of `model` over so many images, to be used as a context manager."""
-        return Run(self, model, asked)
+        return BatchRun(self, model, asked)
 
     def new_folder(self, model: str, asked: int) -> Path:
         """The folder of a run that begins now; those no longer remembered go."""
@@ -233,8 +233,8 @@ class Runs:
         the run itself had made of drafts, those shapes go that are still the model's in images
         that nobody has confirmed. UserError when it cannot be taken back.
         """
-        self.project.ensure_written()
         info = self.get(number)
+        self.project.ensure_written()
         if info.state == "undone":
             raise UserError(f"Run {number} is undone already")
         folder = self._folder / f"{number:06d}"

@@ -80,6 +80,7 @@ class TrainDialog(Form):
         """Ask what rectangles are: "boxes", or "" the things themselves."""
         self.rectangles.setCurrentIndex(self.rectangles.findData(now))
         self.rows.setRowVisible(self.rectangles, True)
+        self.resize(self.width(), self.heightForWidth(self.width()))  # the text below wraps
 
     def _check(self) -> None:
         """A model goes on as the network it is."""

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
+    QHeaderView,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -51,6 +52,7 @@ class QualityPanel(QWidget):
         self.caption.setWordWrap(True)
         self.place = QVBoxLayout()
         self.table = make_table(tr("class"), "IoU")
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.doubtful = QListWidget()
         self.doubtful.setAccessibleName(tr("Labels to look at again"))
         self.doubtful.setFocusPolicy(Qt.FocusPolicy.NoFocus)
