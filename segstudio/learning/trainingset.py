@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from segstudio.errors import UserError
 from segstudio.learning.metrics import VOID
 from segstudio.learning.samples import Item, Labelled
 from segstudio.project.project import Project
+
+if TYPE_CHECKING:
+    from segstudio.learning.boxlabels import BoxLabels
 
 MOST_VALIDATION = 200
 """Validation images used; more would cost time and say little more."""
@@ -38,16 +42,18 @@ class TrainingSet:
     lent: bool = False
     doubt: str = ""
     most_validation: int = MOST_VALIDATION
+    weak: BoxLabels | None = None
     _corrected: dict[tuple[str, float], tuple[bool, tuple[tuple[float, float], ...]]] = field(
         default_factory=dict
     )
 
     @classmethod
-    def of(cls, project: Project) -> TrainingSet:
-        """Read the project's labels; UserError when there is nothing to learn from."""
+    def of(cls, project: Project, weak: BoxLabels | None = None) -> TrainingSet:
+        """Read the project's labels, with `weak` their rectangles as boxes around things;
+        UserError when there is nothing to learn from."""
         if not len(project.classes):
             raise UserError("The project has no classes yet", remedy="Label an image first")
-        found = cls(project, project.classes.names)
+        found = cls(project, project.classes.names, weak=weak)
         found.collect()
         return found
 
@@ -72,7 +78,7 @@ class TrainingSet:
                 "There are no labels to learn from", remedy="Label at least one image first"
             )
         self._lend()
-        self.doubt = ". ".join(filter(None, (self._kinship(), self._flattery())))
+        self.doubt = ". ".join(filter(None, (self._kinship(), self._flattery(), self._weakness())))
         self.note = ". ".join(filter(None, (self.note, self.doubt, self._damaged())))
 
     def _kinship(self) -> str:
@@ -102,6 +108,15 @@ class TrainingSet:
             "unchanged: scores flatter the model that made them"
         )
 
+    def _weakness(self) -> str:
+        """Validation images that nobody has outlined."""
+        if self.weak is None or self.lent:
+            return ""
+        count = sum(self.weak.concerns(item.key) for item in self.validation)
+        if not count:
+            return ""
+        return f"{count} of {len(self.validation)} validation images are made of rectangles"
+
     def _damaged(self) -> str:
         damaged = self.project.damaged_keys()
         if not damaged:
@@ -123,6 +138,8 @@ class TrainingSet:
     def refresh(self) -> tuple[Sequence[Item], Sequence[Item]] | None:
         """Both sides again when label files have changed since the last look, else None."""
         before = self._state()
+        if self.weak is not None:
+            self.weak.refine_when_due([item.key for item in self.train])
         self.project.reload_manifest()
         self.project.rescan()
         try:
@@ -145,6 +162,8 @@ class TrainingSet:
         usable, corrected = self._corrected[name]
         if not usable:
             return None
+        if self.weak is not None:
+            version += self.weak.version(key)
         width, height = self.project.image_size(key)
         return Item(key, partial(self._read, key), version, corrected, width * height)
 
@@ -163,7 +182,8 @@ class TrainingSet:
     def _read(self, key: str) -> Labelled:
         picture = self.project.read_image(key)
         known = [self.project.classes.now(name) for name in self.classes]  # renamed meanwhile
-        labels = to_rows(self.project.training_map(key), self.project, known)
+        found = self.project.training_map(key) if self.weak is None else self.weak.map(key)
+        labels = to_rows(found, self.project, known)
         if labels.shape != picture.shape[:2]:
             raise UserError(
                 f"The labels are {labels.shape[::-1]} pixels, the picture {picture.shape[1::-1]}",

@@ -72,12 +72,18 @@ class Predictions:
         return read_png(self.paths(model, key).shown)
 
     def write(self, model: str, key: str, labels: LabelMap, margin: NDArray[np.uint8]) -> None:
-        """Write a prediction; UserError when a person has seen this one already."""
+        """Write a prediction; UserError when a person has seen this one already.
+
+        Of one that was taken back, what a person saw then counts, and comes back.
+        """
         paths = self.paths(model, key)
         if paths.shown.exists():
-            raise UserError(
-                "This prediction was shown already and stays as it is", path=paths.label
-            )
+            if paths.label.exists():
+                raise UserError(
+                    "This prediction was shown already and stays as it is", path=paths.label
+                )
+            seen = self.read_shown(model, key)
+            labels = seen if seen is not None and seen.shape == labels.shape else labels
         # the label map comes last: where it is, the prediction is whole
         atomic.write_bytes(paths.conf, png_bytes(margin), durable=False)
         atomic.write_bytes(paths.label, png_bytes(labels), durable=False)
@@ -92,6 +98,12 @@ class Predictions:
         paths = self.paths(model, key)
         if paths.label.exists() and not paths.shown.exists():
             atomic.write_bytes(paths.shown, paths.label.read_bytes())
+
+    def remove(self, model: str, key: str, shown: bool) -> None:
+        """Take a prediction away, with `shown` also what a person saw of it."""
+        paths = self.paths(model, key)
+        for path in (paths.label, paths.conf, *([paths.shown] if shown else [])):
+            path.unlink(missing_ok=True)
 
     def models(self) -> list[str]:
         """Models that have predictions here."""

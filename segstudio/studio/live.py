@@ -260,6 +260,9 @@ class DraftsAhead(QObject):
             for key in wanted
             if (model.id, key) not in self._asked and not project.predictions.has(model.id, key)
         ]
+        if missing:  # what was taken back comes only when it is asked for
+            refused = project.runs.refused(model.id)
+            missing = [key for key in missing if key not in refused]
         if missing:
             self._asked.update((model.id, key) for key in missing)
             self._work.segment(missing, quiet=True)

@@ -41,6 +41,7 @@ from segstudio.studio.jobs import Jobs
 from segstudio.studio.live import DraftsAhead, LiveTraining
 from segstudio.studio.looking import Looking
 from segstudio.studio.ordering import Ordering
+from segstudio.studio.panels.blind import BlindStrip
 from segstudio.studio.panels.classes import ClassesPanel
 from segstudio.studio.panels.images import ImagesPanel
 from segstudio.studio.panels.model import ModelPanel
@@ -133,7 +134,7 @@ class MainWindow(QMainWindow):
         self.right.addWidget(self.tabs)
         self.right.setSizes([300, 500])
         self.across = QSplitter(Qt.Orientation.Horizontal)
-        for part in (self.images, self.ruled, self.right):
+        for part in (self.images, self._under_strip(), self.right):
             self.across.addWidget(part)
         self.across.setSizes([270, 890, 280])
         for index, stretch in enumerate((0, 1, 0)):
@@ -155,6 +156,16 @@ class MainWindow(QMainWindow):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.setSpacing(0)
         self.setCentralWidget(whole)
+
+    def _under_strip(self) -> QWidget:
+        """The canvas under the strip that speaks up for blind images."""
+        place = QWidget()
+        column = QVBoxLayout(place)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(BlindStrip(self.session))
+        column.addWidget(self.ruled, 1)
+        return place
 
     # -- connections
 
@@ -391,7 +402,7 @@ class MainWindow(QMainWindow):
         for why, names in (
             *self.class_wishes.allowed(no_project, read_only),
             (no_project, ("export", "close", "find_class")),
-            (no_change, ("import", "rescan", "save", "adopt", "prune")),
+            (no_change, ("import", "rescan", "save", "adopt", "prune", "undo_run")),
             (no_change or no_model, ("roll_back",)),
             (no_project or no_model, ("evaluate",)),
             (no_image or no_model, ("doubt",)),

@@ -26,7 +26,7 @@ from segstudio.studio.history_writer import HistoryWriter
 from segstudio.studio.i18n import tr
 from segstudio.studio.loading import Loader
 from segstudio.studio.locking import lock_project
-from segstudio.studio.open_image import Loaded, OpenImage, load_drafts
+from segstudio.studio.open_image import Loaded, OpenImage, keep_shown, load_drafts
 from segstudio.studio.states import States
 
 T = TypeVar("T")
@@ -242,11 +242,22 @@ class Session(QObject):
         if self.try_(lambda project: project.exclude(key, excluded)):
             self.images_changed.emit()
 
-    def set_unlabelled(self, meaning: Unlabelled) -> None:
-        """What unlabelled pixels of a confirmed image mean from now on."""
-        if self.project is not None and meaning != self.project.manifest.unlabelled:
-            facts = replace(self.project.manifest, unlabelled=meaning)
+    def set_facts(self, unlabelled: Unlabelled, blind: float) -> None:
+        """What unlabelled pixels of a confirmed image mean from now on, and the share of images
+        that are blind."""
+        if self.project is None:
+            return
+        facts = replace(self.project.manifest, unlabelled=unlabelled, blind=blind)
+        if facts != self.project.manifest:
             self.try_(lambda project: project.set_manifest(facts))
+
+    def set_recipe(self, **numbers: Any) -> None:
+        """Change numbers of the project's own recipe."""
+        if self.project is not None:
+            recipe = {**self.project.manifest.recipe, **numbers}
+            facts = replace(self.project.manifest, recipe=recipe)
+            if facts != self.project.manifest:
+                self.try_(lambda project: project.set_manifest(facts))
 
     # -- changes of all images at once
 
@@ -269,7 +280,7 @@ class Session(QObject):
 
         def look() -> dict[str, State]:
             recovered = project.bulk.recover()
-            project.recovered = recovered
+            project.recovered, project.recovered_runs = recovered, project.runs.recover()
             project.reload_manifest()
             project.reload_labels()
             return dict(project.states())
@@ -309,6 +320,8 @@ class Session(QObject):
             titles = ", ".join(bulk_title(edit) for edit in self.project.recovered)
             words = tr("A change of the whole project was finished: {what}", what=titles)
             self.message.emit(words, "warn")
+        for number in self.project.recovered_runs if self.project is not None else ():
+            self.message.emit(tr("Undoing run {n} was finished.", n=number), "warn")
 
     # -- states
 
@@ -593,8 +606,11 @@ class Session(QObject):
     def _keep_review(self, image: OpenImage) -> None:
         if self.project is None or self.project.read_only or not image.drafts.model:
             return
+        if self.paused:  # all was written before; what is shown may be there no more
+            return
         review = image.review()
-        if review.accepted or review.rejected or self.project.reviews.has(image.key):
+        decided = review.accepted or review.rejected or review.blind
+        if decided or self.project.reviews.has(image.key):
             self.try_(lambda project: project.reviews.save(image.key, review))
 
     def try_(self, change: Callable[[Project], object]) -> bool:
@@ -660,13 +676,16 @@ class Session(QObject):
             return
         if only_if_untouched and image.drafts.model:
             return
+        if image.is_blind and not only_if_untouched:
+            self.message.emit(tr("This image is blind: confirm it first."), "warn")
+            return
         current = project.models.current()
         if current is None:
             return
         self._keep_review(image)
         drafts = load_drafts(project, image.key, image.annotation(), current.id)
-        if drafts.shapes and not project.read_only:
-            self.try_(lambda p: p.predictions.mark_shown(current.id, image.key))
+        if not project.read_only:
+            self.try_(lambda p: keep_shown(p, image.key, drafts))
         image.show_drafts(drafts)
 
     def drafts_of(self, numbers: Iterable[int]) -> list[Shape]:

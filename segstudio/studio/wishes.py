@@ -15,6 +15,7 @@ from segstudio.errors import UserError
 from segstudio.project import recent, sample, settings
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project
+from segstudio.project.rectangles import only_rectangles
 from segstudio.studio import dialogs, theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.locking import LockedError
@@ -40,6 +41,7 @@ class Wishes:
             "close": self.close_project,
             "train": self.train,
             "adopt": self.adopt,
+            "undo_run": self.undo_run,
             "palette": self.find_action,
             "keys": self.keys,
             "about": self.about,
@@ -152,8 +154,33 @@ class Wishes:
         dialog = dialogs.TrainDialog(models, current, situation, measured, self._window)
         dialog.chosen.connect(self._train)
         dialog.open()
+        self._ask_rectangles(project, dialog)
 
-    def _train(self, architecture: str, start: str, minutes: float, pretrained: str) -> None:
+    def _ask_rectangles(self, project: Project, dialog: dialogs.TrainDialog) -> None:
+        """When nothing but rectangles is labelled, the dialog asks what they are."""
+        known = project.manifest.recipe.get("weak")
+        if known is not None:
+            dialog.ask_rectangles(str(known))
+            return
+        closed: list[int] = []
+        dialog.finished.connect(closed.append)
+
+        def show(only: bool | Exception) -> None:
+            if only is True and not closed:
+                dialog.ask_rectangles("boxes")
+
+        self._window.session.in_background(lambda: only_rectangles(project), show)
+
+    def _train(
+        self,
+        architecture: str,
+        start: str,
+        minutes: float,
+        pretrained: str,
+        rectangles: str | None = None,
+    ) -> None:
+        if rectangles is not None:  # training by itself goes on in the same way
+            self._window.session.set_recipe(weak=rectangles)
         more: dict[str, Any] = {"weights": pretrained} if pretrained else {}
         work = self._window.work
         self._window.live.give_way(lambda: work.train(architecture, start, minutes, **more))
@@ -164,6 +191,14 @@ class Wishes:
         if project is not None:
             dialog = dialogs.AdoptDialog(project.classes.names, self._window)
             dialog.chosen.connect(self._window.work.adopt)
+            dialog.open()
+
+    def undo_run(self) -> None:
+        """Ask which batch run to take back."""
+        project = self._window.session.project
+        if project is not None:
+            dialog = dialogs.RunsDialog(project.runs.all(), self._window)
+            dialog.chosen.connect(self._window.bulk.undo_run)
             dialog.open()
 
     # -- export
@@ -201,14 +236,14 @@ class Wishes:
         dialog = dialogs.SettingsDialog(
             settings.load(),
             window.jobs.ready,
-            project.manifest.unlabelled if project is not None else "",
+            project.manifest if project is not None else None,
             project.disk_use() if project is not None else {},
             window,
         )
         dialog.chosen.connect(self._apply)
         dialog.open()
 
-    def _apply(self, chosen: dict[str, object], unlabelled: Unlabelled | str) -> None:
+    def _apply(self, chosen: dict[str, object], unlabelled: Unlabelled | str, blind: float) -> None:
         window = self._window
         before = settings.load()
         settings.save(chosen)
@@ -223,7 +258,7 @@ class Wishes:
         if chosen["language"] != (before["language"] or "system"):
             window.status.say(tr("The language changes at the next start."))
         if unlabelled in ("background", "ignore"):
-            window.session.set_unlabelled(unlabelled)
+            window.session.set_facts(unlabelled, blind)
 
     def find_action(self) -> None:
         palette = dialogs.Palette(self._window.actions_.all(), self._window)

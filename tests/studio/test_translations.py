@@ -11,6 +11,7 @@ import pytest
 
 from segstudio.data import data_folder
 from segstudio.project.bulk import STEPS
+from segstudio.project.runs import STEP
 from segstudio.studio import i18n
 from segstudio.studio.canvas.canvas import READ_ONLY
 from segstudio.tools.desk import NO_CLASS, NO_PIXELS
@@ -31,7 +32,7 @@ def sentences() -> set[str]:
                     found.add(str(first.value))
                 else:
                     assert isinstance(first, ast.Name), f"{file}: tr() of something computed"
-    return found | edit_names() | {NO_CLASS, NO_PIXELS, READ_ONLY} | set(STEPS.values())
+    return found | edit_names() | {NO_CLASS, NO_PIXELS, READ_ONLY, STEP} | set(STEPS.values())
 
 
 def edit_names() -> set[str]:

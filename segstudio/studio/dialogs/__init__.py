@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from segstudio.studio.dialogs.find_shapes import FindShapes as FindShapes
     from segstudio.studio.dialogs.new_project import NewProject as NewProject
     from segstudio.studio.dialogs.refine import RefineDialog as RefineDialog
+    from segstudio.studio.dialogs.runs import RunsDialog as RunsDialog
     from segstudio.studio.dialogs.settings import SettingsDialog as SettingsDialog
     from segstudio.studio.dialogs.simplify import SimplifyDialog as SimplifyDialog
     from segstudio.studio.dialogs.statistics import Statistics as Statistics
@@ -36,6 +37,7 @@ MODULES: Final = {
     "RefineDialog": "refine",
     "RenameClass": "classes",
     "ReportDialog": "export",
+    "RunsDialog": "runs",
     "SettingsDialog": "settings",
     "SimplifyDialog": "simplify",
     "Statistics": "statistics",
