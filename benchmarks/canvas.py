@@ -83,11 +83,10 @@ class Stage:
     _shown: object = None
 
     def __post_init__(self) -> None:
-        from segstudio.studio.app import make_app
-        from segstudio.studio.main_window import MainWindow
+        from segstudio.studio.app import make_app, make_window
 
         self.app = make_app()
-        self.window = MainWindow()
+        self.window = make_window(self.app)
         self.window.guessing.enabled = self.window.ahead.enabled = (
             False  # the predictor child is not what is measured
         )
@@ -141,7 +140,7 @@ class Stage:
         before = self._painted
         start = time.perf_counter()
         act()
-        self.canvas.update()
+        self.canvas.update(0, 0, 1, 1)  # where nothing looks different no frame would come
         while self._painted == before:
             self.app.processEvents()
         took = (time.perf_counter() - start) * 1000

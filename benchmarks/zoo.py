@@ -18,12 +18,12 @@ import torch
 from benchmarks import camvid
 from benchmarks.common import parser
 from segstudio.learning import device as devices
-from segstudio.learning.inference import Inference
 from segstudio.learning.loop import Control, Fit, Run, pooled, score, seed_everything
 from segstudio.learning.measure import measure
 from segstudio.learning.metrics import or_zero
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Library
+from segstudio.learning.task import PIXELS
 from segstudio.networks import registry
 from segstudio.networks.choosing import Measured
 from segstudio.networks.fuse import fused
@@ -70,8 +70,8 @@ def run(name: str, options: argparse.Namespace) -> Row:
     row = Row(measured, fit.steps, fit.seconds, losses[0], last)
     if options.minutes is None:
         return row
-    inference = Inference(fused(fit.network), library.normalisation, report.device)
-    scores = score(inference, camvid.items("val"), library, Control(), camvid.CLASSES)
+    reader = PIXELS.reader(fused(fit.network), library.normalisation, report.device)
+    scores = score(reader, camvid.items("val"), library, Control(), camvid.CLASSES)
     confusion = pooled(scores, camvid.CLASSES)
     return Row(
         measured,
@@ -132,7 +132,8 @@ def main() -> int:
     print(f"{'network':<20} {'million':>8} {'predict/s':>9} {'train/s':>9} {'MB':>9} {'steps':>6} "
           f"loss (mIoU, mAcc on val)   torch {torch.__version__}")  # fmt: skip
     rows = []
-    for name in options.names or registry.ARCHITECTURES:
+    dense = [name for name, card in registry.ARCHITECTURES.items() if card.answers == "pixels"]
+    for name in options.names or dense:
         found = apart(name, arguments)
         print(f"{name:<20} {found}" if isinstance(found, str) else line(found), flush=True)
         rows.append({"name": name, "error": found} if isinstance(found, str) else asdict(found))

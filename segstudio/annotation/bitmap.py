@@ -36,7 +36,10 @@ class Bitmap:
     @classmethod
     def from_array(cls, mask: NDArray[np.generic], x: int = 0, y: int = 0) -> Bitmap:
         """The non-zero pixels of `mask`, shape (h, w), its first pixel at (x, y)."""
-        pixels: BoolArray = np.asarray(mask, dtype=np.bool_)
+        # bytes are packed as they are: that spares a copy of a large mask
+        pixels: NDArray[np.generic] = (
+            mask if mask.dtype == np.uint8 else mask.astype(np.bool_, copy=False)
+        )
         height, width = pixels.shape
         tiles: dict[_Key, NDArray[np.uint8]] = {}
         for key, (tile_y, tile_x) in _keys_of((x, y, x + width, y + height)):
@@ -47,7 +50,7 @@ class Bitmap:
             if part.shape == (TILE, TILE):
                 block = part
             else:
-                block = np.zeros((TILE, TILE), dtype=np.bool_)
+                block = np.zeros((TILE, TILE), dtype=pixels.dtype)
                 block[top - tile_y :, left - tile_x :][: part.shape[0], : part.shape[1]] = part
             tiles[key] = _packed(block)
         return cls(tiles)
@@ -237,8 +240,8 @@ def _keys_of(box: Box) -> Iterator[tuple[_Key, tuple[int, int]]]:
             yield (row, column), (row * TILE, column * TILE)
 
 
-def _packed(block: BoolArray) -> NDArray[np.uint8]:
-    return _FULL if block.all() else _frozen(np.packbits(block, axis=1))
+def _packed(block: NDArray[np.generic]) -> NDArray[np.uint8]:
+    return _FULL if block.all() else _frozen(np.packbits(block.view(np.uint8), axis=1))
 
 
 def _sealed(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -39,7 +39,7 @@ class IdMap:
     def __init__(self, document: Document, cache_bytes: int = CACHE_BYTES) -> None:
         self.document: Final = document
         self.height, self.width = document.size
-        self._hidden: frozenset[str] = frozenset()
+        self._hidden: tuple[frozenset[str], frozenset[int]] = frozenset(), frozenset()
         self._tiles: OrderedDict[_Key, _Tile] = OrderedDict()
         self._used = 0
         self._room = cache_bytes
@@ -113,10 +113,10 @@ class IdMap:
             self._move_bounds(splice)
         self._redraw(change.dirty)
 
-    def hide(self, classes: frozenset[str]) -> None:
-        """Show all classes but these."""
-        if classes != self._hidden:
-            self._hidden = classes
+    def hide(self, classes: frozenset[str], numbers: frozenset[int] = frozenset()) -> None:
+        """Show everything but these classes, and these shapes or drafts."""
+        if (classes, numbers) != self._hidden:
+            self._hidden = classes, numbers
             self._tiles.clear()
             self._used = 0
 
@@ -234,12 +234,13 @@ class IdMap:
         x0, y0, x1, y1 = box
         shapes: list[Shape] = []
         numbers: list[int] = []
+        classes, hidden = self._hidden
         for layer in _LAYERS:
             b = self._bounds[layer]
             meets = (b[:, 0] < x1) & (b[:, 2] > x0) & (b[:, 1] < y1) & (b[:, 3] > y0)
             row, ids = self.document.layer_shapes(layer), self.document.ids(layer)
             for index in np.flatnonzero(meets).tolist():
-                if row[index].class_name not in self._hidden:
+                if row[index].class_name not in classes and ids[index] not in hidden:
                     shapes.append(row[index])
                     numbers.append(ids[index])
         return shapes, numbers

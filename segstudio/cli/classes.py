@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,19 @@ def _asked(
     return BulkEdit("delete", delete) if delete is not None else None
 
 
-def _change(project: Project, edit: BulkEdit | None, undo: bool) -> BulkResult | None:
-    """Do or undo a change, with the project to ourselves."""
-    with ProjectLock(project.root) as lock, console.stoppable() as stopper:
+@contextmanager
+def to_ourselves(root: Path) -> Iterator[None]:
+    """No window has the project meanwhile; UserError when one has it now."""
+    with ProjectLock(root) as lock:
         if not lock.acquire():
             remedy = f"Close it first; held by {lock.holder() or '?'}."
-            raise UserError("A window has this project open", path=project.root, remedy=remedy)
+            raise UserError("A window has this project open", path=root, remedy=remedy)
+        yield
+
+
+def _change(project: Project, edit: BulkEdit | None, undo: bool) -> BulkResult | None:
+    """Do or undo a change, with the project to ourselves."""
+    with to_ourselves(project.root), console.stoppable() as stopper:
         progress = Progress("undoing" if edit is None else "changing")
         if edit is None:
             done = project.bulk.undo(progress.step)

@@ -16,6 +16,8 @@ from segstudio.formats import Numbering, Truth, find_truth
 from segstudio.project import sample
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
+from segstudio.project.rectangles import only_rectangles
+from segstudio.project.runs import BatchRun
 
 STARTER: Final = "starter"
 SCRATCH: Final = "scratch"
@@ -27,6 +29,7 @@ def train(
     minutes: float | None,
     start_from: str | None,
     overrides: list[str],
+    weak: str | None,
     seed: int,
     device: str,
     resume: bool,
@@ -34,6 +37,10 @@ def train(
 ) -> Result:
     with Project.open(folder) as project:
         project.ensure_written()
+        if weak is not None:
+            overrides = [*overrides, f"weak={'' if weak == 'none' else weak}"]
+        elif "weak" not in project.manifest.recipe and only_rectangles(project):
+            note("Only rectangles are labelled. --weak boxes learns what is in them.")
         return train_project(project, arch, minutes, start_from, overrides, seed, device, resume)
 
 
@@ -75,13 +82,17 @@ def segment(
     with Project.open(folder) as project:
         project.ensure_written()
         chosen = choose_model(project, model)
-        code, result = segment_project(project, chosen, only, device)
-        if accept and code != INTERRUPTED:
-            result["accepted"] = _accept(project, chosen)
+        with project.runs.start(chosen.id, len(project.included())) as run:
+            code, result = segment_project(project, chosen, only, device, run)
+            if accept and code != INTERRUPTED:
+                result["accepted"] = _accept(project, chosen, run)
+        if run.number:
+            result["run"] = run.number
+            say(f"`segstudio runs FOLDER --undo {run.number}` takes it back")
         return code, result
 
 
-def _accept(project: Project, model: ModelInfo) -> int:
+def _accept(project: Project, model: ModelInfo, run: BatchRun) -> int:
     """Make the drafts of images that nobody has labelled their labels, not confirmed."""
     names = project.classes.by_value
     accepted = 0
@@ -93,15 +104,21 @@ def _accept(project: Project, model: ModelInfo) -> int:
         if review is not None and (review.accepted or review.rejected):
             note(f"{key} is left out: somebody has begun to review it in the window")
             continue
+        if project.is_blind(key):
+            note(f"{key} is left out: it is blind, its drafts are hidden until it is confirmed")
+            continue
         things = project.predictions.read_instances(model.id, key)
         shapes = components.of_prediction(*found, things, names, model.id)
+        run.note_accepted(key)
         project.save(key, replace(project.load(key), shapes=tuple(shapes)))
         accepted += 1
     say(f"{accepted} images have the drafts as their labels; none is confirmed")
     return accepted
 
 
-def segment_project(project: Project, model: ModelInfo, only: str, device: str) -> Result:
+def segment_project(
+    project: Project, model: ModelInfo, only: str, device: str, run: BatchRun | None = None
+) -> Result:
     from segstudio.learning.predictor import segment
 
     keys = project.included()
@@ -110,7 +127,7 @@ def segment_project(project: Project, model: ModelInfo, only: str, device: str) 
         keys = [key for key in keys if key not in labelled]
     teller = Teller("segmenting")
     with console.stoppable() as stopper:
-        result = segment(project, model, keys, device, teller, stopper)
+        result = segment(project, model, keys, device, teller, stopper, run=run)
     teller.close()
     say(
         f"{result.done} images segmented with {result.model} in "
@@ -268,8 +285,14 @@ def quality(folder: Path, report: Path | None, json: bool) -> Result:
         if report is not None:
             quality_report.write_report(found, report, project.manifest.name)
     say(quality_report.summary(found))
-    rows = [(name, score) for name, score in found.iou.items() if score is not None]
-    console.say_table(("class", "IoU of what was shown"), rows)
+    hidden = found.blind.iou if found.blind is not None else {}
+    head = ("class", "IoU of what was shown", "blind")[: 3 if hidden else 2]
+    rows = [
+        (name, score, hidden.get(name))[: len(head)]
+        for name, score in found.iou.items()
+        if score is not None or hidden.get(name) is not None
+    ]
+    console.say_table(head, rows)
     suspicious = [
         (s.image, f"{s.x}, {s.y}", s.labelled, s.predicted, s.doubt) for s in found.suspicious
     ]

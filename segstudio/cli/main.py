@@ -153,6 +153,10 @@ def _train(command: argparse.ArgumentParser) -> None:
         "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
         help="a number of the recipe, such as batch=2",
     )  # fmt: skip
+    command.add_argument(
+        "--weak", choices=["boxes", "none"],
+        help="rectangles are boxes around things: learn what is in them",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
         "--resume", action="store_true", help="go on with a run that was cut off, if there is one"
@@ -234,6 +238,13 @@ def _classes(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _runs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help=_FOLDER)
+    command.add_argument(
+        "--undo", type=int, metavar="N", help="take run N back; what a person has decided stays"
+    )
+
+
 def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", nargs="?", type=Path, help="where to put the sample")
     command.add_argument("--minutes", type=_positive, default=1.0, help="of training")
@@ -277,6 +288,7 @@ _COMMANDS: Final[dict[str, tuple[str, str, Any]]] = {
     "quality": ("learn:quality", "how drafts, time and labels went", _quality),
     "export": ("folders:export_set", "write labels in another format", _export),
     "models": ("models:models", "list and manage models", _models),
+    "runs": ("runs:runs", "list batch runs, and take one back", _runs),
     "classes": ("classes:classes", "list, count and change classes", _classes),
     "doctor": ("doctor:doctor", "check this machine", _nothing),
     "demo": ("demo:demo", "the main job on the sample project", _demo),

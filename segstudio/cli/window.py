@@ -13,6 +13,9 @@ from segstudio.cli import doctor
 from segstudio.cli.console import FAILED, OK, Result, note, say
 from segstudio.errors import UserError
 
+_WITHOUT_QT = ("segstudio.project.project", "segstudio.tools", "segstudio.engine.child")
+"""Rooms loaded first: PySide reads the source of every module that is imported after it."""
+
 
 def open_window(folder: Path | None, json: bool) -> Result:
     if folder is not None and not folder.is_dir():
@@ -52,6 +55,8 @@ def has_display() -> bool:
 
 
 def _app() -> ModuleType:
+    for name in _WITHOUT_QT:
+        import_module(name)
     try:
         return import_module("segstudio.studio.app")
     except ImportError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +35,7 @@ _PROMPT: Final = (
     protocol.Guess,
     protocol.Refine,
     protocol.Bulk,
+    protocol.UndoRun,
     protocol.Export,
     protocol.Import,
 )
@@ -111,16 +112,19 @@ def predictor_role() -> Mapping[type[Message], Handler]:
         tell = teller(worker, request.job)
         with Project.open(Path(request.project)) as project, _first(project.root, request):
             ready = kept.get(project, request.model, request.device, tell)
-            result = predictor.segment(
-                project,
-                ready.model,
-                request.images,
-                request.device,
-                tell,
-                control.should_stop,
-                between_images=lambda: _let_urgent_pass(worker, request),
-                predictor=ready,
-            )
+            runs, many = project.runs, len(request.images)
+            with runs.start(ready.model.id, many) if request.as_run else nullcontext() as run:
+                result = predictor.segment(
+                    project,
+                    ready.model,
+                    request.images,
+                    request.device,
+                    tell,
+                    control.should_stop,
+                    between_images=lambda: _let_urgent_pass(worker, request),
+                    predictor=ready,
+                    run=run,
+                )
         return asdict(result)
 
     def evaluate(worker: Worker, request: protocol.Evaluate, control: Control) -> Mapping[str, Any]:
@@ -259,6 +263,7 @@ def files_role() -> Mapping[type[Message], Handler]:
         protocol.Export: _export,
         protocol.Import: _import,
         protocol.Bulk: _bulk,
+        protocol.UndoRun: _undo_run,
         protocol.IndexShapes: _index_shapes,
     }
 
@@ -299,6 +304,11 @@ def _bulk(worker: Worker, request: protocol.Bulk, control: Control) -> Mapping[s
             return undone.to_json() if undone is not None else {}
         edit = BulkEdit.from_json(request.edit)
         return project.bulk.run(edit, tell, control.should_stop).to_json()
+
+
+def _undo_run(worker: Worker, request: protocol.UndoRun, control: Control) -> Mapping[str, Any]:
+    with Project.open(Path(request.project)) as project:
+        return project.runs.undo(request.run, _counter(worker, request.job)).to_json()
 
 
 def _index_shapes(

@@ -35,7 +35,8 @@ class Probe(Message):
 class Segment(Message):
     """Predict images; what this model has predicted already is skipped.
 
-    A request for one image overtakes a folder run between two images.
+    A request for one image overtakes a folder run between two images. `as_run`: it is a batch
+    run, which can be taken back as one.
     """
 
     job: str
@@ -43,6 +44,7 @@ class Segment(Message):
     model: str
     images: tuple[str, ...]
     device: str = "auto"
+    as_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,15 @@ class Bulk(Message):
     job: str
     project: str
     edit: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class UndoRun(Message):
+    """Take a batch run back; what was done comes in Done."""
+
+    job: str
+    project: str
+    run: int
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class _Predict:
     @property
     def rows(self) -> NDArray[np.int16]:
         """From the model's rows to the project's, 0 where it has none."""
-        return np.maximum(rows_of(self.project)[self._predictor.numbers], 0)
+        return np.asarray(np.maximum(rows_of(self.project)[self._predictor.numbers], 0))
 
     def __call__(self, key: str) -> Prediction:
         kept = None if self.fresh else self.project.predictions.read(self.model.id, key)

@@ -26,6 +26,7 @@ from segstudio.learning.trainingset import number_table
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
+from segstudio.project.runs import BatchRun
 
 _AHEAD: Final = 3
 _BEHIND: Final = 4
@@ -87,13 +88,15 @@ class Predictor:
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """How many images were predicted now, were there already, or failed with a reason."""
+    """How many images were predicted now, were there already, or failed with a reason; `run` is
+    the number of the batch run, 0 when it was none or did nothing."""
 
     model: str
     done: int
     skipped: int
     failed: Mapping[str, str]
     seconds: float
+    run: int = 0
 
 
 class _Read(NamedTuple):
@@ -111,8 +114,11 @@ def segment(
     should_stop: Callable[[], bool] = events.never,
     between_images: Callable[[], None] = events.at_once,
     predictor: Predictor | None = None,
+    run: BatchRun | None = None,
 ) -> SegmentResult:
     """Write a label map and a margin for each image that has none of this model yet.
+
+    With `run` they are part of it, so that they can be taken back together.
 
     Label files are never touched. An image that fails is reported and the rest goes on. When
     stopped, raises Cancelled between two tiles; what was written stays.
@@ -121,12 +127,14 @@ def segment(
     project.ensure_written()
     if predictor is None:
         predictor = open_predictor(project, model, device, on_event)
-    job = _Folder(project, predictor, on_event, should_stop)
+    job = _Folder(project, predictor, on_event, should_stop, run)
     todo = [key for key in keys if not project.predictions.has(model.id, key)]
     failed = job.run(todo, between_images)
     done = len(todo) - len(failed)
     seconds = round(time.monotonic() - began, 3)
-    return SegmentResult(model.id, done, len(keys) - len(todo), failed, seconds)
+    return SegmentResult(
+        model.id, done, len(keys) - len(todo), failed, seconds, run.number if run else 0
+    )
 
 
 def open_predictor(
@@ -163,8 +171,9 @@ class _Folder:
         predictor: Predictor,
         on_event: events.OnEvent,
         should_stop: Callable[[], bool],
+        run: BatchRun | None = None,
     ) -> None:
-        self._project, self._predictor = project, predictor
+        self._project, self._predictor, self._run = project, predictor, run
         self._on_event, self._should_stop = on_event, should_stop
         self._model = predictor.model.id
         self._failed: dict[str, str] = {}
@@ -211,16 +220,16 @@ class _Folder:
         except (RuntimeError, MemoryError, ValueError) as error:
             return self._fail(read.key, _sentence(error))
         seconds = time.monotonic() - began
-        task = writer.submit(
-            self._project.predictions.write,
-            self._model,
-            read.key,
-            _as_map(found.labels),
-            found.margin,
-            found.numbers,
-        )
+        task = writer.submit(self._write, read.key, found)
         self._writing.append((read.key, seconds, task))
         return None
+
+    def _write(self, key: str, found: Prediction) -> None:
+        if self._run is not None:
+            self._run.note(key)
+        self._project.predictions.write(
+            self._model, key, _as_map(found.labels), found.margin, found.numbers
+        )
 
     def _collect(self, most: int) -> None:
         """Report what has been written; wait while more than `most` pictures are unwritten."""

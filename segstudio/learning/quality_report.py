@@ -17,7 +17,7 @@ from segstudio.project import atomic
 _WIDE, _HIGH, _EDGE = 720, 200, 34
 _COLUMNS: Final = (
     *("image", "confirmed", "seconds", "strokes", "model"),
-    *("agreement", "miou", "boundary_iou", "accepted_unchanged"),
+    *("agreement", "miou", "boundary_iou", "accepted_unchanged", "blind"),
 )
 _INK: Final = "font-size='12' fill='#66707a'"
 _STYLE: Final = """
@@ -43,20 +43,21 @@ def as_csv(quality: Quality) -> str:
         scores = [image.agreement, image.miou, image.boundary]
         ious = [image.iou.get(name) for name in quality.classes]
         row = [image.image, when, image.seconds, image.strokes, image.model, *scores]
-        writer.writerow([*map(_plain, row), int(image.unchanged), *map(_plain, ious)])
+        marks = [int(image.unchanged), int(image.blind)]
+        writer.writerow([*map(_plain, row), *marks, *map(_plain, ious)])
     return out.getvalue()
 
 
 def as_html(quality: Quality, title: str) -> str:
     """A page that needs nothing else."""
-    agreement = rolling([image.miou for image in quality.images])
+    agreement = rolling([image.miou for image in quality.images if not image.blind])
     seconds = rolling([image.seconds or None for image in quality.images])
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{_summary(quality)}</p>",
         "<h2>Agreement of what was shown with what was confirmed</h2>",
         _chart(agreement, "mIoU, rolling over 10 images", 1.0),
-        _table(("class", "IoU"), [(name, _score(v)) for name, v in quality.iou.items()]),
+        _by_class(quality),
         "<h2>Seconds an image</h2>",
         _chart(seconds, "seconds, rolling over 10 images", None),
         "<h2>By model</h2>",
@@ -93,13 +94,39 @@ def summary(quality: Quality) -> str:
     return html.unescape(_summary(quality))
 
 
+def _by_class(quality: Quality) -> str:
+    """IoU of what was shown; of what was hidden beside it, when some images were blind."""
+    if quality.blind is None:
+        return _table(("class", "IoU"), [(n, _score(v)) for n, v in quality.iou.items()])
+    hidden = quality.blind.iou
+    rows = [(n, _score(v), _score(hidden.get(n))) for n, v in quality.iou.items()]
+    return _table(("class", "IoU shown", "IoU blind"), rows)
+
+
+def _blind_words(quality: Quality) -> str:
+    """What the blind images say, and how far the shown ones flatter."""
+    if quality.blind is None:
+        return ""
+    words = (
+        f"On {quality.blind.images} blind images, where it was hidden, it agreed by mIoU "
+        f"{_score(quality.blind.miou)}. "
+    )
+    if quality.miou is not None and quality.blind.miou is not None:
+        gap = quality.miou - quality.blind.miou
+        words += f"The difference of {gap:+.3f} is what seeing the draft may have done. "
+    if quality.blind.seconds is not None:
+        words += f"They took {_duration(quality.blind.seconds)} each. "
+    return words
+
+
 def _summary(quality: Quality) -> str:
-    shown = sum(image.agreement is not None for image in quality.images)
+    shown = sum(image.agreement is not None and not image.blind for image in quality.images)
     words = f"{len(quality.images)} images are confirmed, {quality.left} are left. "
     if quality.seconds_left is not None and quality.left:
         words += f"At the pace of the last ones that takes {_duration(quality.seconds_left)}. "
     if shown:
         words += f"On {shown} of them a draft was shown; it agreed by mIoU {_score(quality.miou)}. "
+    words += _blind_words(quality)
     unchanged = sum(image.unchanged for image in quality.images)
     return words + (f"{unchanged} were accepted as they were shown." if unchanged else "")
 

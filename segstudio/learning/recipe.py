@@ -45,7 +45,8 @@ class Recipe:
     them, "none", or nothing for the architecture's own default. From the share
     `freeze_statistics` of the run on, batch normalisation uses its running statistics: a small
     batch of unlike pictures has others than the whole set, and prediction uses the latter.
-    `adversarial` weighs the judgement of a second network, 0 for none (Luc et al. 2016).
+    `adversarial` weighs the judgement of a second network, 0 for none (Luc et al. 2016). `weak`
+    "boxes" takes rectangles for boxes around things, not for the things (see `weak`).
     """
 
     name: str = "default"
@@ -71,6 +72,7 @@ class Recipe:
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
     weights: str = ""
+    weak: str = ""
     normalisation: Normalisation = field(default_factory=Normalisation)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -107,6 +109,8 @@ def _converted(key: str, value: Any, now: Any) -> Any:
             return {**now, **value}
         if key == "class_weights":
             return tuple(float(weight) for weight in value)
+        if key == "weak" and value not in ("", "boxes"):
+            raise ValueError(value)
         if key in ("max_steps", "patience"):
             return None if value is None else int(value)
         return type(now)(value)

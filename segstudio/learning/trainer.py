@@ -15,6 +15,7 @@ from torch import nn
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import checkpoint, events, promotion, recipe, store
 from segstudio.learning import device as devices
+from segstudio.learning.boxlabels import BOXES, box_labels
 from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.events import Log, ModelSaved, Progress
@@ -106,12 +107,14 @@ def train(
     """
     began = time.monotonic()
     keeper = _Keeper(project.root / checkpoint.PLACE)
-    control = Control(on_event, should_stop, wait_while_paused, keeper)
     report = devices.probe(request.device)
     _settle(request.seed)
-    start = _interrupted(project, request)
+    overrides = {**project.manifest.recipe, **request.overrides}
+    weak = box_labels(project, overrides, request.minutes, on_event, should_stop)
+    start = _interrupted(project, request, weak is not None)
     task = task_of(_architecture(project, request) if start is None else start.architecture)
-    data = TrainingSet.of(project, task.instances)
+    data = TrainingSet.of(project, weak, task.instances)
+    control = Control(on_event, should_stop, wait_while_paused, keeper)
     library = Library(data.train, Normalisation())
     if start is None:
         start = _prepare(project, data, library, request, report, control)
@@ -153,12 +156,14 @@ def train(
 
 @dataclass(eq=False)
 class _Keeper:
-    """Writes the run down after each validation."""
+    """Writes the run down after each validation, and lets weak labels hear of it."""
 
     path: Path
     _facts: Checkpoint | None = None
+    _data: TrainingSet | None = None
 
     def of(self, start: _Start, data: TrainingSet) -> None:
+        self._data = data
         parent = start.parent.id if start.parent is not None else ""
         facts = {**start.recipe.to_dict(), "patience": start.recipe.patience}
         self._facts = Checkpoint(start.architecture, data.classes, parent, facts, 0.0)
@@ -166,6 +171,8 @@ class _Keeper:
     def __call__(self, run: Run) -> None:
         if self._facts is not None:
             replace(self._facts, seconds=run.seconds, state=run.state()).write(self.path)
+        if self._data is not None and self._data.weak is not None:
+            self._data.weak.learned(run, self._data.classes)
 
     def forget(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -223,7 +230,7 @@ def _restore(run: Run, kept: Checkpoint, keeper: _Keeper) -> None:
         ) from error
 
 
-def _interrupted(project: Project, request: TrainRequest) -> _Start | None:
+def _interrupted(project: Project, request: TrainRequest, weak: bool) -> _Start | None:
     """The run that did not come to its end, when it is what would be trained now."""
     found = checkpoint.read(project.root / checkpoint.PLACE) if request.resume else None
     if found is None or request.start_from is not None:
@@ -235,6 +242,8 @@ def _interrupted(project: Project, request: TrainRequest) -> _Start | None:
         return None
     try:
         how = Recipe().overridden(found.recipe)
+        if (how.weak == BOXES) != weak:
+            return None
         if how.overridden(request.overrides) != how:
             return None
         network = registry.build(found.architecture, len(found.classes), **how.options)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from segstudio.errors import UserError
 from segstudio.learning.metrics import VOID
 from segstudio.learning.samples import Item, Labelled
 from segstudio.project.project import Project
+
+if TYPE_CHECKING:
+    from segstudio.learning.boxlabels import BoxLabels
 
 MOST_VALIDATION = 200
 """Validation images used; more would cost time and say little more."""
@@ -42,16 +46,20 @@ class TrainingSet:
     lent: bool = False
     doubt: str = ""
     most_validation: int = MOST_VALIDATION
+    weak: BoxLabels | None = None
     _corrected: dict[tuple[str, float], tuple[bool, tuple[tuple[float, float], ...]]] = field(
         default_factory=dict
     )
 
     @classmethod
-    def of(cls, project: Project, instances: bool = False) -> TrainingSet:
-        """Read the project's labels; UserError when there is nothing to learn from."""
+    def of(
+        cls, project: Project, weak: BoxLabels | None = None, instances: bool = False
+    ) -> TrainingSet:
+        """Read the project's labels, with `weak` their rectangles as boxes around things;
+        UserError when there is nothing to learn from."""
         if not len(project.classes):
             raise UserError("The project has no classes yet", remedy="Label an image first")
-        found = cls(project, project.classes.names, instances)
+        found = cls(project, project.classes.names, instances, weak=weak)
         found.collect()
         return found
 
@@ -77,7 +85,7 @@ class TrainingSet:
                 "There are no labels to learn from", remedy=f"{remedy} at least one image first"
             )
         self._lend()
-        self.doubt = ". ".join(filter(None, (self._kinship(), self._flattery())))
+        self.doubt = ". ".join(filter(None, (self._kinship(), self._flattery(), self._weakness())))
         self.note = ". ".join(filter(None, (self.note, self.doubt, self._damaged())))
 
     def _kinship(self) -> str:
@@ -107,6 +115,15 @@ class TrainingSet:
             "unchanged: scores flatter the model that made them"
         )
 
+    def _weakness(self) -> str:
+        """Validation images that nobody has outlined."""
+        if self.weak is None or self.lent:
+            return ""
+        count = sum(self.weak.concerns(item.key) for item in self.validation)
+        if not count:
+            return ""
+        return f"{count} of {len(self.validation)} validation images are made of rectangles"
+
     def _damaged(self) -> str:
         damaged = self.project.damaged_keys()
         if not damaged:
@@ -128,6 +145,8 @@ class TrainingSet:
     def refresh(self) -> tuple[Sequence[Item], Sequence[Item]] | None:
         """Both sides again when label files have changed since the last look, else None."""
         before = self._state()
+        if self.weak is not None:
+            self.weak.refine_when_due([item.key for item in self.train])
         self.project.reload_manifest()
         self.project.rescan()
         try:
@@ -150,6 +169,8 @@ class TrainingSet:
         usable, corrected = self._corrected[name]
         if not usable:
             return None
+        if self.weak is not None:
+            version += self.weak.version(key)
         width, height = self.project.image_size(key)
         return Item(key, partial(self._read, key), version, corrected, width * height)
 
@@ -170,6 +191,10 @@ class TrainingSet:
         picture = self.project.read_image(key)
         known = [self.project.classes.now(name) for name in self.classes]  # renamed meanwhile
         found, instances = self.project.training_maps(key, self.instances)
+        if self.weak is not None:
+            found = self.weak.map(key)
+            if instances is not None:
+                instances[found == 0] = 0  # in the box, and not of the thing
         labels = to_rows(found, self.project, known)
         if labels.shape != picture.shape[:2]:
             raise UserError(

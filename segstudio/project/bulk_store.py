@@ -14,12 +14,11 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from filelock import FileLock, Timeout
-
-from segstudio.annotation.document import Annotation, Document, Edit, Splice
+from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import Shape
 from segstudio.errors import Cancelled, UserError
 from segstudio.project import atomic
@@ -38,7 +37,9 @@ from segstudio.project.bulk_plan import (
 )
 from segstudio.project.index import LabelFacts, stamp
 from segstudio.project.labels import DAMAGED
+from segstudio.project.lock import held
 from segstudio.project.scan import ImageKey
+from segstudio.project.steps import change_shapes, noted
 
 if TYPE_CHECKING:
     from segstudio.project.project import Project
@@ -111,18 +112,11 @@ class BulkStore:
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
         """Nobody else makes or finishes a bulk edit meanwhile; UserError when somebody does."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder / "lock", timeout=0, is_singleton=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            remedy = "Wait until it is done."
-            message = "Another change of the whole project is under way"
-            raise UserError(message, path=self._project.root, remedy=remedy) from None
-        try:
+        remedy = "Wait until it is done."
+        message = "Another change of the whole project is under way"
+        busy = UserError(message, path=self._project.root, remedy=remedy)
+        with held(self._folder / "lock", busy):
             yield
-        finally:
-            lock.release()
 
     # -- doing
 
@@ -240,7 +234,7 @@ class BulkStore:
                 continue
             path = self._place(plan.files[number])
             link(path, before)
-            with self._noted(plan.edit, file.key):
+            with noted(self._project, file.key, plan.edit.step):
                 move(after, path)
         self._set_table(lambda: plan.edit.table_after(self._project.classes))
         atomic.write_text(folder / STATE, "done")
@@ -311,13 +305,15 @@ class BulkStore:
         if not before.exists() or not path.exists():
             return False
         if digest(path.read_bytes()) == file.digest:
-            with self._noted(edit, file.key), atomic.replacing(path, durable=False) as temporary:
+            note = noted(self._project, file.key, edit.step)
+            with note, atomic.replacing(path, durable=False) as temporary:
                 link(before, temporary)
             return True
         try:
             old = self._project.label_files.read_copy(file.key, before).annotation.shapes
             changes = edit.changes(file.key, old)
-            return self._change(file.key, lambda now: edit.undone(now, old, changes), edit)
+            undone = partial(edit.undone, before=old, changes=changes)
+            return change_shapes(self._project, file.key, undone, edit.step)
         except UserError:  # it cannot be read any more: somebody's work all the same
             return False
 
@@ -327,24 +323,9 @@ class BulkStore:
         count = 0
         for key in keys:
             with contextlib.suppress(UserError):
-                count += self._change(key, lambda now: edit.undone(now, (), {}), edit)
+                undone = partial(edit.undone, before=(), changes={})
+                count += change_shapes(self._project, key, undone, edit.step)
         return count
-
-    def _change(
-        self, key: ImageKey, change: Callable[[Sequence[Shape]], list[Shape]], edit: BulkEdit
-    ) -> bool:
-        """Change the shapes of a label file that a person has gone on with."""
-
-        def changed(annotation: Annotation) -> Annotation | None:
-            shapes = tuple(change(annotation.shapes))
-            return None if shapes == annotation.shapes else replace(annotation, shapes=shapes)
-
-        found = self._project.label_files.rewritten(key, changed)
-        if found is None:
-            return False
-        with self._noted(edit, key):
-            atomic.write_bytes(found.path, found.data)
-        return True
 
     # -- after a crash
 
@@ -371,36 +352,7 @@ class BulkStore:
                 finished.append(plan.edit)
         return tuple(finished)
 
-    # -- the undo history of images
-
-    @contextlib.contextmanager
-    def _noted(self, edit: BulkEdit, key: ImageKey) -> Iterator[None]:
-        """What becomes of an image meanwhile is appended to its undo history, if it has one."""
-        histories = self._project.histories
-        if not edit.step or not histories.path(key).exists():
-            yield
-            return
-        document = Document(self._project.load(key))
-        history = histories.open(key, document)
-        yield
-        if any(document.history):
-            step = _difference(edit.step, document, self._project.load(key).shapes)
-            document.apply(step)
-            history.note("do", step)
-            history.take()()
-
 
 def _with_changes(annotation: Annotation, changes: dict[int, Shape | None]) -> Annotation:
     now = (changes.get(place, shape) for place, shape in enumerate(annotation.shapes))
     return replace(annotation, shapes=tuple(shape for shape in now if shape is not None))
-
-
-def _difference(name: str, document: Document, after: Sequence[Shape]) -> Edit:
-    """One splice that leads from a document's shapes to others."""
-    before = document.shapes
-    shorter = min(len(before), len(after))
-    first = next((i for i in range(shorter) if before[i] != after[i]), shorter)
-    room = range(shorter - first)
-    same = next((i for i in room if before[-1 - i] != after[-1 - i]), shorter - first)
-    old, new = before[first : len(before) - same], after[first : len(after) - same]
-    return Edit(name, (Splice("shapes", first, tuple(old), tuple(new)),))

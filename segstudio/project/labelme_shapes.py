@@ -120,12 +120,12 @@ class ShapeReader:
     ) -> tuple[Kind, NDArray[np.float64]]:
         """Rectangles of four points become those of two when they stand upright."""
         if kind != "rectangle" or len(points) != 4:
-            return kind, as_points(points)
+            return kind, points
         low, high = points.min(axis=0), points.max(axis=0)
         upright = bool(np.all(np.isclose(points, low) | np.isclose(points, high)))
         if not upright:
             self._mended(number, "was a tilted rectangle of four points")
-            return "oriented_rectangle", as_points(points)
+            return "oriented_rectangle", points
         self._mended(number, "was a rectangle of four points")
         return "rectangle", as_points([low, high])
 
@@ -148,13 +148,15 @@ class ShapeReader:
 
     def _facts(self, raw: Mapping[str, Any], number: int) -> dict[str, Any]:
         """Everything of a shape that is not its place."""
-        ours = raw.get(OUR_KEY)
-        facts = dict(ours) if isinstance(ours, dict) else {}
         unknown = raw.keys() - _KNOWN_KEYS
         extra = {key: value for key, value in raw.items() if key in unknown} if unknown else {}
-        source, model, score = (facts.pop(key, None) for key in ("source", "model", "score"))
-        if facts:
-            extra[OUR_KEY] = facts
+        ours = raw.get(OUR_KEY)
+        source = model = score = None
+        if isinstance(ours, dict):
+            facts = dict(ours)
+            source, model, score = (facts.pop(key, None) for key in ("source", "model", "score"))
+            if facts:
+                extra[OUR_KEY] = facts
         description = raw.get("description")
         return {
             "class_name": self._label(raw, number),
@@ -224,9 +226,12 @@ def _all_numbers(shapes: Sequence[Any]) -> tuple[list[NDArray[np.float64] | None
 def _numbers(raw: Any) -> tuple[NDArray[np.float64] | None, set[type]]:
     """Points (n, 2) of a JSON list of pairs, and the types of its numbers; None when it is not
     one, or not finite."""
-    if not isinstance(raw, list) or not set(map(type, raw)) <= {list} or set(map(len, raw)) - {2}:
+    try:
+        if not isinstance(raw, list) or set(map(len, raw)) - {2}:
+            return None, set()
+        flat = list(chain.from_iterable(raw))  # of texts and objects too, which are found next
+    except TypeError:
         return None, set()
-    flat = list(chain.from_iterable(raw))
     types = set(map(type, flat))
     if not types <= {int, float}:
         return None, types
@@ -234,6 +239,7 @@ def _numbers(raw: Any) -> tuple[NDArray[np.float64] | None, set[type]]:
         points = np.array(flat, dtype=np.float64).reshape(-1, 2)
     except OverflowError:
         return None, types
+    points.setflags(write=False)
     return (points if np.isfinite(points).all() else None), types
 
 
@@ -247,17 +253,17 @@ def _source(value: Any) -> Source:
 
 def read_flags(raw: Any, where: str, repairs: list[str]) -> dict[str, bool]:
     """Flags of any age as an object of bool; what was mended goes to `repairs`."""
+    if not raw:
+        return {}
     if isinstance(raw, dict):
         if not all(isinstance(value, bool) for value in raw.values()):
             repairs.append(f"{where} were not all true or false")
         return {str(key): bool(value) for key, value in raw.items()}
-    if raw:
-        repairs.append(f"{where} were a list of names")
-        return {str(name): True for name in raw} if isinstance(raw, list) else {}
-    return {}
+    repairs.append(f"{where} were a list of names")
+    return {str(name): True for name in raw} if isinstance(raw, list) else {}
 
 
-def _decoded_mask(data: Any) -> NDArray[np.bool_] | None:
+def _decoded_mask(data: Any) -> NDArray[np.generic] | None:
     """The pixels (h, w) of a mask in base64; its non-zero pixels are the shape."""
     if not isinstance(data, str):
         return None
@@ -269,8 +275,7 @@ def _decoded_mask(data: Any) -> NDArray[np.bool_] | None:
                 pixels = np.asarray(image)
     except (OSError, ValueError, SyntaxError):
         return None
-    drawn = pixels != 0
-    return np.asarray(drawn if drawn.ndim == 2 else drawn.any(axis=-1), dtype=np.bool_)
+    return pixels if pixels.ndim == 2 else np.asarray(pixels.any(axis=-1))
 
 
 def _grey_png(file: bytes) -> NDArray[np.generic] | None:

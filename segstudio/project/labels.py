@@ -23,6 +23,8 @@ from segstudio.project.scan import Root as ScanRoot
 
 _REMEMBERED: Final = 16
 _HEAD: Final = 65536
+_GONE: Final = (0, 0)
+"""The stamp of a file that is not there."""
 DAMAGED: Final = "damaged"
 """The status of a label file that cannot be read: somebody's work all the same."""
 
@@ -78,7 +80,8 @@ class LabelFiles:
     def listed_summary(self, key: ImageKey) -> LabelFacts | None:
         """Like `summary`, from the last scan and our own writes: no search on the disk."""
         label_key = self._choose(key, self._listed.__contains__)
-        return self._facts(label_key) if label_key else None
+        facts = self._facts(label_key) if label_key else None
+        return None if facts is not None and facts.stamp == _GONE else facts
 
     def place(self, key: ImageKey) -> Path:
         """The label file of a picture, or where a new one goes."""
@@ -132,7 +135,9 @@ class LabelFiles:
 
     def _facts(self, label_key: str) -> LabelFacts:
         """Status, classes and picture of a label file, from the index unless it has changed."""
-        now = stamp(self._locate(label_key)) or (0, 0)
+        now = stamp(self._locate(label_key)) or _GONE
+        if now == _GONE:
+            return LabelFacts(_GONE, DAMAGED)
         known = self._pictures.index.label(label_key)
         if known is not None and known.stamp == now:
             return known
@@ -209,6 +214,17 @@ class LabelFiles:
             return None
         data = labelme.encoded_file(self._renewed(key, path, after, found))
         return Rewritten(path, before, found.annotation, after, data)
+
+    def remove_empty(self, key: ImageKey) -> bool:
+        """Remove the label file of a picture when it says nothing; whether it is gone."""
+        path = self.find(key)
+        found = self.read(key) if path is not None else None
+        if path is None or found is None or status_of(found.annotation) != "none":
+            return False
+        with self._lock:
+            path.unlink()
+            self._seen[key] = None
+        return True
 
     def _renewed(
         self, key: ImageKey, path: Path, annotation: Annotation, old: LabelFile

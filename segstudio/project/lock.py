@@ -1,13 +1,44 @@
-"""One window per project: a lock that dies with its process."""
+"""Locks that die with their process; one of them keeps a project to one window."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from segstudio.errors import UserError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+def file_lock(path: Path, seconds: float = 0) -> FileLock:
+    """An operating-system lock on the file `path`; `acquire` waits at most so long. Each is one of
+    its own, even in one process. Its folder must be there."""
+    from filelock import FileLock  # the window's start does not wait for it
+
+    return FileLock(path, timeout=seconds, is_singleton=False)
+
+
+@contextmanager
+def held(path: Path, busy: UserError, seconds: float = 0) -> Iterator[None]:
+    """Hold the lock file `path`, creating its folder; `busy` when another holds it too long."""
+    from filelock import Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = file_lock(path, seconds)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise busy from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class ProjectLock:
@@ -15,11 +46,12 @@ class ProjectLock:
 
     def __init__(self, root: Path) -> None:
         self._folder = root / ".segstudio"
-        # one lock per object: two windows of one process are two windows too
-        self._lock = FileLock(self._folder / "lock", timeout=0, is_singleton=False)
+        self._lock = file_lock(self._folder / "lock")
 
     def acquire(self) -> bool:
         """Whether this process holds the project now."""
+        from filelock import Timeout
+
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire()

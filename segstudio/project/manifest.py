@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from filelock import FileLock, Timeout
-
 from segstudio.errors import UserError
 from segstudio.project import atomic
 from segstudio.project.classes import (
@@ -20,6 +18,7 @@ from segstudio.project.classes import (
     default_colour,
     parse_colour,
 )
+from segstudio.project.lock import held
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "segstudio.toml"
 FORMAT: Final = 1
 _PATIENCE: Final = 10.0  # seconds that another process may take to write a small file
+_UNSAID: Final[Mapping[str, Any]] = {"recipe": {}, "blind": 0.0}
+"""What is not written as long as it is so."""
 Labels = Literal["beside", "mirrored"]
 Unlabelled = Literal["background", "ignore"]
 
@@ -37,7 +38,8 @@ class Manifest:
 
     `image_roots` are folders relative to the project, `.` for one opened in place. A folder
     outside is `NAME:relative/path`, and NAME starts the keys of its pictures; `NAME:` alone has
-    its absolute path in `.segstudio/links.json`, which belongs to one machine.
+    its absolute path in `.segstudio/links.json`, which belongs to one machine. `blind` is the
+    share of images, 0..1, whose drafts are hidden until they are confirmed.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Manifest:
     image_roots: tuple[str, ...] = ("images",)
     labels: Labels = "beside"
     unlabelled: Unlabelled = "background"
+    blind: float = 0.0
     excluded: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,19 +67,10 @@ def path_of(root: Path) -> Path:
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
     """Nobody else changes the manifest meanwhile; UserError when another process hangs in it."""
-    path = root / ".segstudio" / "manifest.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=_PATIENCE, is_singleton=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        remedy = "Try again, or end the other segstudio."
-        message = "Another process is changing the project"
-        raise UserError(message, path=root, remedy=remedy) from None
-    try:
+    remedy = "Try again, or end the other segstudio."
+    busy = UserError("Another process is changing the project", path=root, remedy=remedy)
+    with held(root / ".segstudio" / "manifest.lock", busy, _PATIENCE):
         yield
-    finally:
-        lock.release()
 
 
 def load(root: Path) -> Manifest:
@@ -102,7 +96,7 @@ def save(root: Path, manifest: Manifest) -> None:
     existing = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     document = tomlkit.parse(existing)
     for key, value in _to_toml(manifest).items():
-        if document.get(key) != value and (value or key != "recipe"):
+        if document.get(key, _UNSAID.get(key)) != value:
             document[key] = value
     _merge_classes(document, manifest.classes)
     atomic.write_text(path, tomlkit.dumps(document))
@@ -118,6 +112,7 @@ def _from_toml(raw: Mapping[str, Any], default_name: str) -> Manifest:
         image_roots=tuple(str(r) for r in raw.get("images", ["images"])),
         labels=_one_of(raw.get("labels", "beside"), get_args(Labels)),
         unlabelled=_one_of(raw.get("unlabelled", "background"), get_args(Unlabelled)),
+        blind=_share(raw.get("blind", 0.0)),
         excluded=tuple(str(key) for key in raw.get("excluded", [])),
         recipe=dict(raw.get("recipe", {})),
     )
@@ -142,6 +137,12 @@ def _one_of(value: Any, allowed: tuple[str, ...]) -> Any:
     return value
 
 
+def _share(value: Any) -> float:
+    if not 0 <= float(value) <= 1:
+        raise ValueError(f"blind = {value!r} is no share between 0 and 1")
+    return float(value)
+
+
 def _to_toml(manifest: Manifest) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -149,6 +150,7 @@ def _to_toml(manifest: Manifest) -> dict[str, Any]:
         "images": list(manifest.image_roots),
         "labels": manifest.labels,
         "unlabelled": manifest.unlabelled,
+        "blind": manifest.blind,
         "excluded": list(manifest.excluded),
         "next_class": manifest.classes.next_id,
         "recipe": dict(manifest.recipe),

@@ -89,12 +89,19 @@ class Predictions:
         margin: NDArray[np.uint8],
         instances: NDArray[np.uint16] | None = None,
     ) -> None:
-        """Write a prediction; UserError when a person has seen this one already."""
+        """Write a prediction; UserError when a person has seen this one already.
+
+        Of one that was taken back, what a person saw then counts, and comes back.
+        """
         paths = self.paths(model, key)
         if paths.shown.exists():
-            raise UserError(
-                "This prediction was shown already and stays as it is", path=paths.label
-            )
+            if paths.label.exists():
+                raise UserError(
+                    "This prediction was shown already and stays as it is", path=paths.label
+                )
+            seen = self.read_shown(model, key)
+            if seen is not None and seen.shape == labels.shape:
+                labels, instances = seen, None  # the instances that were seen are there still
         # the label map comes last: where it is, the prediction is whole
         if instances is not None:
             atomic.write_bytes(paths.things, png_bytes(instances), durable=False)
@@ -111,6 +118,15 @@ class Predictions:
         paths = self.paths(model, key)
         if paths.label.exists() and not paths.shown.exists():
             atomic.write_bytes(paths.shown, paths.label.read_bytes())
+
+    def remove(self, model: str, key: str, shown: bool) -> None:
+        """Take a prediction away, with `shown` also what a person saw of it."""
+        paths = self.paths(model, key)
+        gone = [paths.label, paths.conf]
+        if shown or not paths.shown.exists():  # instances belong to what was seen
+            gone += [paths.shown, paths.things]
+        for path in gone:
+            path.unlink(missing_ok=True)
 
     def models(self) -> list[str]:
         """Models that have predictions here."""

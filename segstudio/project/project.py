@@ -13,7 +13,7 @@ from typing import Final, Literal, cast
 from segstudio.annotation import rasterise
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
-from segstudio.project import atomic, grouping, images, manifest, pictures
+from segstudio.project import atomic, blind, grouping, images, manifest, pictures
 from segstudio.project.bands import Raw, read_raw
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.bulk_store import BulkStore
@@ -27,6 +27,7 @@ from segstudio.project.manifest import Manifest
 from segstudio.project.models import ModelStore
 from segstudio.project.predictions import LabelMap, Predictions
 from segstudio.project.reviews import Reviews
+from segstudio.project.runs import Runs
 from segstudio.project.scan import ImageKey, stem_of
 from segstudio.project.splits import SplitItem, Splits
 from segstudio.project.tiles import TileReader, open_tiles
@@ -57,6 +58,8 @@ class Project:
         """How often another process has written label files since."""
         self.recovered: tuple[BulkEdit, ...] = ()
         """Bulk edits that another process had begun and that opening has finished."""
+        self.recovered_runs: tuple[int, ...] = ()
+        """Runs whose taking back another process had begun and opening has finished."""
         # what the manifest file says as far as we know, and when it said so
         self._stored, self._stored_at = facts, at
         kept = self.is_project(root) and not read_only
@@ -116,6 +119,7 @@ class Project:
             for name in _PARTS:
                 atomic.sweep(root / name)
             project.recovered = project.bulk.recover()
+            project.recovered_runs = project.runs.recover()
         return project
 
     @staticmethod
@@ -345,6 +349,10 @@ class Project:
         state = _state_of(self._labels.summary(key))
         return "draft" if state == "none" and self._has_draft(key) else state
 
+    def is_blind(self, key: ImageKey) -> bool:
+        """Whether drafts of an image are hidden until it is confirmed."""
+        return blind.is_blind(self, key)
+
     def states(self, keys: Iterable[ImageKey] | None = None) -> dict[ImageKey, State]:
         """The state of many images, from the last scan and our own writes."""
         model = self.models.current()
@@ -418,6 +426,10 @@ class Project:
     @cached_property
     def bulk(self) -> BulkStore:
         return BulkStore(self)
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self)
 
     @cached_property
     def histories(self) -> Histories:

@@ -17,7 +17,8 @@ class Review:
 
     Drafts are named by whoever makes them (any JSON value); `shown` is the model whose
     prediction the person saw, `accepted_unchanged` that the image was confirmed as it was shown,
-    `confirmed_at` when it was confirmed (seconds since 1970, 0 while it is not).
+    `confirmed_at` when it was confirmed (seconds since 1970, 0 while it is not). Of a `blind` image
+    the person did not see that prediction: it was kept for the comparison.
     """
 
     model: str = ""
@@ -29,6 +30,7 @@ class Review:
     strokes: int = 0
     shown: str = ""
     confirmed_at: float = 0.0
+    blind: bool = False
 
 
 class Reviews:

@@ -28,13 +28,14 @@ def make_app() -> QApplication:
     app.setDesktopFileName("segstudio")
     now = settings.load()
     i18n.use_language(str(now["language"] or "system"))
-    theme.apply(app, str(now["theme"]))
+    theme.choose(app, str(now["theme"]))
     return app
 
 
-def make_window() -> MainWindow:
+def make_window(app: QApplication) -> MainWindow:
     """The window, as it was left."""
     window = MainWindow()
+    theme.dress(app)
     window.canvas.ground = QColor(theme.current().canvas)
     state = settings.load().get("layout")
     if isinstance(state, dict):
@@ -46,7 +47,7 @@ def make_window() -> MainWindow:
 def main(folder: Path | None = None) -> int:
     """Run the window until it is closed; returns the exit code."""
     app = make_app()
-    window = make_window()
+    window = make_window(app)
     _report_errors(window)
     app.aboutToQuit.connect(window.close)
     signal.signal(signal.SIGINT, lambda *_: window.close())

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from segstudio.annotation.document import Edit, Splice
 from segstudio.annotation.shape import Shape
-from segstudio.studio.dialogs.simplify import SimplifyDialog
+from segstudio.studio import dialogs
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.tools import Desk, arrange
@@ -56,7 +56,7 @@ class Arranging:
         if not arrange.simplified(image.desk, _SIMPLER).splices:
             self._session.message.emit(tr("Nothing here to do that with."), "info")
             return
-        dialog = SimplifyDialog(_SIMPLER, self._parent)
+        dialog = dialogs.SimplifyDialog(_SIMPLER, self._parent)
         live = Simplifying(image.desk)
         dialog.changed.connect(lambda px: dialog.show_counts(*live.show(px)))
         dialog.accepted.connect(lambda: live.keep(dialog.number.value()))
@@ -78,7 +78,7 @@ class Arranging:
         image = self._session.image
         if image is not None:
             self._copied = tuple(shape for _, shape in image.desk.selected())
-            words = tr("{n} shapes copied", n=len(self._copied))
+            words = tr("{n} shape copied|{n} shapes copied", n=len(self._copied))
             self._session.message.emit(words, "info")
 
 

@@ -1,4 +1,5 @@
-"""Changes of all images at once, as the window makes them: a job that everything waits for."""
+"""Changes of all images at once, and of runs taken back, as the window makes them: a job that
+everything waits for."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 from segstudio.engine import protocol as p
 from segstudio.errors import UserError
 from segstudio.project.bulk import BulkEdit
+from segstudio.project.runs import RunInfo
 from segstudio.studio.bulk_words import bulk_title
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs
@@ -23,6 +25,7 @@ class Bulk(QObject):
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self._job: Job | None = None
+        self._takes_back = False
         self._is_told = False
         self._last: tuple[BulkEdit | None] | None = None
         jobs.changed.connect(self._after)
@@ -64,7 +67,14 @@ class Bulk(QObject):
         if last is not None:
             self._start(tr("Undo: {what}", what=bulk_title(last)), None)
 
-    def _start(self, title: str, edit: BulkEdit | None) -> None:
+    def undo_run(self, run: RunInfo) -> None:
+        """Take a batch run back, in the background."""
+        if any(not job.quiet for job in self._jobs.running("predictor")):
+            self._session.message.emit(tr("The folder is being segmented."), "warn")
+            return
+        self._start(tr("Undo run {n}", n=run.number), run)
+
+    def _start(self, title: str, what: BulkEdit | RunInfo | None) -> None:
         project = self._session.project
         if project is None or self._session.is_read_only():
             return
@@ -74,9 +84,8 @@ class Bulk(QObject):
             return
         why = tr("{what}: one moment, nothing can be drawn meanwhile.", what=title)
         if self._session.pause(why):
-            facts = edit.to_json() if edit is not None else None
-            request = p.Bulk(self._jobs.new_id(), str(project.root), facts)
-            self._is_told = False
+            request = _request(self._jobs.new_id(), str(project.root), what)
+            self._is_told, self._takes_back = False, not isinstance(what, BulkEdit)
             self._job = self._jobs.run("files", title, request)
             self._after(self._job)
 
@@ -89,8 +98,15 @@ class Bulk(QObject):
         self._session.follow()
 
     def _say(self, job: Job) -> None:
-        skipped = job.result.get("skipped", ())
-        words = tr("{what}: {n} images", what=job.title, n=job.result.get("images", 0))
+        skipped, kept = job.result.get("skipped", ()), job.result.get("kept", 0)
+        words = tr(
+            "{what}: {n} image|{what}: {n} images", what=job.title, n=job.result.get("images", 0)
+        )
+        if not self._takes_back:
+            hint = tr("Edit › Undo the last change of all images takes it back.")
+            words = f"{words}. {hint}"
+        if kept:
+            words += ". " + tr("In {n} of them your decisions about its drafts stay.", n=kept)
         if skipped:
             left = tr("{n} label files were left alone: {why}", n=len(skipped), why=skipped[0][1])
             self._session.message.emit(f"{words}. {left}", "warn")
@@ -103,3 +119,10 @@ class Bulk(QObject):
         if self._job is not None and self._job.is_over and not self._session.paused:
             job, self._job = self._job, None
             self.finished.emit(job)
+
+
+def _request(job: str, root: str, what: BulkEdit | RunInfo | None) -> p.Message:
+    """What the process for files is asked: a change, taking a run back, or the last change."""
+    if isinstance(what, RunInfo):
+        return p.UndoRun(job, root, what.number)
+    return p.Bulk(job, root, what.to_json() if what is not None else None)

@@ -18,5 +18,9 @@ def bulk_title(edit: BulkEdit) -> str:
         case "recolour":
             return tr("Recolour class {name}", name=edit.name)
         case "reclass":
-            return tr("Change class of {n} shapes to {to}", n=edit.count, to=edit.to)
-    return tr("Delete {n} shapes", n=edit.count)
+            return tr(
+                "Change class of {n} shape to {to}|Change class of {n} shapes to {to}",
+                n=edit.count,
+                to=edit.to,
+            )
+    return tr("Delete {n} shape|Delete {n} shapes", n=edit.count)

@@ -24,6 +24,8 @@ class Choices(QObject):
 
     classes_changed = Signal()
     desk_changed = Signal()
+    hidden_changed = Signal()
+    """Other shapes of the open image are hidden."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -60,8 +62,7 @@ class Choices(QObject):
     def put_on(self, desk: Desk) -> None:
         desk.class_name, desk.brush_radius = self.class_name, self.brush_radius
         desk.locked_classes, desk.options = self.locked_classes, self.options
-        desk.hidden_classes = self.hidden_classes
-        desk.idmap.hide(self.hidden_classes)
+        desk.hide(self.hidden_classes, desk.hidden_shapes)
 
     def _put(self) -> None:
         if self._session.image is not None:
@@ -105,6 +106,32 @@ class Choices(QObject):
         self.hidden_classes = _with(self.hidden_classes, name, hidden)
         self._put()
         self.classes_changed.emit()
+
+    # -- shapes of the open image
+
+    def hide_selection(self) -> None:
+        """Take the selected shapes and drafts out of sight, until `show_hidden`."""
+        image = self._session.image
+        numbers = [n for n, _ in image.desk.selected()] if image is not None else []
+        if image is None or not numbers:
+            self._session.message.emit(tr("Nothing here to do that with."), "info")
+            return
+        image.desk.hide(self.hidden_classes, image.desk.hidden_shapes.union(numbers))
+        image.desk.select([])
+        self.hidden_changed.emit()
+        words = tr("{n} hidden. Alt+H shows them again.", n=len(image.desk.hidden_shapes))
+        self._session.message.emit(words, "info")
+
+    def show_hidden(self) -> None:
+        """Show the shapes that `hide_selection` has hidden, and select them."""
+        image = self._session.image
+        if image is None or not image.desk.hidden_shapes:
+            self._session.message.emit(tr("No shape is hidden."), "info")
+            return
+        numbers = sorted(image.desk.hidden_shapes)
+        image.desk.hide(self.hidden_classes, frozenset())
+        image.desk.select([n for n in numbers if image.document.shape(n) is not None])
+        self.hidden_changed.emit()
 
     def reclass_selection(self, name: str) -> None:
         """Give the selected shapes another class, as one step."""

@@ -14,13 +14,12 @@ from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.classes import colour_text
 from segstudio.project.shape_index import Hit
+from segstudio.studio import dialogs
 from segstudio.studio.bulk_words import bulk_title
-from segstudio.studio.dialogs.classes import DeleteClass, MergeClass, RenameClass
-from segstudio.studio.dialogs.find_shapes import FindShapes
-from segstudio.studio.dialogs.statistics import Statistics
 from segstudio.studio.i18n import tr
 
 if TYPE_CHECKING:
+    from segstudio.studio.dialogs.classes import ClassForm
     from segstudio.studio.main_window import MainWindow
 
 _OF_CLASS = ("rename_class", "merge_class", "delete_class")
@@ -39,8 +38,8 @@ class ClassWishes:
             "recolour_class": self.recolour,
             "find_shapes": self.find,
         }
-        self._find: FindShapes | None = None
-        self._statistics: Statistics | None = None
+        self._find: dialogs.FindShapes | None = None
+        self._statistics: dialogs.Statistics | None = None
         self._wanted: Hit | None = None
         for name in _OF_CLASS:
             window.actions_.on(name, partial(self._for_current, name))
@@ -72,16 +71,16 @@ class ClassWishes:
     # -- one class
 
     def rename(self, name: str) -> None:
-        self._ask(name, RenameClass(self._window, name, self._bulk.check))
+        self._ask(name, dialogs.RenameClass(self._window, name, self._bulk.check))
 
     def merge(self, name: str) -> None:
         others = [c for c in self._session.choices.classes if c.name != name]
-        self._ask(name, MergeClass(self._window, name, others, self._bulk.check))
+        self._ask(name, dialogs.MergeClass(self._window, name, others, self._bulk.check))
 
     def delete(self, name: str) -> None:
-        self._ask(name, DeleteClass(self._window, name, self._bulk.check))
+        self._ask(name, dialogs.DeleteClass(self._window, name, self._bulk.check))
 
-    def _ask(self, name: str, dialog: RenameClass | MergeClass | DeleteClass) -> None:
+    def _ask(self, name: str, dialog: ClassForm) -> None:
         dialog.chosen.connect(self._bulk.run)
         is_open = [True]
         dialog.finished.connect(lambda _: is_open.clear())
@@ -118,7 +117,7 @@ class ClassWishes:
     def find(self, name: str = "") -> None:
         """The list of shapes, beside the work; of one class, or as it was."""
         if self._find is None:
-            self._find = FindShapes(self._session, self._window.finder, self._window)
+            self._find = dialogs.FindShapes(self._session, self._window.finder, self._window)
             self._find.opened.connect(self._go_to)
             self._find.bulk_asked.connect(self._bulk.run)
             self._find.destroyed.connect(self._forget_find)
@@ -135,7 +134,7 @@ class ClassWishes:
     def statistics(self) -> None:
         """The classes in numbers, beside the work."""
         if self._statistics is None:
-            self._statistics = Statistics(self._session, self._window.finder, self._window)
+            self._statistics = dialogs.Statistics(self._session, self._window.finder, self._window)
             self._statistics.destroyed.connect(self._forget_statistics)
             self._statistics.class_opened.connect(self.find)
         self._statistics.show()

@@ -61,7 +61,7 @@ class Doubts(QObject):
             return
         self._looking = True
         shapes, size = tuple(image.document.shapes), image.document.size
-        is_done = image.document.confirmed
+        is_done = image.document.confirmed or image.is_blind
 
         def work() -> list[Region]:
             margin = project.predictions.read_margin(model, image.key)
@@ -152,7 +152,8 @@ class Doubts(QObject):
 
     def _make_heat(self) -> None:
         image, project, model = self._session.image, self._session.project, self._model()
-        if not self.shown or image is None or project is None or not model:
+        hidden = image is None or image.is_blind
+        if not self.shown or image is None or hidden or project is None or not model:
             self.heat_made.emit(None)
             return
 

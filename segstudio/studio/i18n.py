@@ -23,6 +23,11 @@ def use_language(code: str) -> None:
 
 
 def tr(text: str, **facts: Any) -> str:
-    """`text` in the chosen language, with its {names} filled in."""
-    words = _catalogue.get(text, text)
+    """`text` in the chosen language, with its {names} filled in.
+
+    A text of two forms, "{n} image|{n} images", is the first for one and the second for more; a
+    language that makes no difference has one.
+    """
+    one, _, more = _catalogue.get(text, text).partition("|")
+    words = one if str(facts.get("n")) == "1" or not more else more
     return words.format(**facts) if facts else words

@@ -166,7 +166,10 @@ class LiveTraining(QObject):
     def _hint(self, confirmed: int) -> None:
         if confirmed >= self.after and not self._hinted and self._work.model() is None:
             self._hinted = True
-            words = tr("{n} images are confirmed: press Train, or turn on Model › Train by itself.")
+            words = tr(
+                "{n} image is confirmed: press Train, or turn on Model › Train by itself.|"
+                "{n} images are confirmed: press Train, or turn on Model › Train by itself."
+            )
             self._session.message.emit(words.format(n=confirmed), "info")
 
     # -- while it goes on
@@ -257,6 +260,9 @@ class DraftsAhead(QObject):
             for key in wanted
             if (model.id, key) not in self._asked and not project.predictions.has(model.id, key)
         ]
+        if missing:  # what was taken back comes only when it is asked for
+            refused = project.runs.refused(model.id)
+            missing = [key for key in missing if key not in refused]
         if missing:
             self._asked.update((model.id, key) for key in missing)
             self._work.segment(missing, quiet=True)

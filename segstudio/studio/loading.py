@@ -15,7 +15,7 @@ from segstudio.project.project import Project
 from segstudio.studio.canvas.picture import Picture, halved
 from segstudio.studio.canvas.tiled import TiledPicture
 from segstudio.studio.i18n import tr
-from segstudio.studio.open_image import Loaded, load_drafts, make_desk
+from segstudio.studio.open_image import Loaded, keep_shown, load_drafts, make_desk
 
 T = TypeVar("T")
 _PICTURES_KEPT: Final = 4
@@ -101,8 +101,8 @@ class Loader(QObject):
             loaded = ahead.take(project, key) if ahead is not None else None
             if loaded is None:
                 loaded = _load(project, key, picture)
-            if loaded.drafts.shapes and not project.read_only:
-                project.predictions.mark_shown(loaded.drafts.model, key)
+            if not project.read_only:
+                keep_shown(project, key, loaded.drafts)
             return loaded
 
         self.later(work, tell)

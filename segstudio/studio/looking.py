@@ -11,10 +11,10 @@ from segstudio.project import settings
 from segstudio.project.bands import RawFacts
 from segstudio.project.project import Project
 from segstudio.project.views import FILE, ImageView, Views
+from segstudio.studio import dialogs
 from segstudio.studio.canvas.tone import Tone
 from segstudio.studio.canvas.view import View
 from segstudio.studio.developing import Developing
-from segstudio.studio.dialogs.tone import ToneDialog
 
 if TYPE_CHECKING:
     from segstudio.studio.main_window import MainWindow
@@ -27,7 +27,7 @@ class Looking(QObject):
         super().__init__(window)
         self._window, self._session, self._canvas = window, window.session, window.canvas
         self.developing = Developing(window)
-        self._dialog: ToneDialog | None = None
+        self._dialog: dialogs.ToneDialog | None = None
         self._views: Views | None = None
         self._shown = ""
         self.remembers = bool(settings.load()["remember_view"])
@@ -49,7 +49,7 @@ class Looking(QObject):
     def show_tone(self) -> None:
         """Sliders beside the work."""
         if self._dialog is None:
-            self._dialog = dialog = ToneDialog(self._canvas.tone, self._window)
+            self._dialog = dialog = dialogs.ToneDialog(self._canvas.tone, self._window)
             dialog.changed.connect(self._canvas.set_tone)
             dialog.bands_changed.connect(self.developing.choose)
             dialog.finished.connect(lambda _: self._watch(False))

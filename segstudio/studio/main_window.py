@@ -24,7 +24,7 @@ from segstudio.annotation.bitmap import Box
 from segstudio.annotation.document import Change
 from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project import settings
-from segstudio.studio import theme
+from segstudio.studio import dialogs, theme
 from segstudio.studio.actions import OPTION_NAMES, TOOL_NAMES, Actions
 from segstudio.studio.arranging import Arranging
 from segstudio.studio.bulk import Bulk
@@ -32,7 +32,7 @@ from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.canvas.rulers import Ruled
 from segstudio.studio.class_wishes import ClassWishes
-from segstudio.studio.dialogs.refine import RefineDialog
+from segstudio.studio.class_words import class_words
 from segstudio.studio.doubts import Doubts
 from segstudio.studio.finder import Finder
 from segstudio.studio.guessing import Guessing
@@ -41,6 +41,7 @@ from segstudio.studio.jobs import Jobs
 from segstudio.studio.live import DraftsAhead, LiveTraining
 from segstudio.studio.looking import Looking
 from segstudio.studio.ordering import Ordering
+from segstudio.studio.panels.blind import BlindStrip
 from segstudio.studio.panels.classes import ClassesPanel
 from segstudio.studio.panels.images import ImagesPanel
 from segstudio.studio.panels.model import ModelPanel
@@ -133,7 +134,7 @@ class MainWindow(QMainWindow):
         self.right.addWidget(self.tabs)
         self.right.setSizes([300, 500])
         self.across = QSplitter(Qt.Orientation.Horizontal)
-        for part in (self.images, self.ruled, self.right):
+        for part in (self.images, self._under_strip(), self.right):
             self.across.addWidget(part)
         self.across.setSizes([270, 890, 280])
         for index, stretch in enumerate((0, 1, 0)):
@@ -155,6 +156,16 @@ class MainWindow(QMainWindow):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.setSpacing(0)
         self.setCentralWidget(whole)
+
+    def _under_strip(self) -> QWidget:
+        """The canvas under the strip that speaks up for blind images."""
+        place = QWidget()
+        column = QVBoxLayout(place)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(BlindStrip(self.session))
+        column.addWidget(self.ruled, 1)
+        return place
 
     # -- connections
 
@@ -181,6 +192,7 @@ class MainWindow(QMainWindow):
         self.canvas.tool_busy.connect(self._show_undo)
         self.classes.opacity_changed.connect(self._set_opacity)
         session.choices.desk_changed.connect(self.canvas.update)
+        session.choices.hidden_changed.connect(self.canvas.redraw)
         self.jobs.changed.connect(self.status.show_job)
         self.jobs.changed.connect(lambda _: self._show_allowed())
         self.status.cancel_asked.connect(self.jobs.cancel)
@@ -215,6 +227,8 @@ class MainWindow(QMainWindow):
             "delete": lambda: self._canvas_key("Delete"),
             "select_all": self._select_all,
             "reclass": lambda: session.choices.reclass_selection(session.choices.class_name),
+            "hide_shapes": session.choices.hide_selection,
+            "show_shapes": session.choices.show_hidden,
             "find_class": self.classes.field.setFocus,
             "smaller": lambda: session.choices.set_brush_radius(
                 session.choices.brush_radius / 1.25
@@ -388,7 +402,7 @@ class MainWindow(QMainWindow):
         for why, names in (
             *self.class_wishes.allowed(no_project, read_only),
             (no_project, ("export", "close", "find_class")),
-            (no_change, ("import", "rescan", "save", "adopt", "prune")),
+            (no_change, ("import", "rescan", "save", "adopt", "prune", "undo_run")),
             (no_change or no_model, ("roll_back",)),
             (no_project or no_model, ("evaluate",)),
             (no_image or no_model, ("doubt",)),
@@ -411,7 +425,7 @@ class MainWindow(QMainWindow):
         else:
             number = image.desk.idmap.at(int(x), int(y))
             shape = image.document.shape(number) if number else None
-            what = f" · {shape.class_name}" if shape is not None else ""
+            what = f" · {class_words(shape.class_name)}" if shape is not None else ""
             if shape is not None and shape.model:
                 score = f", {shape.score:.2f}" if shape.score is not None else ""
                 what += f" ({shape.model}{score})"
@@ -450,7 +464,7 @@ class MainWindow(QMainWindow):
         """Show what refining would change, and do it when that is accepted."""
         if not self.refining.begin():
             return
-        dialog = RefineDialog(self)
+        dialog = dialogs.RefineDialog(self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.changed.connect(self.refining.ask)
         dialog.accepted.connect(self.refining.apply)

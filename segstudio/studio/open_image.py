@@ -15,6 +15,7 @@ from segstudio.annotation.document import Annotation, Change, Document, Edit, Sp
 from segstudio.annotation.idmap import IdMap
 from segstudio.annotation.rasterise import draw_ids
 from segstudio.annotation.shape import Shape
+from segstudio.project import blind
 from segstudio.project.classes import ClassTable
 from segstudio.project.history import History
 from segstudio.project.project import Project
@@ -30,11 +31,13 @@ _PAUSE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """A model's prediction as drafts, with the names by which reviews remember them."""
+    """A model's prediction as drafts, with the names by which reviews remember them; of a `blind`
+    image they are kept from sight, and there are none."""
 
     model: str = ""
     shapes: tuple[Shape, ...] = ()
     names: tuple[str, ...] = ()
+    blind: bool = False
 
 
 def draft_name(shape: Shape) -> str:
@@ -53,7 +56,12 @@ def now(names: Iterable[str], classes: ClassTable) -> tuple[str, ...]:
 def load_drafts(project: Project, key: str, annotation: Annotation, model: str) -> Drafts:
     """The drafts of `model` still pending: neither reviewed nor under a person's shapes."""
     found = project.predictions.read(model, key) if model else None
-    if found is None or annotation.is_confirmed or found[0].shape != annotation.size:
+    if annotation.is_confirmed:
+        return Drafts()
+    usable = found is not None and found[0].shape == annotation.size
+    if project.is_blind(key):
+        return Drafts(model if usable else "", blind=True)
+    if found is None or not usable:
         return Drafts()
     review = project.reviews.load(key)
     done = set()
@@ -67,6 +75,14 @@ def load_drafts(project: Project, key: str, annotation: Annotation, model: str) 
     clipped = clip_to_free([s for _, s in named], annotation.shapes, annotation.width)
     kept = [(n, s) for (n, _), s in zip(named, clipped, strict=True) if s.bitmap]
     return Drafts(model, tuple(s for _, s in kept), tuple(n for n, _ in kept))
+
+
+def keep_shown(project: Project, key: str, drafts: Drafts) -> None:
+    """What is shown of a prediction, or would be of a blind image, stays as it is from now on."""
+    if drafts.blind and drafts.model:
+        blind.freeze(project, key, drafts.model)
+    elif drafts.shapes:
+        project.predictions.mark_shown(drafts.model, key)
 
 
 def clip_to_free(drafts: Sequence[Shape], shapes: Sequence[Shape], width: int) -> list[Shape]:
@@ -172,6 +188,11 @@ class OpenImage:
         return self.picture.pixels(box)
 
     @property
+    def is_blind(self) -> bool:
+        """Whether what the model thinks of it is hidden now."""
+        return self.drafts.blind and not self.document.confirmed
+
+    @property
     def document(self) -> Document:
         return self.desk.document
 
@@ -272,4 +293,5 @@ class OpenImage:
             seconds=round(self._seconds, 1),
             strokes=past.strokes + self.strokes,
             shown=self.drafts.model,
+            blind=self.drafts.blind,
         )

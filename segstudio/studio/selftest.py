@@ -13,6 +13,7 @@ from PySide6.QtCore import QEventLoop
 from PySide6.QtWidgets import QApplication
 
 from segstudio.project import sample
+from segstudio.studio import theme
 from segstudio.studio.jobs import Job
 from segstudio.studio.main_window import MainWindow
 
@@ -26,6 +27,7 @@ class _TestFailed(Exception):
 def run(app: QApplication) -> int:
     """Go through the steps; says each on stderr and returns 0 or 1."""
     window = MainWindow()
+    theme.dress(app)
     window.show()
     try:
         with tempfile.TemporaryDirectory() as folder:

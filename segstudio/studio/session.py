@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,9 +22,12 @@ from segstudio.project.project import Project, State
 from segstudio.studio.bulk_words import bulk_title
 from segstudio.studio.canvas.picture import NO_PICTURE
 from segstudio.studio.choices import Choices
+from segstudio.studio.history_writer import HistoryWriter
 from segstudio.studio.i18n import tr
 from segstudio.studio.loading import Loader
-from segstudio.studio.open_image import Drafts, Loaded, OpenImage, load_drafts
+from segstudio.studio.locking import lock_project
+from segstudio.studio.open_image import Loaded, OpenImage, keep_shown, load_drafts
+from segstudio.studio.states import States
 
 T = TypeVar("T")
 _AHEAD_AFTER: Final = 40
@@ -79,14 +81,14 @@ class Session(QObject):
         self._saver: Saver | None = None
         self._wanted = ""
         self._unsaved: dict[str, Any] = {}
-        self._states: dict[str, State] = {}
+        self._states = States()
         self._left: dict[str, OpenImage] = {}
         self._asked: set[str] = set()
         self._reviews_due = QTimer(self, singleShot=True, interval=_REVIEW_AFTER)
         self._reviews_due.timeout.connect(lambda: self.image and self._keep_review(self.image))
         self._ahead_due = QTimer(self, singleShot=True, interval=_AHEAD_AFTER)
         self._ahead_due.timeout.connect(self._read_ahead)
-        self._notes = ThreadPoolExecutor(1, thread_name_prefix="history")
+        self._notes = HistoryWriter(self._history_failed)
         self._loader = Loader(self)
         self._loader.loaded.connect(self._install)
         self._loader.failed.connect(self._cannot_show)
@@ -106,7 +108,7 @@ class Session(QObject):
         lock = None
         try:
             if not read_only and Project.is_project(folder):
-                lock = _locked(folder)
+                lock = lock_project(folder)
         except UserError as error:
             self.open_failed.emit(folder, error)
             return
@@ -145,7 +147,7 @@ class Session(QObject):
 
     def _begin(self, project: Project, states: dict[str, State], lock: ProjectLock | None) -> None:
         """The project that was read is the one shown from now on."""
-        self.project, self._lock, self._states = project, lock, states
+        self.project, self._lock, self._states = project, lock, States(states)
         self._saver = Saver(project, on_saved=self._on_saved, on_failed=self._on_failed)
         recent.add(project.root)
         self.project_changed.emit()
@@ -169,14 +171,14 @@ class Session(QObject):
             self.closing.emit(str(self.project.root))
         if self._saver is not None:
             self._saver.close()
-        self._notes.submit(lambda: None).result()
+        self._notes.wait()
         self.project.close()
         if self._lock is not None:
             self._lock.release()
         self.project = self._saver = self._lock = self.image = None
         self._wanted = self.paused = ""
         self._followed = False
-        self._states, self._left, self.problems = {}, {}, {}
+        self._states, self._left, self.problems = States(), {}, {}
         self._loader.forget()
         self.image_changed.emit()
         self.project_changed.emit()
@@ -187,7 +189,7 @@ class Session(QObject):
         if self.project is not None and not self.close_project():
             return False
         self._loader.close()
-        self._notes.shutdown(wait=True)
+        self._notes.close()
         return True
 
     def ensure_written(self) -> bool:
@@ -200,7 +202,7 @@ class Session(QObject):
             return False
         try:
             if self._lock is None:
-                self._lock = _locked(project.root)
+                self._lock = lock_project(project.root)
             project.ensure_written()
         except (UserError, OSError) as error:
             self.saving.emit("failed", str(error))
@@ -213,6 +215,8 @@ class Session(QObject):
         if project is None:
             return
 
+        number = self._states.look()
+
         def look() -> tuple[int, int, dict[str, State]]:
             came, went = project.rescan()
             project.collect_classes()
@@ -222,7 +226,8 @@ class Session(QObject):
             if isinstance(answer, Exception):
                 self.message.emit(str(answer), "bad")
             elif project is self.project:
-                came, gone, self._states = answer
+                came, gone, states = answer
+                self._states.take_all(states, number, self._unwritten())
                 self.problems.clear()
                 self.images_changed.emit()
                 self.choices.classes_changed.emit()
@@ -237,11 +242,22 @@ class Session(QObject):
         if self.try_(lambda project: project.exclude(key, excluded)):
             self.images_changed.emit()
 
-    def set_unlabelled(self, meaning: Unlabelled) -> None:
-        """What unlabelled pixels of a confirmed image mean from now on."""
-        if self.project is not None and meaning != self.project.manifest.unlabelled:
-            facts = replace(self.project.manifest, unlabelled=meaning)
+    def set_facts(self, unlabelled: Unlabelled, blind: float) -> None:
+        """What unlabelled pixels of a confirmed image mean from now on, and the share of images
+        that are blind."""
+        if self.project is None:
+            return
+        facts = replace(self.project.manifest, unlabelled=unlabelled, blind=blind)
+        if facts != self.project.manifest:
             self.try_(lambda project: project.set_manifest(facts))
+
+    def set_recipe(self, **numbers: Any) -> None:
+        """Change numbers of the project's own recipe."""
+        if self.project is not None:
+            recipe = {**self.project.manifest.recipe, **numbers}
+            facts = replace(self.project.manifest, recipe=recipe)
+            if facts != self.project.manifest:
+                self.try_(lambda project: project.set_manifest(facts))
 
     # -- changes of all images at once
 
@@ -251,7 +267,7 @@ class Session(QObject):
         self.leave_image()
         if not self.ensure_written() or not self.save_now():
             return False
-        self._notes.submit(lambda: None).result()
+        self._notes.wait()
         self.paused = why
         self.paused_changed.emit()
         return True
@@ -264,7 +280,7 @@ class Session(QObject):
 
         def look() -> dict[str, State]:
             recovered = project.bulk.recover()
-            project.recovered = recovered
+            project.recovered, project.recovered_runs = recovered, project.runs.recover()
             project.reload_manifest()
             project.reload_labels()
             return dict(project.states())
@@ -275,10 +291,10 @@ class Session(QObject):
             if isinstance(states, Exception):
                 self.message.emit(str(states), "bad")
             else:
-                self._states = states
+                self._states = States(states)
             self._left.clear()
             self.choices.follow()
-            self.states_changed.emit(list(self._states))
+            self.states_changed.emit(project.included())
             self._tell_recovered()
             self._followed = True
             self._read_again()
@@ -304,6 +320,8 @@ class Session(QObject):
             titles = ", ".join(bulk_title(edit) for edit in self.project.recovered)
             words = tr("A change of the whole project was finished: {what}", what=titles)
             self.message.emit(words, "warn")
+        for number in self.project.recovered_runs if self.project is not None else ():
+            self.message.emit(tr("Undoing run {n} was finished.", n=number), "warn")
 
     # -- states
 
@@ -313,7 +331,7 @@ class Session(QObject):
         return self._wanted
 
     def state(self, key: str) -> State:
-        return self._states.get(key, "none")
+        return self._states[key]
 
     def counts(self) -> tuple[int, int]:
         """(confirmed, all) of the included images."""
@@ -322,15 +340,15 @@ class Session(QObject):
 
     def has_labels(self) -> bool:
         """Whether a person has labelled anything."""
-        return any(state in ("edited", "confirmed") for state in self._states.values())
+        return self._states.has("edited", "confirmed")
 
     def refresh_states(self, keys: Iterable[str]) -> None:
         """Look at the disk again for these images."""
         if self.project is None:
             return
-        fresh = {key: self.project.state(key) for key in keys}
-        self._states.update(fresh)
-        self.states_changed.emit(list(fresh))
+        number = self._states.look()
+        seen = {key: self.project.state(key) for key in keys}
+        self.states_changed.emit(self._states.take(seen, number, self._unwritten()))
 
     def refresh_all_states(self) -> None:
         """Look at the disk again for all images, in the background."""
@@ -338,12 +356,18 @@ class Session(QObject):
         if project is None:
             return
 
+        number = self._states.look()
+
         def show(states: dict[str, State] | Exception) -> None:
             if project is self.project and not isinstance(states, Exception):
-                self._states.update(states)
-                self.states_changed.emit(list(states))
+                fresh = self._states.take_all(states, number, self._unwritten())
+                self.states_changed.emit(fresh)
 
         self._loader.later(lambda: dict(project.states()), show)
+
+    def _unwritten(self) -> set[str]:
+        """Images of which the disk does not know the newest."""
+        return set(self._unsaved).union(self._saver.dirty if self._saver is not None else ())
 
     # -- images
 
@@ -387,7 +411,7 @@ class Session(QObject):
         """On a loader thread: what was drawn is read again only after it was written."""
         if self._saver is not None and key in self._saver.dirty:
             self.wait_until_written()
-        self._notes.submit(lambda: None).result()
+        self._notes.wait()
 
     def _read_ahead(self) -> None:
         """Read the next image before it is asked for; one that was open is read when it is."""
@@ -475,9 +499,7 @@ class Session(QObject):
         image = self.image
         if image is not None and change.step is not None and self.project is not None:
             if change.step[0] == "forget":
-                image.history = self.project.histories.fresh(image.key, image.document)
-                old = self.project.histories.path(image.key)
-                self._notes.submit(lambda: old.unlink(missing_ok=True))
+                self._notes.begin_anew(self.project, image)
             else:
                 image.history.note(*change.step)
         self.document_changed.emit(change)
@@ -496,8 +518,7 @@ class Session(QObject):
 
     def _set_state(self, image: OpenImage) -> None:
         state: State = "confirmed" if image.document.confirmed else "edited"
-        if self._states.get(image.key) != state:
-            self._states[image.key] = state
+        if self._states.note(image.key, state):
             self.states_changed.emit([image.key])
 
     def _flush_unsaved(self) -> bool:
@@ -515,22 +536,20 @@ class Session(QObject):
     def _write_histories(self) -> None:
         """Append the steps of images to their history files, in the background."""
         for image in (self.image, *self._left.values()):
-            if image is not None and image.history.has_news:
-                self._notes.submit(image.history.take()).add_done_callback(self._noted)
+            if image is not None:
+                self._notes.write(image)
 
-    def _noted(self, done: Future[None]) -> None:
+    def _history_failed(self, error: BaseException) -> None:
         """On the thread that writes histories."""
-        error = done.exception()
-        if error is not None:
-            words = tr("The undo history cannot be written: {why}", why=str(error))
-            self._loader.in_window(lambda: self.message.emit(words, "warn"))
+        words = tr("The undo history cannot be written: {why}", why=str(error))
+        self._loader.in_window(lambda: self.message.emit(words, "warn"))
 
     def forget_histories(self) -> int:
         """Delete the undo histories on the disk; the bytes freed. What is open keeps its own."""
         project = self.project
         if project is None or project.read_only or self.paused:
             return 0
-        self._notes.submit(lambda: None).result()
+        self._notes.wait()
         freed = project.histories.clear() + project.bulk.clear()
         for image in (self.image, *self._left.values()):
             if image is not None:
@@ -578,7 +597,7 @@ class Session(QObject):
             self.try_(lambda project: project.save(key, ours, replace=True))
             self._after_save(key)
             return
-        self.saving.emit("saved", "")
+        self._after_save(key)
         self._left.pop(key, None)
         if self.image is not None and self.image.key == key:
             self.image = None
@@ -587,8 +606,11 @@ class Session(QObject):
     def _keep_review(self, image: OpenImage) -> None:
         if self.project is None or self.project.read_only or not image.drafts.model:
             return
+        if self.paused:  # all was written before; what is shown may be there no more
+            return
         review = image.review()
-        if review.accepted or review.rejected or self.project.reviews.has(image.key):
+        decided = review.accepted or review.rejected or review.blind
+        if decided or self.project.reviews.has(image.key):
             self.try_(lambda project: project.reviews.save(image.key, review))
 
     def try_(self, change: Callable[[Project], object]) -> bool:
@@ -654,13 +676,16 @@ class Session(QObject):
             return
         if only_if_untouched and image.drafts.model:
             return
+        if image.is_blind and not only_if_untouched:
+            self.message.emit(tr("This image is blind: confirm it first."), "warn")
+            return
         current = project.models.current()
         if current is None:
             return
         self._keep_review(image)
         drafts = load_drafts(project, image.key, image.annotation(), current.id)
-        if drafts.shapes and not project.read_only:
-            self.try_(lambda p: p.predictions.mark_shown(current.id, image.key))
+        if not project.read_only:
+            self.try_(lambda p: keep_shown(p, image.key, drafts))
         image.show_drafts(drafts)
 
     def drafts_of(self, numbers: Iterable[int]) -> list[Shape]:
@@ -679,26 +704,3 @@ class Session(QObject):
         if self.paused:
             self.message.emit(self.paused, "warn")
         return bool(self.paused)
-
-
-class LockedError(UserError):
-    """Another window has the project."""
-
-
-def _locked(folder: Path) -> ProjectLock:
-    lock = ProjectLock(folder)
-    try:
-        if lock.acquire():
-            return lock
-    except OSError as error:
-        raise LockedError(
-            tr("The project's folder cannot be written"), path=folder, remedy=str(error)
-        ) from error
-    raise LockedError(
-        tr("Another window has this project open"),
-        path=folder,
-        remedy=tr("Held by {who}.", who=lock.holder() or "?"),
-    )
-
-
-__all__ = ["Drafts", "LockedError", "Session"]

@@ -74,15 +74,25 @@ def current() -> Theme:
     return _current
 
 
-def apply(app: QApplication, choice: str) -> Theme:
+def apply(app: QApplication, choice: str) -> None:
     """Dress the program; `choice` is "light", "dark" or "system"."""
+    choose(app, choice)
+    dress(app)
+
+
+def choose(app: QApplication, choice: str) -> None:
+    """The colours from now on. A window made before `dress` is laid out in half the time: under a
+    style sheet each widget is styled again with every parent it gets."""
     global _current  # noqa: PLW0603  # a program has one look at a time
     _current = {"light": LIGHT, "dark": DARK}.get(choice) or _of_system()
     icon.cache_clear()
     app.setStyle("Fusion")
     app.setPalette(_palette(_current))
+
+
+def dress(app: QApplication) -> None:
+    """The style sheet of the look that was chosen."""
     app.setStyleSheet(_style(_current))
-    return _current
 
 
 def _of_system() -> Theme:

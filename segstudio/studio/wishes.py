@@ -15,13 +15,10 @@ from segstudio.errors import UserError
 from segstudio.project import recent, sample, settings
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project
-from segstudio.studio import theme
-from segstudio.studio.dialogs.export import ExportDialog, ReportDialog
-from segstudio.studio.dialogs.find import KeysDialog, Palette
-from segstudio.studio.dialogs.new_project import NewProject
-from segstudio.studio.dialogs.settings import SettingsDialog
+from segstudio.project.rectangles import only_rectangles
+from segstudio.studio import dialogs, theme
 from segstudio.studio.i18n import tr
-from segstudio.studio.session import LockedError
+from segstudio.studio.locking import LockedError
 from segstudio.studio.work import folder_for_export
 
 if TYPE_CHECKING:
@@ -44,6 +41,7 @@ class Wishes:
             "close": self.close_project,
             "train": self.train,
             "adopt": self.adopt,
+            "undo_run": self.undo_run,
             "palette": self.find_action,
             "keys": self.keys,
             "about": self.about,
@@ -115,7 +113,7 @@ class Wishes:
             self._say(error)
 
     def new_project(self) -> None:
-        dialog = NewProject(self._window)
+        dialog = dialogs.NewProject(self._window)
         dialog.chosen.connect(self._create)
         dialog.open()
 
@@ -147,7 +145,6 @@ class Wishes:
             return
         from segstudio.networks import choosing  # the window's start does not wait for networks
         from segstudio.project.touching import share_touching
-        from segstudio.studio.dialogs.train import TrainDialog
 
         confirmed = self._window.session.counts()[0]
         models, current = project.models.all(), project.models.current()
@@ -160,11 +157,36 @@ class Wishes:
             touching=share_touching(project),
         )
         measured = choosing.remembered(device)
-        dialog = TrainDialog(models, current, situation, measured, self._window)
+        dialog = dialogs.TrainDialog(models, current, situation, measured, self._window)
         dialog.chosen.connect(self._train)
         dialog.open()
+        self._ask_rectangles(project, dialog)
 
-    def _train(self, architecture: str, start: str, minutes: float, pretrained: str) -> None:
+    def _ask_rectangles(self, project: Project, dialog: dialogs.TrainDialog) -> None:
+        """When nothing but rectangles is labelled, the dialog asks what they are."""
+        known = project.manifest.recipe.get("weak")
+        if known is not None:
+            dialog.ask_rectangles(str(known))
+            return
+        closed: list[int] = []
+        dialog.finished.connect(closed.append)
+
+        def show(only: bool | Exception) -> None:
+            if only is True and not closed:
+                dialog.ask_rectangles("boxes")
+
+        self._window.session.in_background(lambda: only_rectangles(project), show)
+
+    def _train(
+        self,
+        architecture: str,
+        start: str,
+        minutes: float,
+        pretrained: str,
+        rectangles: str | None = None,
+    ) -> None:
+        if rectangles is not None:  # training by itself goes on in the same way
+            self._window.session.set_recipe(weak=rectangles)
         more: dict[str, Any] = {"weights": pretrained} if pretrained else {}
         work = self._window.work
         self._window.live.give_way(lambda: work.train(architecture, start, minutes, **more))
@@ -173,10 +195,16 @@ class Wishes:
     def adopt(self) -> None:
         project = self._window.session.project
         if project is not None:
-            from segstudio.studio.dialogs.adopt import AdoptDialog
-
-            dialog = AdoptDialog(project.classes.names, self._window)
+            dialog = dialogs.AdoptDialog(project.classes.names, self._window)
             dialog.chosen.connect(self._window.work.adopt)
+            dialog.open()
+
+    def undo_run(self) -> None:
+        """Ask which batch run to take back."""
+        project = self._window.session.project
+        if project is not None:
+            dialog = dialogs.RunsDialog(project.runs.all(), self._window)
+            dialog.chosen.connect(self._window.bulk.undo_run)
             dialog.open()
 
     # -- export
@@ -186,12 +214,12 @@ class Wishes:
         if project is not None:
             done, everything = self._window.session.counts()
             place = folder_for_export(project)
-            dialog = ExportDialog(place, done, everything, self._window)
+            dialog = dialogs.ExportDialog(place, done, everything, self._window)
             dialog.chosen.connect(self._window.work.export)
             dialog.open()
 
     def _show_report(self, out: str, report: dict[str, object]) -> None:
-        ReportDialog(out, report, self._window).open()
+        dialogs.ReportDialog(out, report, self._window).open()
 
     def _show_scores(self, scores: dict[str, object]) -> None:
         per_class = scores.get("per_class")
@@ -213,17 +241,17 @@ class Wishes:
 
     def settings(self) -> None:
         window, project = self._window, self._window.session.project
-        dialog = SettingsDialog(
+        dialog = dialogs.SettingsDialog(
             settings.load(),
             window.jobs.ready,
-            project.manifest.unlabelled if project is not None else "",
+            project.manifest if project is not None else None,
             project.disk_use() if project is not None else {},
             window,
         )
         dialog.chosen.connect(self._apply)
         dialog.open()
 
-    def _apply(self, chosen: dict[str, object], unlabelled: Unlabelled | str) -> None:
+    def _apply(self, chosen: dict[str, object], unlabelled: Unlabelled | str, blind: float) -> None:
         window = self._window
         before = settings.load()
         settings.save(chosen)
@@ -238,10 +266,10 @@ class Wishes:
         if chosen["language"] != (before["language"] or "system"):
             window.status.say(tr("The language changes at the next start."))
         if unlabelled in ("background", "ignore"):
-            window.session.set_unlabelled(unlabelled)
+            window.session.set_facts(unlabelled, blind)
 
     def find_action(self) -> None:
-        palette = Palette(self._window.actions_.all(), self._window)
+        palette = dialogs.Palette(self._window.actions_.all(), self._window)
         middle = self._window.rect().center()
         place = self._window.mapToGlobal(middle)
         palette.move(place.x() - palette.width() // 2, place.y() - palette.height())
@@ -249,7 +277,7 @@ class Wishes:
         palette.field.setFocus()
 
     def keys(self) -> None:
-        KeysDialog(self._window.actions_.all(), self._window).show()
+        dialogs.KeysDialog(self._window.actions_.all(), self._window).show()
 
     def about(self) -> None:
         words = tr(

@@ -102,7 +102,12 @@ class Work(QObject):
         wanted = tuple(key for key in keys if key not in self._session.problems)
         title = tr("Segmenting this image") if single else tr("Segmenting")
         request = p.Segment(
-            self._jobs.new_id(), str(project.root), model.id, wanted, self._jobs.device
+            self._jobs.new_id(),
+            str(project.root),
+            model.id,
+            wanted,
+            self._jobs.device,
+            as_run=not quiet and not single,
         )
         return self._jobs.run("predictor", title, request, len(wanted), quiet=quiet or single)
 
@@ -200,7 +205,10 @@ class Work(QObject):
             return
         gone, freed = self._prune(project)
         freed += self._session.forget_histories()
-        words = tr("{n} models removed, {mb} MB of predictions and undo history freed")
+        words = tr(
+            "{n} model removed, {mb} MB of predictions and undo history freed|"
+            "{n} models removed, {mb} MB of predictions and undo history freed"
+        )
         self._session.message.emit(words.format(n=len(gone), mb=round(freed / 1e6, 1)), "info")
         self.models_changed.emit()
 
@@ -212,8 +220,9 @@ class Work(QObject):
 
     def _prune(self, project: Project) -> tuple[list[str], int]:
         gone = project.models.prune(self.models_kept)
-        model = project.models.current()
-        return gone, project.predictions.prune_unseen([model.id] if model is not None else [])
+        # of the model before too: who rolls back finds its drafts again
+        kept = {project.models.previous(), *(m.id for m in (project.models.current(),) if m)}
+        return gone, project.predictions.prune_unseen(name for name in kept if name)
 
     def _ready(self) -> bool:
         """Whether the project is ours and all that was drawn is on the disk."""
@@ -279,7 +288,10 @@ class Work(QObject):
 
     def _say_done(self, job: Job) -> None:
         if job.failures:
-            words = tr("{what}: {n} images could not be done, the first because {why}")
+            words = tr(
+                "{what}: {n} image could not be done, because {why}|"
+                "{what}: {n} images could not be done, the first because {why}"
+            )
             first = job.failures[0][1]
             text = words.format(what=job.title, n=len(job.failures), why=first)
             self._session.message.emit(text, "warn")
@@ -292,7 +304,11 @@ class Work(QObject):
             self.scored.emit(dict(request))
         elif job.role == "predictor" and not job.failures:
             self.models_changed.emit()
-            self._session.message.emit(tr("{what}: done.", what=job.title), "info")
+            words = tr("{what}: done.", what=job.title)
+            if request.get("run"):
+                tail = tr("It is run {n}: Model › Undo a run … takes it back.", n=request["run"])
+                words = f"{words} {tail}"
+            self._session.message.emit(words, "info")
 
 
 def folder_for_export(project: Project, form: str = "masks") -> Path:

@@ -113,6 +113,8 @@ class Desk:
     on_select: Callable[[], None] = lambda: None
     locked_classes: frozenset[str] = frozenset()
     hidden_classes: frozenset[str] = frozenset()
+    hidden_shapes: frozenset[int] = frozenset()
+    """By number; that of a shape that is gone and comes back is another."""
     options: Options = Options()
     read_pixels: Callable[[Box], RGB | None] | None = None
 
@@ -147,7 +149,16 @@ class Desk:
         """(number, shape) of all that can be seen, drafts too, from the bottom up."""
         shapes, ids = self.document.items()
         pairs = zip(ids, shapes, strict=True)
-        return [(n, shape) for n, shape in pairs if shape.class_name not in self.hidden_classes]
+        return [
+            (n, shape)
+            for n, shape in pairs
+            if shape.class_name not in self.hidden_classes and n not in self.hidden_shapes
+        ]
+
+    def hide(self, classes: frozenset[str], shapes: frozenset[int]) -> None:
+        """Let these classes and these shapes not be seen, nor met by tools."""
+        self.hidden_classes, self.hidden_shapes = classes, shapes
+        self.idmap.hide(classes, shapes)
 
     def is_locked(self, shape: Shape) -> bool:
         return shape.locked or shape.class_name in self.locked_classes

@@ -174,11 +174,9 @@ def without_locked(desk: Desk, region: Bitmap) -> Bitmap:
 
 
 def _locked(desk: Desk) -> list[Target]:
-    return [
-        Target("shapes", index, shape)
-        for index, shape in enumerate(desk.document.shapes)
-        if desk.is_locked(shape)
-    ]
+    shapes, classes = desk.document.shapes, desk.locked_classes
+    places = [i for i, s in enumerate(shapes) if s.locked or s.class_name in classes]
+    return [Target("shapes", index, shapes[index]) for index in places]
 
 
 def _keeping_off(region: Bitmap, locked: Iterable[Target], size: tuple[int, int]) -> Bitmap:

@@ -263,6 +263,25 @@ def test_the_starter_is_only_in_force_where_it_is_to_segment(
         assert len(project.models.all()) == 1
 
 
+@pytest.mark.parametrize(("given", "weak"), [("boxes", "boxes"), ("none", ""), (None, None)])
+def test_what_rectangles_are_is_part_of_the_recipe(
+    run: Run, root: Path, given: str | None, weak: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segstudio.cli import learn
+
+    asked: list[list[str]] = []
+
+    def train_project(project: Project, *given: object) -> tuple[int, dict[str, object]]:
+        asked.append(given[3])  # type: ignore[arg-type]
+        return console.OK, {}
+
+    monkeypatch.setattr(learn, "train_project", train_project)
+    assert run("train", root, *(["--weak", given] if given else [])) == 0
+    assert asked == [[] if weak is None else [f"weak={weak}"]]
+    assert ("--weak boxes learns" in run.err) is (given is None)
+    assert learn._override("weak=") == ("weak", "")
+
+
 def test_drafts_are_accepted_where_nobody_has_labelled(run: Run, root: Path) -> None:
     from segstudio.cli import learn
 
@@ -275,12 +294,25 @@ def test_drafts_are_accepted_where_nobody_has_labelled(run: Run, root: Path) -> 
             project.predictions.write(model.id, key, labels, np.full((10, 20), 200, np.uint8))
         run("export", root, root.parent / "before", "--format", "voc", "--all")
         assert "1 of these images have a draft" in run.err
-        assert learn._accept(project, model) == 1
+        with project.runs.start(model.id, 2) as batch:
+            assert learn._accept(project, model, batch) == 1
         mine, theirs = project.load("images/a.png"), project.load("images/b.png")
         assert mine.shapes == (BOX,)
         assert [(s.class_name, s.source) for s in theirs.shapes] == [("cat", "model")]
         assert not theirs.confirmed
-        assert learn._accept(project, model) == 0
+        assert learn._accept(project, model, project.runs.start(model.id, 2)) == 0
+    assert run("runs", root, "--json") == 0
+    assert run.json["runs"][0]["accepted"] == 1
+    with ProjectLock(root) as opened:
+        assert opened.acquire()
+        assert run("runs", root, "--undo", "1") == console.USAGE
+        assert "window has this project open" in run.err
+    assert run("runs", root, "--undo", "1", "--json") == 0
+    assert run.json["undone"] == {"run": 1, "images": 0, "kept": 0, "labels": 1}
+    assert run.json["runs"][0]["state"] == "undone"
+    with Project.open(root) as project:
+        assert project.load("images/a.png").shapes == (BOX,)
+        assert not project.label_file("images/b.png").exists()
 
 
 @pytest.mark.parametrize("which", ["accepted", "rejected"])
@@ -295,7 +327,7 @@ def test_drafts_somebody_has_begun_to_review_are_left_to_them(root: Path, which:
             model.id, "images/b.png", labels, np.full((10, 20), 200, np.uint8)
         )
         project.reviews.save("images/b.png", Review(model=model.id, **{which: ("cat-1",)}))
-        assert learn._accept(project, model) == 0
+        assert learn._accept(project, model, project.runs.start(model.id, 1)) == 0
         assert not project.load("images/b.png").shapes
 
 

@@ -77,6 +77,35 @@ def test_a_class_that_was_shown_and_is_not_there_counts(
     assert quality(project).iou["disc"] == 0
 
 
+def test_blind_images_are_told_apart(disc_project: Callable[..., Project]) -> None:
+    project = disc_project(images=4, confirmed=4)
+    keys = project.confirmed_keys()
+    for key in keys[:3]:
+        show(project, key, truth(key))
+    show(project, keys[3], np.zeros((64, 64)), blind=True)
+    found = quality(project)
+    assert found.miou == 1
+    assert found.blind is not None
+    assert (found.blind.images, found.blind.iou["disc"], found.blind.seconds) == (1, 0, 20)
+    assert sum(map(sum, found.confusion)) == 3 * 64 * 64
+    assert "On 3 of them a draft was shown; it agreed by mIoU 1.000" in summary(found)
+    assert "On 1 blind images, where it was hidden" in summary(found)
+    assert "They took 20 s each" in summary(found)
+    assert "<th>IoU blind</th>" in as_html(found, "p")
+    rows = list(csv.DictReader(io.StringIO(as_csv(found))))
+    assert [row["blind"] for row in rows].count("1") == 1
+    assert found.to_json()["blind"]["images"] == 1
+    assert quality(disc_project_without_blind(project)).blind is None
+
+
+def disc_project_without_blind(project: Project) -> Project:
+    for key in project.confirmed_keys():
+        review = project.reviews.load(key)
+        assert review is not None
+        project.reviews.save(key, replace(review, blind=False))
+    return project
+
+
 def test_labels_that_a_sure_model_contradicts_are_listed(
     disc_project: Callable[..., Project],
 ) -> None:

@@ -63,6 +63,13 @@ def studio(window: MainWindow, root: Path, qtbot: QtBot) -> MainWindow:
     return window
 
 
+def followed(window: MainWindow, qtbot: QtBot) -> None:
+    """A change of all images is done and shown."""
+    session = window.session
+    qtbot.waitUntil(lambda: not window.jobs.running() and not session.paused, timeout=60000)
+    window._show_allowed_now()
+
+
 def at(window: MainWindow, x: float, y: float) -> QPoint:
     """The canvas point that shows an image point."""
     sx, sy = window.canvas.view.to_screen(x, y)

@@ -17,7 +17,7 @@ from segstudio.project.bulk import BulkEdit
 from segstudio.project.project import Project
 from segstudio.studio.dialogs.classes import DeleteClass, MergeClass, RenameClass
 from segstudio.studio.main_window import MainWindow
-from tests.studio.conftest import press, sweep
+from tests.studio.conftest import followed, press, sweep
 
 
 def labels(root: Path, number: int = 0) -> list[str]:
@@ -28,13 +28,6 @@ def labels(root: Path, number: int = 0) -> list[str]:
 def draw(window: MainWindow, *corners: tuple[float, float]) -> None:
     press(window, Qt.Key.Key_R)
     sweep(window, *corners)
-
-
-def followed(window: MainWindow, qtbot: QtBot) -> None:
-    """The change is done and shown."""
-    session = window.session
-    qtbot.waitUntil(lambda: not window.jobs.running() and not session.paused, timeout=60000)
-    window._show_allowed_now()
 
 
 def classes_shown(window: MainWindow) -> list[str]:
@@ -67,7 +60,7 @@ def test_rename_by_the_dialog_and_the_open_image_follows_with_its_history(
     dialog.field.clear()
     QTest.keyClicks(dialog.field, "nucleus")
     assert dialog.ok.isEnabled()
-    qtbot.waitUntil(lambda: "1 images" in dialog.count.text(), timeout=10000)
+    qtbot.waitUntil(lambda: "1 image." in dialog.count.text(), timeout=10000)
     QTest.keyClick(dialog.field, Qt.Key.Key_Return)
     assert studio.session.paused
     draw(studio, (80, 10), (90, 20), (100, 30))  # nothing can be drawn meanwhile

@@ -44,7 +44,7 @@ def test_n_walks_the_doubtful_regions_and_then_the_images_worst_first(
     boxes: list[object] = []
     window.doubts.region_found.connect(boxes.append)
     press(window, Qt.Key.Key_N)
-    qtbot.waitUntil(lambda: len(boxes) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(boxes) == 1, timeout=20_000)
     x0, y0, x1, y1 = boxes[-1]  # type: ignore[misc]
     assert x0 <= 80 <= x1
     assert y0 <= 65 <= y1
@@ -55,13 +55,13 @@ def test_n_walks_the_doubtful_regions_and_then_the_images_worst_first(
     press(window, Qt.Key.Key_Y)
     assert [s.class_name for s in image.document.shapes] == ["dirt"]
     press(window, Qt.Key.Key_N)
-    qtbot.waitUntil(lambda: len(boxes) == 2, timeout=5000)
+    qtbot.waitUntil(lambda: len(boxes) == 2, timeout=20_000)
     assert [s.class_name for s in window.session.drafts_of(image.desk.selection)] == ["cell"]
     press(window, Qt.Key.Key_Delete)
     assert not image.document.drafts
     press(window, Qt.Key.Key_N)
     shown(window, "images/2.png", qtbot)
-    qtbot.waitUntil(lambda: boxes[-1] is not None, timeout=5000)
+    qtbot.waitUntil(lambda: boxes[-1] is not None, timeout=20_000)
 
 
 def test_what_a_person_has_drawn_over_is_settled(
@@ -74,7 +74,7 @@ def test_what_a_person_has_drawn_over_is_settled(
     told: list[str] = []
     window.session.message.connect(lambda words, kind: told.append(words))
     press(window, Qt.Key.Key_N)
-    qtbot.waitUntil(lambda: any("Nothing doubtful" in words for words in told), timeout=5000)
+    qtbot.waitUntil(lambda: any("Nothing doubtful" in words for words in told), timeout=20_000)
 
 
 def test_heat_is_shown_where_the_model_is_unsure_and_follows_the_image(
@@ -89,11 +89,11 @@ def test_heat_is_shown_where_the_model_is_unsure_and_follows_the_image(
 
     assert not red(109, 19)
     press(window, Qt.Key.Key_H, Qt.KeyboardModifier.ShiftModifier)
-    qtbot.waitUntil(lambda: red(109, 19), timeout=5000)
+    qtbot.waitUntil(lambda: red(109, 19), timeout=20_000)
     assert not red(11, 69)
     window.session.go("images/1.png")
     shown(window, "images/1.png", qtbot)
-    qtbot.waitUntil(lambda: red(11, 69), timeout=5000)
+    qtbot.waitUntil(lambda: red(11, 69), timeout=20_000)
     assert not red(109, 19)
     press(window, Qt.Key.Key_H, Qt.KeyboardModifier.ShiftModifier)
     assert not red(11, 69)
@@ -113,5 +113,5 @@ def test_images_without_a_region_worth_a_look_are_not_opened(
     told: list[str] = []
     window.session.message.connect(lambda words, kind: told.append(words))
     press(window, Qt.Key.Key_N)
-    qtbot.waitUntil(lambda: any("Nothing doubtful" in words for words in told), timeout=5000)
+    qtbot.waitUntil(lambda: any("Nothing doubtful" in words for words in told), timeout=20_000)
     assert window.session.wanted == "images/0.png"

@@ -122,7 +122,7 @@ def test_hits_change_class_and_go_as_one_undoable_step(
     shows(studio_with, qtbot, "cell", "dirt")
     qtbot.waitUntil(lambda: areas(dialog) == [400, 100], timeout=30000)
     dialog.list.selectRow(1)
-    qtbot.waitUntil(lambda: dialog.delete.text() == "Delete", timeout=5000)
+    qtbot.waitUntil(lambda: dialog.delete.text() == "Delete", timeout=20_000)
     QTest.mouseClick(dialog.delete, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: bool(studio_with.session.paused), timeout=20000)
     followed(studio_with, qtbot)

@@ -73,7 +73,7 @@ def test_deleting_the_history_leaves_what_is_open_its_own(
 ) -> None:
     studio.use_tool("brush")
     sweep(studio, (20, 20), (40, 30))
-    qtbot.waitUntil(lambda: any(root.rglob("*.jsonl")), timeout=5000)
+    qtbot.waitUntil(lambda: any(root.rglob("*.jsonl")), timeout=20_000)
     assert studio.session.forget_histories() > 0
     assert not any(root.rglob("history/**/*.jsonl"))
     sweep(studio, (60, 60), (70, 70))
@@ -104,7 +104,7 @@ def test_undo_of_accepting_reaches_over_a_restart(
     again.session.go("images/1.png")
     shown(again, "images/1.png", qtbot)
     file = root / "reviews" / "images" / "0.json"
-    qtbot.waitUntil(lambda: not json.loads(file.read_text())["accepted"], timeout=5000)
+    qtbot.waitUntil(lambda: not json.loads(file.read_text())["accepted"], timeout=20_000)
     with Project.open(root, read_only=True) as project:
         review = project.reviews.load("images/0.png")
         assert review is None or not (review.accepted or review.rejected)

@@ -52,7 +52,7 @@ def test_a_large_viewport_is_coarse_first_and_the_same_in_the_end(
     canvas.grab()
     assert canvas._rough is not None
     sweep(studio, (20, 60), (30, 60))  # an edit meanwhile is in both
-    qtbot.waitUntil(lambda: canvas._rough is None, timeout=5000)
+    qtbot.waitUntil(lambda: canvas._rough is None, timeout=20_000)
     refined = QImage(canvas._backing.image)
     monkeypatch.setattr(canvas_module, "_AT_ONCE", 10**9)
     canvas.redraw()

@@ -85,14 +85,14 @@ def test_it_is_off_until_it_is_allowed_and_says_how(
     told: list[str] = []
     studio.session.message.connect(lambda words, kind: told.append(words))
     confirm(studio, qtbot)
-    qtbot.waitUntil(lambda: any("Train by itself" in words for words in told), timeout=5000)
+    qtbot.waitUntil(lambda: any("Train by itself" in words for words in told), timeout=20_000)
     assert not asked.rounds
     studio.live.after = 2
     allow(studio)
     assert "after 2 confirmed images; 1 so far" in told[-1]
     studio.live.after = 1
     studio.live.set_enabled(True)
-    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
     assert asked.rounds == [(None, None, "live")]
 
 
@@ -101,15 +101,15 @@ def test_rounds_follow_until_they_are_in_vain_and_again_with_new_labels(
 ) -> None:
     allow(studio)
     confirm(studio, qtbot)
-    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
     for promoted, rounds in ((True, 2), (False, 3)):
         asked.end("done", promoted)
-        qtbot.waitUntil(lambda rounds=rounds: len(asked.rounds) == rounds, timeout=5000)
+        qtbot.waitUntil(lambda rounds=rounds: len(asked.rounds) == rounds, timeout=20_000)
     asked.end("done", promoted=False)
-    qtbot.waitUntil(lambda: not studio.live._due.isActive(), timeout=5000)
+    qtbot.waitUntil(lambda: not studio.live._due.isActive(), timeout=20_000)
     assert len(asked.rounds) == 3
     confirm(studio, qtbot)
-    qtbot.waitUntil(lambda: len(asked.rounds) == 4, timeout=5000)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 4, timeout=20_000)
 
 
 @pytest.mark.parametrize("state", ["cancelled", "done"])  # done: what it had learned was saved
@@ -118,13 +118,13 @@ def test_a_cancelled_round_turns_it_off(
 ) -> None:
     allow(studio)
     confirm(studio, qtbot)
-    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
     asked.end(state, stopping=True)
     assert settings.load()["train_by_itself"] is False
     assert not studio.live.enabled
     assert not studio.actions_["live"].isChecked()
     confirm(studio, qtbot)
-    qtbot.waitUntil(lambda: not studio.live._due.isActive(), timeout=5000)
+    qtbot.waitUntil(lambda: not studio.live._due.isActive(), timeout=20_000)
     assert len(asked.rounds) == 1
 
 
@@ -137,11 +137,11 @@ def test_on_battery_nothing_starts_and_a_round_waits(
     monkeypatch.setattr(studio.jobs, "pause", lambda job, on: paused.append((job, on)))
     allow(studio)
     confirm(studio, qtbot)
-    qtbot.waitUntil(lambda: not studio.live._due.isActive(), timeout=5000)
+    qtbot.waitUntil(lambda: not studio.live._due.isActive(), timeout=20_000)
     assert not asked.rounds
     low[0] = False
     studio.live._mind_battery()
-    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
     for now in (True, True, False):
         low[0] = now
         studio.live._mind_battery()
@@ -186,7 +186,7 @@ def test_what_a_person_trains_comes_after_the_round_has_ended(
     monkeypatch.setattr(studio.jobs, "cancel", cancelled.append)
     allow(studio)
     confirm(studio, qtbot)
-    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
     begun: list[bool] = []
     studio.live.give_way(lambda: begun.append(True))
     assert cancelled == ["round-1"]
@@ -201,7 +201,7 @@ def test_a_project_read_anew_keeps_its_round(
 ) -> None:
     allow(studio)
     confirm(studio, qtbot)
-    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
     studio.session.reopen()
     qtbot.waitUntil(lambda: studio.session.image is not None, timeout=20_000)
     assert studio.live.job == "round-1"

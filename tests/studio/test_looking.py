@@ -43,7 +43,7 @@ def test_rulers_show_and_follow_the_pointer(studio: MainWindow, qtbot: QtBot) ->
     assert studio.ruled.beside.isVisible()
     QTest.mouseMove(studio.canvas, at(studio, 60, 45))
     above, beside = studio.ruled.above, studio.ruled.beside
-    qtbot.waitUntil(lambda: above.pointer is not None, timeout=5000)
+    qtbot.waitUntil(lambda: above.pointer is not None, timeout=20_000)
     assert above.pointer == pytest.approx(60, abs=1)
     assert beside.pointer == pytest.approx(45, abs=1)
     x, _ = studio.canvas.view.to_screen(60, 45)
@@ -108,7 +108,7 @@ def test_bands_and_values_of_a_deep_picture_are_chosen_for_the_eye_only(
     dialog = window.looking._dialog
     assert dialog is not None
     go(window, "images/0.png", qtbot)
-    qtbot.waitUntil(lambda: not dialog.bands.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: not dialog.bands.isVisible(), timeout=20_000)
     go(window, "images/a.tif", qtbot)
     window.looking.developing.look()
     qtbot.waitUntil(dialog.bands.isVisible, timeout=10000)
@@ -120,7 +120,7 @@ def test_bands_and_values_of_a_deep_picture_are_chosen_for_the_eye_only(
     assert green(window, 10, 10) < 20
     dialog.bands.white.setValue(60000)
     dialog.bands.black.setValue(59990)
-    qtbot.waitUntil(lambda: window.looking.developing.bands.black == 59990, timeout=5000)
+    qtbot.waitUntil(lambda: window.looking.developing.bands.black == 59990, timeout=20_000)
     assert green(window, 60, 45) == 255
     with Project.open(deep, read_only=True) as project:
         plain = project.read_image("images/a.tif")

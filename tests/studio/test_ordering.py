@@ -39,7 +39,7 @@ def test_before_there_is_a_model_a_typical_image_is_chosen(
     qtbot.waitUntil(lambda: len(window.ordering._vectors) == 6, timeout=20000)
     told = listen(window)
     press(window, Qt.Key.Key_D, SHIFT)
-    qtbot.waitUntil(lambda: bool(told), timeout=5000)
+    qtbot.waitUntil(lambda: bool(told), timeout=20_000)
     assert "typical" in told[-1]
     image = window.session.image
     assert window.session.wanted != "images/0.png"

@@ -45,7 +45,7 @@ def test_what_was_accepted_and_what_is_doubtful_is_shown_and_opens(
     assert scores == {"background": "1.000", "cell": "1.000", "dirt": "1.000"}
     panel.doubtful.itemClicked.emit(panel.doubtful.item(0))
     shown(window, "images/0.png", qtbot)
-    qtbot.waitUntil(lambda: window.canvas._region is not None, timeout=5000)
+    qtbot.waitUntil(lambda: window.canvas._marks.region is not None, timeout=20_000)
     x, y = window.canvas.view.to_image(*window.canvas.rect().center().toTuple())
     assert abs(x - 80) < 30
     assert abs(y - 65) < 30

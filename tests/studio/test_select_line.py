@@ -202,11 +202,11 @@ def test_simplify_is_seen_while_the_slider_moves_and_is_one_step(
     at_once = len(document(studio).shapes[0].points)
     assert at_once < 120
     dialog.number.setValue(4)
-    qtbot.waitUntil(lambda: len(document(studio).shapes[0].points) < at_once, timeout=5000)
+    qtbot.waitUntil(lambda: len(document(studio).shapes[0].points) < at_once, timeout=20_000)
     few = len(document(studio).shapes[0].points)
     assert f"become {few + 4}" in dialog.counts.text()
     dialog.number.setValue(0)
-    qtbot.waitUntil(lambda: len(document(studio).shapes[0].points) == 120, timeout=5000)
+    qtbot.waitUntil(lambda: len(document(studio).shapes[0].points) == 120, timeout=20_000)
     dialog.number.setValue(4)
     dialog.accept()  # before the timer: what is chosen counts
     assert len(document(studio).shapes[0].points) == few
@@ -236,3 +236,23 @@ def test_escape_gives_simplifying_up_and_masks_become_polygons(
     assert chosen(studio) == [0, 1]
     studio.actions_["undo"].trigger()
     assert list(document(studio).shapes) == [before]
+
+
+def test_shapes_are_hidden_and_shown_again(three: MainWindow) -> None:
+    click(three, 15, 15)
+    press(three, Qt.Key.Key_H)
+    assert chosen(three) == []
+    click(three, 15, 15)
+    assert chosen(three) == []  # no tool meets what is hidden
+    three.actions_["select_all"].trigger()
+    assert chosen(three) == [1, 2]
+    three.shapes.reload()
+    assert "hidden" in three.shapes.model.index(2, 0).data()
+    image = three.session.image
+    assert image is not None
+    assert image.desk.idmap.at(15, 15) == 0
+    assert len(image.annotation().shapes) == 3  # for the eye only
+    press(three, Qt.Key.Key_H, ALT)
+    assert chosen(three) == [0]
+    assert image.desk.idmap.at(15, 15) == document(three).ids()[0]
+    assert "hidden" not in three.shapes.model.index(2, 0).data()

@@ -11,6 +11,7 @@ import pytest
 
 from segstudio.data import data_folder
 from segstudio.project.bulk import STEPS
+from segstudio.project.runs import STEP
 from segstudio.studio import i18n
 from segstudio.studio.canvas.canvas import READ_ONLY
 from segstudio.tools.desk import NO_CLASS, NO_PIXELS
@@ -31,7 +32,7 @@ def sentences() -> set[str]:
                     found.add(str(first.value))
                 else:
                     assert isinstance(first, ast.Name), f"{file}: tr() of something computed"
-    return found | edit_names() | {NO_CLASS, NO_PIXELS, READ_ONLY} | set(STEPS.values())
+    return found | edit_names() | {NO_CLASS, NO_PIXELS, READ_ONLY, STEP} | set(STEPS.values())
 
 
 def edit_names() -> set[str]:
@@ -94,3 +95,15 @@ def test_use_language() -> None:
         assert i18n.tr("not in the table") == "not in the table"
     finally:
         i18n.use_language("en")
+
+
+def test_one_and_many() -> None:
+    i18n.use_language("en")
+    text = "{n} shape copied|{n} shapes copied"
+    assert [i18n.tr(text, n=n) for n in (0, 1, 2)] == [
+        "0 shapes copied",
+        "1 shape copied",
+        "2 shapes copied",
+    ]
+    assert i18n.tr("{n} pixel was lost.|{n} pixels were lost.", n="1") == "1 pixel was lost."
+    assert i18n.tr("Undo") == "Undo"

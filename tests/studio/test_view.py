@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QSlider
+from PySide6.QtWidgets import QApplication, QSlider
 from pytestqt.qtbot import QtBot
 
 from segstudio.studio.canvas.tone import Tone
 from segstudio.studio.dialogs.tone import ToneDialog
 from segstudio.studio.main_window import MainWindow
-from tests.studio.conftest import at
+from tests.studio.conftest import at, click, press, sweep
 
 share = st.floats(-1, 1)
 
@@ -31,6 +32,52 @@ def test_a_tone_never_turns_the_order_of_greys(
 def test_a_tone_at_rest_changes_nothing() -> None:
     assert Tone().is_plain
     assert Tone().table().tolist() == list(range(256))
+
+
+def test_what_a_tool_leaves_behind_is_painted_over(studio: MainWindow) -> None:
+    """Only what may look different is painted; the screen still is as if all had been."""
+
+    def screen() -> QImage:
+        whole = studio.screen().grabWindow(studio.winId()).toImage()
+        place = studio.canvas.mapTo(studio, QPoint(0, 0))
+        return whole.copy(QRect(place, studio.canvas.size()))
+
+    def look() -> None:
+        QApplication.processEvents()
+        partly = screen()
+        studio.canvas.repaint()
+        assert partly == screen()
+
+    canvas = studio.canvas
+    press(studio, Qt.Key.Key_B)
+    for x, y in ((20, 20), (100, 70), (60, 30)):
+        QTest.mouseMove(canvas, at(studio, x, y))
+        look()
+    sweep(studio, (40, 40), (50, 45), (90, 42))
+    look()
+    press(studio, Qt.Key.Key_P)
+    look()
+    for x, y in ((10, 10), (60, 12), (40, 70)):
+        click(studio, x, y)
+        look()
+    QTest.mouseMove(canvas, at(studio, 110, 80))
+    look()
+    press(studio, Qt.Key.Key_Return)
+    look()
+    press(studio, Qt.Key.Key_V)
+    sweep(studio, (60, 12), (80, 20), (100, 5))
+    look()
+    sweep(studio, (2, 88), (60, 40), (118, 2))
+    look()
+    press(studio, Qt.Key.Key_Escape)
+    look()
+    press(studio, Qt.Key.Key_W)
+    QTest.mouseMove(canvas, at(studio, 30, 30))
+    look()
+    press(studio, Qt.Key.Key_V)
+    look()
+    studio.actions_["undo"].trigger()
+    look()
 
 
 def grey_at(window: MainWindow, x: float, y: float) -> int:

@@ -121,7 +121,7 @@ def test_autosave_writes_by_itself(studio: MainWindow, root: Path, qtbot: QtBot)
     press(studio, Qt.Key.Key_R)
     sweep(studio, (10, 10), (40, 40), (70, 50))
     file = root / "images" / "0.json"
-    qtbot.waitUntil(file.exists, timeout=5000)
+    qtbot.waitUntil(file.exists, timeout=20_000)
     assert json.loads(file.read_text())["shapes"][0]["shape_type"] == "rectangle"
 
 
@@ -277,7 +277,7 @@ def test_confirm_accepts_what_waits_in_one_step_and_moves_on(
     assert window.session.state("images/0.png") == "confirmed"
     review = json.loads((root / "reviews" / "images" / "0.json").read_text())
     assert review["accepted_unchanged"] is True
-    qtbot.waitUntil(lambda: window.top.progress.text() == "1/3 confirmed", timeout=5000)
+    qtbot.waitUntil(lambda: window.top.progress.text() == "1/3 confirmed", timeout=20_000)
 
 
 def test_undo_takes_confirming_back_with_its_drafts(
@@ -298,7 +298,7 @@ def test_undo_takes_confirming_back_with_its_drafts(
     saved(window, qtbot)
     facts = json.loads((root / "images" / "0.json").read_text())
     assert facts["segstudio"]["status"] != "confirmed"
-    qtbot.waitUntil(lambda: window.session.state("images/0.png") == "draft", timeout=5000)
+    qtbot.waitUntil(lambda: window.session.state("images/0.png") == "draft", timeout=20_000)
     assert window.session.counts() == (0, 3)
     press(window, Qt.Key.Key_Y, CTRL)
     saved(window, qtbot)
@@ -315,10 +315,10 @@ def test_a_rejected_draft_is_remembered_without_leaving_the_image(
     click(window, 20, 20)
     press(window, Qt.Key.Key_Delete)
     file = root / "reviews" / "images" / "0.json"
-    qtbot.waitUntil(file.exists, timeout=5000)
+    qtbot.waitUntil(file.exists, timeout=20_000)
     assert len(json.loads(file.read_text())["rejected"]) == 1
     press(window, Qt.Key.Key_Z, CTRL)
-    qtbot.waitUntil(lambda: not json.loads(file.read_text())["rejected"], timeout=5000)
+    qtbot.waitUntil(lambda: not json.loads(file.read_text())["rejected"], timeout=20_000)
 
 
 def test_drafts_that_arrive_are_no_edit(window: MainWindow, root: Path, qtbot: QtBot) -> None:
@@ -757,3 +757,28 @@ def test_stepping_quickly_through_images_marks_none_as_broken(
     shown(window, "images/10.png", qtbot)
     qtbot.waitUntil(lambda: window.session.has_read_ahead, timeout=10000)
     assert not window.session.problems
+
+
+def test_a_slow_look_at_all_images_does_not_put_back_what_was_done_meanwhile(
+    studio: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, project = studio.session, studio.session.project
+    assert project is not None
+    go_on = threading.Event()
+    before = dict(project.states())
+
+    def slow() -> list[tuple[str, str]]:
+        go_on.wait(20)
+        return list(before.items())
+
+    monkeypatch.setattr(project, "states", slow)
+    session.refresh_all_states()
+    session.set_confirmed(True)
+    qtbot.waitUntil(lambda: project.state("images/0.png") == "confirmed", timeout=20_000)
+
+    def at_all_images(keys: list[str]) -> bool:
+        return "images/2.png" in keys
+
+    with qtbot.waitSignal(session.states_changed, timeout=20_000, check_params_cb=at_all_images):
+        go_on.set()
+    assert session.state("images/0.png") == "confirmed"

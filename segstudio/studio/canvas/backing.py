@@ -48,6 +48,14 @@ class Backing:
         right, bottom = math.ceil(x1 * self._ratio) + 2, math.ceil(y1 * self._ratio) + 2
         return QRect(left, top, right - left, bottom - top).intersected(self.whole())
 
+    def logical_rect(self, box: Box, view: View) -> QRect:
+        """The logical screen pixels of `device_rect`."""
+        part, ratio = self.device_rect(box, view), self._ratio
+        left, top = math.floor(part.x() / ratio), math.floor(part.y() / ratio)
+        right = math.ceil((part.x() + part.width()) / ratio)
+        bottom = math.ceil((part.y() + part.height()) / ratio)
+        return QRect(left, top, right - left, bottom - top)
+
     def scroll(self, old: View, new: View) -> list[QRect] | None:
         """Shift what is there from the old view to the new one; returns what must be drawn anew.
 

@@ -23,23 +23,17 @@ from segstudio.annotation.bitmap import Box, union_boxes
 from segstudio.annotation.document import Change
 from segstudio.annotation.idmap import IdMap
 from segstudio.studio.canvas.backing import Backing, set_cursor_shape
-from segstudio.studio.canvas.colouring import UNKNOWN, Colour, Look, Table
+from segstudio.studio.canvas.colouring import Colour, Look, Table
 from segstudio.studio.canvas.guess import Guess
-from segstudio.studio.canvas.marks import (
-    Outlines,
-    draw_frame,
-    draw_grid,
-    draw_handles,
-    draw_outline,
-    draw_preview,
-    has_outline,
-)
+from segstudio.studio.canvas.marking import MARKED, Marks, Scene
+from segstudio.studio.canvas.marks import draw_grid, has_outline
 from segstudio.studio.canvas.overview import Overview
 from segstudio.studio.canvas.pen import Pen
 from segstudio.studio.canvas.picture import Picture
 from segstudio.studio.canvas.tone import Tone
 from segstudio.studio.canvas.view import View, fit
 from segstudio.tools import TOOLS, Desk, Pointer, Tool
+from segstudio.tools.desk import Preview
 
 _KEYS: Final = {
     Qt.Key.Key_Return: "Enter",
@@ -59,9 +53,6 @@ _CLOSEST: Final = 0.3
 """Part of the canvas that a doubtful region takes: what is around it says what it is."""
 _REGION_SCALE: Final = 5.0
 """Screen pixels an image pixel, at most, for a doubtful region."""
-_MARKED: Final = 24
-"""More selected shapes than this are marked in the overlay only."""
-_WITH_HANDLES: Final = 4
 _AT_ONCE: Final = 700_000
 """Device pixels that are drawn within a frame; a larger viewport is drawn coarsely first."""
 _GRID_FROM: Final = 16.0
@@ -110,13 +101,13 @@ class Canvas(QWidget):
         self._guess: Guess | None = None
         self._heat: Guess | None = None
         self._changes: Guess | None = None
-        self._region: Box | None = None
         self._colours: Mapping[str, Colour] = {}
         self._table: Table | None = None
         self._tool: Tool | None = None
         self._tool_name = "select"
         self._backing = Backing()
-        self._outlines = Outlines()
+        self._marks = Marks()
+        self._marked = QRect()
         self._stale = True
         self._rough: Backing | None = None
         self._strips: list[QRect] = []
@@ -143,10 +134,10 @@ class Canvas(QWidget):
             self._picture.changed = _ignore
         self._picture, self._desk = picture, desk
         if picture is not None:
-            picture.changed = self._mend_picture
+            picture.changed = self._mend
             picture.set_tone(self.tone)
-        self._guess = self._heat = self._changes = self._region = None
-        self._outlines = Outlines()
+        self._guess = self._heat = self._changes = None
+        self._marks.forget()
         if self._tool is not None:
             self._tool.cancel()  # while the image was on its way something may have begun
         self._tool = None
@@ -225,7 +216,7 @@ class Canvas(QWidget):
 
     def show_region(self, box: Box | None) -> None:
         """Bring a part of the picture into sight, with what is around it, and frame it."""
-        self._region = box
+        self._marks.region = box
         if box is not None:
             self._bring(box, most=_CLOSEST, closest=_REGION_SCALE)
         self.update()
@@ -251,7 +242,7 @@ class Canvas(QWidget):
         white = self._whitened(desk)
         changed = set(table.selected) ^ set(white)
         table.select(white)
-        if len(changed) > _MARKED:
+        if len(changed) > MARKED:
             self.redraw()
             return
         for number in changed:
@@ -259,12 +250,12 @@ class Canvas(QWidget):
             box = shape.bounds() if shape is not None else None
             if box is not None:
                 self._mend(box)
-        self.update()
+        self._update_marks()
 
     @staticmethod
     def _whitened(desk: Desk) -> list[int]:
         """Selected shapes that are marked in the overlay; the others have a vector outline."""
-        if len(desk.selection) > _MARKED:
+        if len(desk.selection) > MARKED:
             return list(desk.selection)
         return [
             number
@@ -281,12 +272,7 @@ class Canvas(QWidget):
             self._table.follow(self._desk.document, change)
         if change.dirty is not None:
             self._mend(change.dirty)
-        self.update()
-
-    def _mend_picture(self, box: Box) -> None:
-        """More of the picture has come."""
-        self._mend(box)
-        self.update()
+        self._update_marks()
 
     def _mend(self, box: Box) -> None:
         """Draw what shows these image pixels anew."""
@@ -295,6 +281,24 @@ class Canvas(QWidget):
         for backing in (self._backing, self._rough):
             if backing is not None:
                 self._draw(backing, backing.device_rect(box, self.view))
+        self.update(self._backing.logical_rect(box, self.view))
+
+    def _update_marks(self) -> None:
+        """The tool or the selection may look different: paint where they were and where they are,
+        for a whole canvas takes several milliseconds."""
+        self.update(self._marked.united(self._room_of(self._scene())))
+
+    def _scene(self) -> Scene | None:
+        if self._desk is None:
+            return None
+        preview = self._tool.preview() if self._tool is not None else Preview()
+        hidden = self.overlay_hidden
+        return Scene(self._desk, preview, self._tool_name, self.view, hidden, self._colours)
+
+    def _room_of(self, scene: Scene | None) -> QRect:
+        if scene is None:
+            return QRect()
+        return self._marks.room(scene, self.fontMetrics()).toAlignedRect()
 
     # -- the view
 
@@ -362,10 +366,12 @@ class Canvas(QWidget):
             self._draw_whole()
         painter = QPainter(self)
         painter.drawImage(self.rect(), (self._rough or self._backing).image)
-        if self._desk is not None:
+        scene = self._scene()
+        if scene is not None:
             if self._picture is not None and self.view.scale >= _GRID_FROM:
                 draw_grid(painter, self.view, (self._picture.width, self._picture.height))
-            self._draw_marks(painter, self._desk)
+            self._marks.draw(painter, scene)
+            self._marked = self._room_of(scene)
             if self._picture is not None:
                 self.overview.draw(painter, self._picture, self.view, self.size())
         elif self.notice:
@@ -414,23 +420,6 @@ class Canvas(QWidget):
             overlay = (self._desk.idmap, self._table, self.look)
         guess = None if self.overlay_hidden else self._changes or self._heat or self._guess
         backing.draw(part, self.view, self.ground, self._picture, overlay, guess, rough)
-
-    def _draw_marks(self, painter: QPainter, desk: Desk) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        if not self.overlay_hidden:
-            selected = desk.selected() if len(desk.selection) <= _MARKED else []
-            for shape in (s for _, s in selected if has_outline(s, self.view.scale)):
-                draw_outline(painter, self.view, self._outlines.of(shape), QColor(255, 255, 255))
-                if self._tool_name == "select" and len(selected) <= _WITH_HANDLES:
-                    draw_handles(painter, self.view, shape, self._colour(shape.class_name))
-        if self._region is not None:
-            draw_frame(painter, self.view, self._region)
-        if self._tool is not None:
-            colour = self._colour(desk.class_name)
-            draw_preview(painter, self.view, self._tool.preview(), colour)
-
-    def _colour(self, class_name: str) -> QColor:
-        return QColor(*self._colours.get(class_name, UNKNOWN))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         if self._fitted:
@@ -539,7 +528,7 @@ class Canvas(QWidget):
         if self._tool.busy != was_busy:
             self.tool_busy.emit()
         self._follow_cursor()
-        self.update()
+        self._update_marks()
 
     def _follow_cursor(self) -> None:
         if self._pan_from is not None or self._space:

@@ -18,6 +18,10 @@ from segstudio.tools.desk import Preview, handles
 _HANDLE = 7.0
 _AROUND: Final = 8.0
 """Screen pixels between a part of the picture and the frame around it."""
+FRAME: Final = _AROUND + 5.0
+"""Screen pixels that the frame takes beyond the part."""
+NOTE: Final = 40.0
+"""Screen pixels that a note takes beside its place and its words."""
 
 
 def pen(colour: QColor, width: float, dashed: bool = False) -> QPen:
@@ -119,7 +123,8 @@ def _spacing(points: NDArray[np.float64]) -> float:
     """The usual distance between neighbouring points in image pixels."""
     if len(points) < 3:
         return 1e9
-    return float(np.median(np.hypot(*np.diff(points, axis=0).T)))
+    # not np.median: it loads numpy.ma, which would take the first frame with a selection 50 ms
+    return float(np.sort(np.hypot(*np.diff(points, axis=0).T))[(len(points) - 1) // 2])
 
 
 def draw_grid(painter: QPainter, view: View, size: tuple[int, int]) -> None:

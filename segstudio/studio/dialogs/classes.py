@@ -19,7 +19,7 @@ Check = Callable[[BulkEdit], str]
 """Why an edit cannot be made, "" when it can."""
 
 
-class _ClassForm(Form):
+class ClassForm(Form):
     """A form about one class; emits the edit it was filled in for."""
 
     chosen = Signal(object)
@@ -42,12 +42,16 @@ class _ClassForm(Form):
 
     def show_count(self, images: int) -> None:
         """In how many images there are shapes of the class."""
-        words = tr("Shapes of this class in {n} images. One undo takes it back.", n=images)
+        words = tr(
+            "Shapes of this class in {n} image. One undo takes it back.|"
+            "Shapes of this class in {n} images. One undo takes it back.",
+            n=images,
+        )
         self.count.setText(words)
         self.adjustSize()
 
 
-class RenameClass(_ClassForm):
+class RenameClass(ClassForm):
     """A line for the new name."""
 
     def __init__(self, parent: QWidget | None, name: str, check: Check) -> None:
@@ -64,7 +68,7 @@ class RenameClass(_ClassForm):
         return BulkEdit("rename", self._name, self.field.text().strip())
 
 
-class MergeClass(_ClassForm):
+class MergeClass(ClassForm):
     """A list of the other classes."""
 
     def __init__(
@@ -83,7 +87,7 @@ class MergeClass(_ClassForm):
         return BulkEdit("merge", self._name, self.into.currentText())
 
 
-class DeleteClass(_ClassForm):
+class DeleteClass(ClassForm):
     """A question."""
 
     def __init__(self, parent: QWidget | None, name: str, check: Check) -> None:

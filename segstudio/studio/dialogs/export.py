@@ -46,7 +46,7 @@ class ExportDialog(Form):
             self.format.addItem(words, name)
         self.which = QComboBox()
         self.which.addItem(tr("{n} confirmed images", n=confirmed), True)
-        self.which.addItem(tr("all {n} images", n=everything), False)
+        self.which.addItem(tr("the one image|all {n} images", n=everything), False)
         if not confirmed:
             self.which.setCurrentIndex(1)
         self.folder = FolderField(str(default))
@@ -82,9 +82,15 @@ class ReportDialog(QDialog):
         self.setMinimumSize(520, 340)
         classes: Mapping[str, Mapping[str, int]] = report.get("classes", {})
         lost = sum(int(facts.get("lost", 0)) for facts in classes.values())
-        words = tr("{n} images written to {out} and read back.", n=report.get("images", 0), out=out)
+        words = tr(
+            "{n} image written to {out} and read back.|{n} images written to {out} and read back.",
+            n=report.get("images", 0),
+            out=out,
+        )
         verdict = (
-            tr("Nothing was lost.") if not lost else tr("{n} pixels were lost.", n=f"{lost:,}")
+            tr("Nothing was lost.")
+            if not lost
+            else tr("{n} pixel was lost.|{n} pixels were lost.", n=f"{lost:,}")
         )
         head = QLabel(f"{words}\n{verdict}")
         head.setWordWrap(True)

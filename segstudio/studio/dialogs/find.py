@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
@@ -80,8 +82,7 @@ class KeysDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Keys"))
         self.resize(560, 600)
-        rows = [(a.iconText().removesuffix(" …"), _keys_of(a)) for _, a in actions if a.shortcuts()]
-        rows += [
+        pointer = [
             (tr("Pick a class"), "1 – 9"),
             (tr("Paint background, paint what is to be ignored"), ",  ."),
             (tr("Pan"), tr("Space + drag, middle button")),
@@ -97,13 +98,32 @@ class KeysDialog(QDialog):
             (tr("Add a vertex"), tr("double click on an edge")),
             (tr("Delete a vertex"), tr("Alt + click")),
         ]
-        table = QTableWidget(len(rows), 2)
-        table.setHorizontalHeaderLabels([tr("action"), tr("keys")])
-        table.verticalHeader().hide()
-        table.horizontalHeader().setStretchLastSection(True)
-        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        for row, texts in enumerate(rows):
+        sections: dict[str, list[tuple[str, str]]] = {tr("On the canvas"): pointer}
+        for menu, action in actions:
+            if action.shortcuts():
+                row = action.iconText().removesuffix(" …"), _keys_of(action)
+                sections.setdefault(menu, []).append(row)
+        QVBoxLayout(self).addWidget(_table(sections))
+
+
+def _table(sections: Mapping[str, Sequence[tuple[str, str]]]) -> QTableWidget:
+    """Actions and their keys, each menu under its name."""
+    table = QTableWidget(sum(len(rows) + 1 for rows in sections.values()), 2)
+    table.setHorizontalHeaderLabels([tr("action"), tr("keys")])
+    table.verticalHeader().hide()
+    table.horizontalHeader().setStretchLastSection(True)
+    table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+    place = 0
+    for title, rows in sections.items():
+        head = QTableWidgetItem(title)
+        font = head.font()
+        font.setBold(True)
+        head.setFont(font)
+        table.setItem(place, 0, head)
+        table.setSpan(place, 0, 1, 2)
+        for row, texts in enumerate(rows, place + 1):
             for column, text in enumerate(texts):
                 table.setItem(row, column, QTableWidgetItem(text))
-        table.setColumnWidth(0, 330)
-        QVBoxLayout(self).addWidget(table)
+        place += len(rows) + 1
+    table.setColumnWidth(0, 330)
+    return table

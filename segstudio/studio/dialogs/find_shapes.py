@@ -35,6 +35,7 @@ from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project.bulk import BulkEdit, Pick
 from segstudio.project.shape_index import SOURCES, Hit, Query
 from segstudio.studio.canvas.colouring import RESERVED, UNKNOWN
+from segstudio.studio.class_words import class_words
 from segstudio.studio.finder import Finder, Found
 from segstudio.studio.i18n import tr
 from segstudio.studio.panels.classes import swatch
@@ -94,7 +95,7 @@ class HitList(QAbstractTableModel):
         column = index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             kind, source = kind_word(hit.kind), source_word(hit.source)
-            return (hit.key, hit.class_name, f"{hit.area:,}", kind, source)[column]
+            return (hit.key, class_words(hit.class_name), f"{hit.area:,}", kind, source)[column]
         if role == Qt.ItemDataRole.DecorationRole and column == 1:
             return self._icon(hit.class_name)
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -172,7 +173,7 @@ class FindShapes(QDialog):
         self.class_name.addItem(tr("any class"), "")
         names = self._session.choices.classes.names
         for name in (*names, IGNORE_CLASS, BACKGROUND_CLASS):
-            self.class_name.addItem(class_icon(self._session, name), name, name)
+            self.class_name.addItem(class_icon(self._session, name), class_words(name), name)
         self.class_name.setCurrentIndex(max(0, self.class_name.findData(chosen)))
         self.class_name.blockSignals(False)
         if not self.source.count():
@@ -266,7 +267,7 @@ class FindShapes(QDialog):
 
     def _say(self) -> None:
         done, total = self._learning
-        parts = [tr("{n} shapes", n=f"{self._total:,}")]
+        parts = [tr("{n} shape|{n} shapes", n=f"{self._total:,}")]
         if len(self.model.hits) < self._total:
             parts.append(tr("the largest {n} are listed", n=f"{len(self.model.hits):,}"))
         if done < total:

@@ -9,6 +9,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QSpinBox, QWidget
 
 from segstudio.engine.protocol import Ready
+from segstudio.project.blind import USUAL
+from segstudio.project.manifest import Manifest
 from segstudio.studio.dialogs.base import Form
 from segstudio.studio.i18n import LANGUAGES, tr
 from segstudio.studio.widgets import faint
@@ -32,15 +34,16 @@ def size_words(count: float) -> str:
 
 
 class SettingsDialog(Form):
-    """Emits `chosen`: program settings, and what unlabelled pixels mean ("" with no project)."""
+    """Emits `chosen`: program settings, what unlabelled pixels mean ("" with no project), and the
+    share of blind images."""
 
-    chosen = Signal(dict, str)
+    chosen = Signal(dict, str, float)
 
     def __init__(
         self,
         now: Mapping[str, Any],
         ready: Ready | None,
-        unlabelled: str,
+        facts: Manifest | None,
         disk: Mapping[str, int],
         parent: QWidget | None = None,
     ) -> None:
@@ -66,13 +69,24 @@ class SettingsDialog(Form):
         self.rows.addRow(tr("Autosave"), self.autosave)
         self.rows.addRow(tr("Models kept"), self.kept)
         self.unlabelled: QComboBox | None = None
-        if unlabelled:
+        self._share = 0.0
+        self.blind = QSpinBox(minimum=0, maximum=100, suffix=" %")
+        self.blind.setSpecialValueText(tr("off"))
+        if facts is not None:
             meanings = [
                 (tr("background"), "background"),
                 (tr("unknown, not learned from"), "ignore"),
             ]
-            self.unlabelled = _choice(meanings, unlabelled)
+            self.unlabelled = _choice(meanings, facts.unlabelled)
             self.rows.addRow(tr("Unlabelled pixels of a confirmed image are"), self.unlabelled)
+            self._share = facts.blind
+            self.blind.setValue(round(100 * facts.blind))
+            self.rows.addRow(tr("Blind images"), self.blind)
+            words = tr(
+                "Hides the drafts of a few images until you confirm them, so that agreement is "
+                "measured without their influence; {n} % is enough."
+            )
+            self.rows.addRow("", faint(words.format(n=round(100 * USUAL)), wrap=True))
             self.rows.addRow(tr("Disk use"), self._disk_words(disk))
         note = faint(tr("Keys are listed under Help › Keys (F1)."))
         self.rows.addRow(note)
@@ -105,4 +119,5 @@ class SettingsDialog(Form):
             "models_kept": self.kept.value(),
         }
         meaning = str(self.unlabelled.currentData()) if self.unlabelled is not None else ""
-        self.chosen.emit(settings, meaning)
+        same = self.blind.value() == round(100 * self._share)
+        self.chosen.emit(settings, meaning, self._share if same else self.blind.value() / 100)

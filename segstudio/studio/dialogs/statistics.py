@@ -28,6 +28,7 @@ from segstudio.project import atomic
 from segstudio.project.shape_index import ClassStatistics
 from segstudio.studio import theme
 from segstudio.studio.canvas.colouring import UNKNOWN
+from segstudio.studio.class_words import class_words
 from segstudio.studio.dialogs.find_shapes import class_icon
 from segstudio.studio.finder import Finder
 from segstudio.studio.i18n import tr
@@ -156,7 +157,7 @@ class Statistics(QDialog):
         self.chart.show_bars([(r.name, r.share, self._colour(r.name)) for r in shown])
 
     def _show_row(self, place: int, row: ClassStatistics) -> None:
-        name = QTableWidgetItem(class_icon(self._session, row.name), row.name)
+        name = QTableWidgetItem(class_icon(self._session, row.name), class_words(row.name))
         self.table.setItem(place, 0, name)
         numbers = (
             f"{row.images:,}",

@@ -19,9 +19,10 @@ from segstudio.studio.widgets import faint
 
 class TrainDialog(Form):
     """Emits `chosen`: architecture ("" as the start), model to start from ("" none), minutes,
-    and the weights: "" as the network's card says, "none", or a file."""
+    the weights: "" as the network's card says, "none", or a file, and what rectangles are: "boxes",
+    "" the things themselves, None when that was no question."""
 
-    chosen = Signal(str, str, float, str)
+    chosen = Signal(str, str, float, str, object)
 
     def __init__(
         self,
@@ -56,6 +57,11 @@ class TrainDialog(Form):
         self.rows.addRow(tr("Network"), self.network)
         self.rows.addRow("", self.good_for)
         self.rows.addRow(tr("Pretrained"), self.weights)
+        self.rectangles = QComboBox()
+        self.rectangles.addItem(tr("boxes around things: learn what is in them"), "boxes")
+        self.rectangles.addItem(tr("the things themselves"), "")
+        self.rows.addRow(tr("Rectangles are"), self.rectangles)
+        self.rows.setRowVisible(self.rectangles, False)
         self.rows.addRow(tr("For at most"), self.minutes)
         words = tr(
             "Learns from {n} confirmed images and from strokes on others. You can go on drawing; "
@@ -69,6 +75,12 @@ class TrainDialog(Form):
         self.network.currentIndexChanged.connect(self._check)
         self.accepted.connect(self._tell)
         self._check()
+
+    def ask_rectangles(self, now: str) -> None:
+        """Ask what rectangles are: "boxes", or "" the things themselves."""
+        self.rectangles.setCurrentIndex(self.rectangles.findData(now))
+        self.rows.setRowVisible(self.rectangles, True)
+        self.resize(self.width(), self.heightForWidth(self.width()))  # the text below wraps
 
     def _check(self) -> None:
         """A model goes on as the network it is."""
@@ -102,4 +114,6 @@ class TrainDialog(Form):
         start = str(self.start.currentData())
         network = "" if start else str(self.network.currentData())
         pretrained = self.weights.text() if self.rows.isRowVisible(self.weights) else ""
-        self.chosen.emit(network, start, self.minutes.value(), pretrained)
+        asked = self.rows.isRowVisible(self.rectangles)
+        rectangles = str(self.rectangles.currentData()) if asked else None
+        self.chosen.emit(network, start, self.minutes.value(), pretrained, rectangles)

@@ -23,6 +23,7 @@ from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.project.classes import ProjectClass
 from segstudio.studio import theme
 from segstudio.studio.canvas.colouring import RESERVED
+from segstudio.studio.class_words import class_words
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.widgets import faint, flat_button, heading, named
@@ -146,7 +147,7 @@ class ClassesPanel(QWidget):
         session.choices.desk_changed.connect(self._mark)
         self._count_due = QTimer(self, singleShot=True, interval=_SETTLE)
         self._count_due.timeout.connect(self._count)
-        session.document_changed.connect(lambda _: self._count_soon())
+        session.document_changed.connect(self._count_soon)
 
     def _lay_out(self) -> None:
         title = heading(tr("CLASSES"))
@@ -197,17 +198,16 @@ class ClassesPanel(QWidget):
     def _reserved(self, counts: Mapping[str, int]) -> list[ClassRow]:
         """Rows for what is no class of the project, and can be painted all the same."""
         rows = []
-        for name, key, words, tip in (
+        for name, key, tip in (
             (
                 BACKGROUND_CLASS,
                 ",",
-                tr("background"),
                 tr("Paint where surely nothing is: a model learns that before you confirm"),
             ),
-            (IGNORE_CLASS, ".", tr("ignore"), tr("Paint what no model should learn from")),
+            (IGNORE_CLASS, ".", tr("Paint what no model should learn from")),
         ):
-            shown = ProjectClass(1, name, RESERVED[name], key)
-            rows.append(ClassRow(self._session, shown, counts.get(name, 0), words, tip))
+            shown, count = ProjectClass(1, name, RESERVED[name], key), counts.get(name, 0)
+            rows.append(ClassRow(self._session, shown, count, class_words(name), tip))
         return rows
 
     def _counts(self) -> Mapping[str, int]:
@@ -216,7 +216,9 @@ class ClassesPanel(QWidget):
 
     def _count_soon(self) -> None:
         """Edits come fast; the numbers follow when there is a pause."""
-        if not self._count_due.isActive():
+        image = self._session.image
+        is_live = image is not None and image.document.is_live
+        if not is_live and not self._count_due.isActive():
             self._count_due.start()
 
     def _count(self) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
+    QHeaderView,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -51,6 +52,7 @@ class QualityPanel(QWidget):
         self.caption.setWordWrap(True)
         self.place = QVBoxLayout()
         self.table = make_table(tr("class"), "IoU")
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.doubtful = QListWidget()
         self.doubtful.setAccessibleName(tr("Labels to look at again"))
         self.doubtful.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -140,12 +142,7 @@ class QualityPanel(QWidget):
         facts = self.facts
         images: Sequence[Facts] = facts.get("images", ())
         self.caption.setText(_caption(facts) if images else tr("Nothing is confirmed yet."))
-        scores = [(n, v) for n, v in facts.get("iou", {}).items() if v is not None]
-        self.table.setVisible(bool(scores))
-        self.table.setRowCount(len(scores))
-        for row, (name, score) in enumerate(scores):
-            for column, text in enumerate((name, f"{score:.3f}")):
-                self.table.setItem(row, column, QTableWidgetItem(text))
+        self._fill_table(facts)
         self.doubtful.clear()
         for doubt in facts.get("suspicious", ()):
             words = tr("{image}: {labelled}, or {predicted}?")
@@ -153,12 +150,30 @@ class QualityPanel(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, dict(doubt))
             item.setToolTip(tr("The model is sure of it: {n}", n=f"{doubt['doubt']:.2f}"))
             self.doubtful.addItem(item)
-        points = [(i, v["miou"], v["image"]) for i, v in enumerate(images) if v["miou"] is not None]
+        points = [
+            (place, image["miou"], image["image"])
+            for place, image in enumerate(images)
+            if image["miou"] is not None and not image["blind"]
+        ]
         if points and self._chart is None:
             self._chart = _Chart(lambda key: self.image_asked.emit(key, None))
             self.place.addWidget(self._chart.widget)
         if self._chart is not None:
             self._chart.show_points(points)
+
+    def _fill_table(self, facts: Facts) -> None:
+        """IoU by class: of drafts that were shown, and of those of blind images."""
+        shown, blind = facts.get("iou", {}), (facts.get("blind") or {}).get("iou", {})
+        rows = [(n, v, blind.get(n)) for n, v in shown.items() if (v, blind.get(n)) != (None, None)]
+        self.table.setColumnCount(3 if blind else 2)
+        heads = [tr("class"), tr("IoU shown"), tr("IoU blind")] if blind else [tr("class"), "IoU"]
+        self.table.setHorizontalHeaderLabels(heads)
+        self.table.setVisible(bool(rows))
+        self.table.setRowCount(len(rows))
+        for row, (name, *scores) in enumerate(rows):
+            texts = [name, *("–" if score is None else f"{score:.3f}" for score in scores)]
+            for column, text in enumerate(texts[: self.table.columnCount()]):
+                self.table.setItem(row, column, QTableWidgetItem(text))
 
     def _open_doubtful(self, item: QListWidgetItem) -> None:
         doubt = item.data(Qt.ItemDataRole.UserRole)
@@ -180,6 +195,10 @@ def _caption(facts: Facts) -> str:
     if facts["miou"] is not None:
         words = tr("Drafts you were shown overlap by {score} (mIoU) with what you confirmed.")
         parts.append(words.format(score=f"{facts['miou']:.3f}"))
+    blind = facts.get("blind")
+    if blind is not None and blind["miou"] is not None:
+        words = tr("Blind images: {n}, overlap {score}: what it is when nobody sees the draft.")
+        parts.append(words.format(n=blind["images"], score=f"{blind['miou']:.3f}"))
     unchanged = sum(bool(image["unchanged"]) for image in images)
     if unchanged:
         parts.append(tr("Accepted as shown: {n}.", n=unchanged))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
+from itertools import compress, count
+from operator import is_not, ne
 from typing import Any, Final
 
 from PySide6.QtCore import (
@@ -30,6 +31,7 @@ from PySide6.QtWidgets import (
 from segstudio.annotation.shape import Shape
 from segstudio.studio import theme
 from segstudio.studio.canvas.colouring import UNKNOWN
+from segstudio.studio.class_words import class_words
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.widgets import faint
@@ -56,18 +58,15 @@ def kind_word(kind: str) -> str:
     }[kind]
 
 
-_Row = tuple[int, Shape, bool]
-"""A shape's number, the shape, and whether it is a draft."""
+def _common(old: Sequence[int], new: Sequence[int]) -> int:
+    """How many numbers at the beginning are the same; quick, for lists of thousands."""
+    return next(compress(count(), map(ne, old, new)), min(len(old), len(new)))
 
 
 def _middle(old: Sequence[int], new: Sequence[int]) -> tuple[int, int, int]:
     """(first, end in old, end in new) of what differs; before and after it both are the same."""
-    first, shorter = 0, min(len(old), len(new))
-    while first < shorter and old[first] == new[first]:
-        first += 1
-    same = 0
-    while same < shorter - first and old[-1 - same] == new[-1 - same]:
-        same += 1
+    first = _common(old, new)
+    same = _common(old[first:][::-1], new[first:][::-1])
     return first, len(old) - same, len(new) - same
 
 
@@ -77,69 +76,82 @@ class ShapeList(QAbstractListModel):
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._rows: list[_Row] = []
+        self._numbers: list[int] = []
+        self._shapes: list[Shape] = []
         self._places: dict[int, int] = {}
+        self._drafts_from = 0
 
     def reload(self) -> None:
         """Follow the image; rows that stay are left alone, for a view of thousands is slow to
         build."""
-        rows = self._now()
-        first, last, fresh_last = _middle([n for n, *_ in self._rows], [n for n, *_ in rows])
+        numbers, shapes, drafts_from = self._now()
+        first, last, fresh_last = _middle(self._numbers, numbers)
         root = QModelIndex()
         if last > first:
             self.beginRemoveRows(root, first, last - 1)
-            del self._rows[first:last]
+            del self._numbers[first:last], self._shapes[first:last]
             self.endRemoveRows()
         if fresh_last > first:
             self.beginInsertRows(root, first, fresh_last - 1)
-            self._rows[first:first] = rows[first:fresh_last]
+            self._numbers[first:first] = numbers[first:fresh_last]
+            self._shapes[first:first] = shapes[first:fresh_last]
             self.endInsertRows()
-        changed = [
-            i for i, (a, b) in enumerate(zip(self._rows, rows, strict=True)) if a[1] is not b[1]
-        ]
-        self._rows = rows
-        self._places = {number: row for row, (number, _, _) in enumerate(rows)}
+        changed = list(compress(count(), map(is_not, self._shapes, shapes)))
+        self._shapes, self._drafts_from, self._places = shapes, drafts_from, {}
         if changed:
             self.dataChanged.emit(self.index(changed[0]), self.index(changed[-1]))
 
     def recolour(self) -> None:
         """The classes have changed: every row may look different."""
-        if self._rows:
-            self.dataChanged.emit(self.index(0), self.index(len(self._rows) - 1))
+        if self._shapes:
+            self.dataChanged.emit(self.index(0), self.index(len(self._shapes) - 1))
 
-    def _now(self) -> list[_Row]:
+    def _now(self) -> tuple[list[int], list[Shape], int]:
+        """Numbers and shapes from the first row down, and the row at which drafts begin."""
         image = self._session.image
         if image is None:
-            return []
+            return [], [], 0
         document = image.document
-        shapes = zip(document.ids(), document.shapes, repeat(False))
-        drafts = zip(document.ids("drafts"), document.drafts, repeat(True))
-        return [*list(shapes)[::-1], *list(drafts)[::-1]]
+        numbers = [*document.ids()[::-1], *document.ids("drafts")[::-1]]
+        shapes = [*document.shapes[::-1], *document.drafts[::-1]]
+        return numbers, shapes, len(document.shapes)
 
     def number(self, row: int) -> int:
-        return self._rows[row][0]
+        return self._numbers[row]
 
     def row_of(self, number: int) -> int | None:
+        if not self._places:
+            self._places = dict(zip(self._numbers, count()))  # only when it is asked for
         return self._places.get(number)
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own signature
-        return 0 if parent.isValid() else len(self._rows)
+        return 0 if parent.isValid() else len(self._shapes)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid() or index.row() >= len(self._rows):
+        if not index.isValid() or index.row() >= len(self._shapes):
             return None
-        _, shape, is_draft = self._rows[index.row()]
+        row = index.row()
+        shape, is_draft = self._shapes[row], row >= self._drafts_from
+        is_hidden = self._is_hidden(self._numbers[row])
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return f"{shape.class_name} · {self._facts(shape, is_draft)}"
+                facts = self._facts(shape, is_draft)
+                return " · ".join(
+                    [class_words(shape.class_name), *facts, *([tr("hidden")] * is_hidden)]
+                )
             case Qt.ItemDataRole.DecorationRole:
                 return self._icon(shape, is_draft)
             case Qt.ItemDataRole.ForegroundRole:
-                return QColor(theme.current().faint if is_draft else theme.current().text)
+                look = theme.current()
+                return QColor(look.faint if is_draft or is_hidden else look.text)
         return None
 
+    def _is_hidden(self, number: int) -> bool:
+        image = self._session.image
+        return image is not None and number in image.desk.hidden_shapes
+
     @staticmethod
-    def _facts(shape: Shape, is_draft: bool) -> str:
+    def _facts(shape: Shape, is_draft: bool) -> list[str]:
         facts = [tr("draft") if is_draft else kind_word(shape.kind)]
         if not is_draft and shape.source != "human":
             facts.append(tr("corrected") if shape.source == "corrected" else tr("by the model"))
@@ -147,7 +159,7 @@ class ShapeList(QAbstractListModel):
             facts.append(f"{shape.score:.2f}")
         if shape.locked:
             facts.append(tr("locked"))
-        return " · ".join(facts)
+        return facts
 
     def _icon(self, shape: Shape, is_draft: bool) -> QIcon:
         known = self._session.choices.classes.get(shape.class_name)
@@ -201,6 +213,7 @@ class ShapesPanel(QWidget):
         self.list.selectionModel().selectionChanged.connect(self._select)
         session.image_changed.connect(self.reload)
         session.choices.classes_changed.connect(self.model.recolour)
+        session.choices.hidden_changed.connect(self.model.recolour)
         session.document_changed.connect(self._after_change)
         session.selection_changed.connect(self._follow)
 
@@ -216,7 +229,9 @@ class ShapesPanel(QWidget):
         self._follow()
         image = self._session.image
         drafts = len(image.document.drafts) if image is not None else 0
-        self.accept.setText(tr("Accept {n} drafts", n=drafts) if drafts else tr("Accept drafts"))
+        self.accept.setText(
+            tr("Accept {n} draft|Accept {n} drafts", n=drafts) if drafts else tr("Accept drafts")
+        )
         self.accept.setEnabled(drafts > 0)
         self.reject.setEnabled(drafts > 0)
         self.empty.setVisible(image is not None and self.model.rowCount() == 0)

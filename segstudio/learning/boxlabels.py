@@ -1,0 +1,179 @@
+"""The targets that a project's rectangles stand for: made once, made better while a network learns.
+
+They are files in the project's cache; label files are only read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segstudio.annotation.document import Annotation
+from segstudio.annotation.rasterise import LabelMap
+from segstudio.errors import Cancelled, UserError
+from segstudio.learning import events
+from segstudio.learning.events import Log, Progress
+from segstudio.learning.normalise import Picture
+from segstudio.learning.trainingset import number_table
+from segstudio.learning.weak import grab_cut_targets, has_boxes, refined_targets
+from segstudio.networks.fuse import fused
+from segstudio.project import atomic
+from segstudio.project.predictions import png_bytes, read_png
+from segstudio.project.project import Project
+
+if TYPE_CHECKING:
+    from segstudio.learning.loop import Run
+
+BOXES: Final = "boxes"
+"""What the recipe calls it."""
+PLACE: Final = Path(".segstudio", "cache", "weak")
+ROUNDS: Final = 2
+"""How often the targets are made better in one training."""
+STRETCH: Final = 300.0
+"""Seconds until then, when the training has no end set."""
+Predict = Callable[[Picture], tuple[NDArray[np.integer], NDArray[np.uint8]]]
+"""A picture to the project's class numbers and the margin, both (h, w)."""
+
+
+@dataclass(eq=False)
+class BoxLabels:
+    """The targets of a project's images, and when they are made better: `ROUNDS` times in
+    `seconds` of training."""
+
+    project: Project
+    on_event: events.OnEvent = events.ignore
+    should_stop: Callable[[], bool] = events.never
+    seconds: float | None = None
+    rounds: int = 0
+    _refined: set[str] = field(default_factory=set)
+    _predictor: Callable[[], Predict] | None = None
+    _since: float = field(default_factory=time.monotonic)
+
+    def concerns(self, key: str) -> bool:
+        """Whether there are boxes in the labels of an image; False when they cannot be read."""
+        try:
+            return has_boxes(self.project.load(key))
+        except UserError:
+            return False
+
+    def map(self, key: str) -> LabelMap:
+        """The target (h, w) of an image: from its label file where that has no boxes."""
+        kept = read_png(self._file(key, refined=key in self._refined))
+        return kept if kept is not None else self._made(key)
+
+    def version(self, key: str) -> float:
+        """Grows with each better target of an image, in seconds that are none."""
+        return 1e-3 * self.rounds if key in self._refined else 0.0
+
+    def prepare(self, keys: Sequence[str]) -> None:
+        """Make the first targets of images, in as many threads as there are cores."""
+        todo = [key for key in keys if read_png(self._file(key)) is None]
+        with ThreadPoolExecutor(thread_name_prefix="boxes") as pool:
+            for done, _ in enumerate(self._each(pool.map(self.map, todo)), start=1):
+                self.on_event(Progress(done, len(todo), text="images: boxes to segments"))
+        now = time.monotonic()  # training begins: what is left of the time is divided
+        if self.seconds is not None:
+            self.seconds = max(0.0, self.seconds - (now - self._since))
+        self._since = now
+
+    def _each(self, results: Iterable[LabelMap]) -> Iterator[LabelMap]:
+        for result in results:
+            if self.should_stop():
+                raise Cancelled
+            yield result
+
+    def learned(self, run: Run, classes: Sequence[str]) -> None:
+        """The network in training, after a validation; `classes` are those of its rows."""
+        self._predictor = partial(_predictor, run, self.project, classes)
+
+    def refine_when_due(self, keys: Sequence[str]) -> bool:
+        """Put the network's own predictions in the place of the targets of these images when the
+        time has come; whether that was done."""
+        stretch = STRETCH if self.seconds is None else self.seconds / (ROUNDS + 1)
+        due = time.monotonic() - self._since >= stretch * (self.rounds + 1)
+        if self._predictor is None or self.rounds >= ROUNDS or not due:
+            return False
+        predict = self._predictor()
+        changed = [key for key in keys if self._refine(key, predict)]
+        self.rounds += 1
+        self._refined.update(changed)
+        self.on_event(Log(f"The segments in the boxes of {len(changed)} images were refined"))
+        return bool(changed)
+
+    def _refine(self, key: str, predict: Predict) -> bool:
+        if self.should_stop():
+            raise Cancelled
+        annotation = self.project.load(key)
+        if not has_boxes(annotation):
+            return False
+        first = read_png(self._file(key))
+        first = first if first is not None else self._made(key)
+        facts = annotation, self.project.classes.values, self._is_silent(annotation)
+        better = refined_targets(first, predict(self.project.read_image(key)), *facts)
+        atomic.write_bytes(self._file(key, refined=True), png_bytes(better), durable=False)
+        return True
+
+    def _made(self, key: str) -> LabelMap:
+        annotation = self.project.load(key)
+        if not has_boxes(annotation):
+            return self.project.training_map(key)
+        facts = annotation, self.project.classes.values, self._is_silent(annotation)
+        made = grab_cut_targets(self.project.read_image(key), *facts)
+        file = self._file(key)
+        for old in file.parent.glob(f"{_bare(file)}.*.png"):
+            old.unlink(missing_ok=True)
+        atomic.write_bytes(file, png_bytes(made), durable=False)
+        return made
+
+    def _is_silent(self, annotation: Annotation) -> bool:
+        return not annotation.is_confirmed or self.project.manifest.unlabelled == "ignore"
+
+    def _file(self, key: str, refined: bool = False) -> Path:
+        """Named by the label file's stamp: labels that changed have other targets."""
+        stamp = self.project.label_stamp(key) or (0, 0)
+        stem = self.project.root / PLACE / self.project.prediction_stem(key)
+        end = "better" if refined else "first"
+        return stem.with_name(f"{stem.name}.{stamp[0]:x}-{stamp[1]:x}.{end}.png")
+
+
+def _bare(file: Path) -> str:
+    """The name of an image's targets up to the stamp, for `glob`."""
+    name = file.name.rsplit(".", 3)[0]
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def box_labels(
+    project: Project,
+    recipe: Mapping[str, Any],
+    minutes: float | None,
+    on_event: events.OnEvent,
+    should_stop: Callable[[], bool],
+) -> BoxLabels | None:
+    """The targets for a training by `recipe`, with the first ones made; None when its rectangles
+    are the things themselves."""
+    if recipe.get("weak", "") != BOXES:
+        return None
+    labels = BoxLabels(project, on_event, should_stop, minutes and minutes * 60)
+    labels.prepare([key for key in project.labelled_keys() if not project.problem(key)])
+    return labels
+
+
+def _predictor(run: Run, project: Project, classes: Sequence[str]) -> Predict:
+    """What the network of a run says now."""
+    network = fused(run.average.network)
+    reader = run.task.reader(network, run.recipe.normalisation, run.device)
+    numbers = number_table(project.classes.old_values, classes)
+
+    def predict(picture: Picture) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
+        rows, margin, *_ = reader.read(picture)
+        return numbers[rows], margin
+
+    return predict

@@ -1,0 +1,239 @@
+"""Batch runs: what they made is taken back everywhere, what a person decided stays."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import picture
+
+from segstudio.annotation import components
+from segstudio.annotation.document import Annotation
+from segstudio.annotation.shape import Shape, as_points
+from segstudio.errors import UserError
+from segstudio.project import runs as room
+from segstudio.project.project import Project
+from segstudio.project.reviews import Review
+from segstudio.project.runs import KEPT
+
+KEYS = tuple(f"images/{name}.png" for name in "abcd")
+LABELS = np.zeros((10, 20), np.uint8)
+LABELS[2:6, 3:9] = 1
+MARGIN = np.full((10, 20), 200, np.uint8)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for key in KEYS:
+        picture(tmp_path / "p" / key)
+    Project.create(tmp_path / "p", classes=["cat"]).close()
+    return tmp_path / "p"
+
+
+def segment(project: Project, model: str, keys: Sequence[str] = KEYS) -> int:
+    with project.runs.start(model, len(keys)) as run:
+        for key in keys:
+            run.note(key)
+            project.predictions.write(model, key, LABELS, MARGIN)
+        return run.number
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """All but the records of runs, and caches."""
+    found = (path for path in root.rglob("*") if path.is_file())
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in found
+        if not {"runs", "cache"} & set(path.relative_to(root).parts)
+    }
+
+
+def test_a_run_has_a_number_and_a_name_and_undo_restores_what_was(root: Path) -> None:
+    with Project.open(root) as project:
+        segment(project, "m1")
+        project.predictions.mark_shown("m1", KEYS[0])
+        project.reviews.save(KEYS[0], Review(shown="m1", model="m1", rejected=("cat:1",)))
+        before = files(root)
+        number = segment(project, "m2")
+        info = project.runs.get(number)
+        assert (info.number, info.model, info.images, info.left) == (2, "m2", 4, 4)
+        assert "run 2: m2, 4 images" in info.title
+        project.predictions.mark_shown("m2", KEYS[0])  # looked at, nothing decided
+        project.reviews.save(KEYS[0], Review(shown="m2", model="m2"))
+        done = project.runs.undo(number)
+        assert (done.images, done.kept, done.labels) == (4, 0, 0)
+        assert files(root) == before
+        assert [run.state for run in project.runs.all()] == ["done", "undone"]
+        assert not project.runs.get(number).can_undo
+        with pytest.raises(UserError, match="undone already"):
+            project.runs.undo(number)
+        with pytest.raises(UserError, match="no run 9"):
+            project.runs.undo(9)
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        Review(shown="m1", model="m1", accepted=("cat:1",)),
+        Review(shown="m1", model="m1", confirmed_at=5.0, accepted_unchanged=True),
+    ],
+    ids=["accepted", "confirmed unchanged"],
+)
+def test_what_a_person_decided_stays_with_what_he_was_shown(root: Path, review: Review) -> None:
+    own = Shape("cat", "rectangle", as_points([[1, 1], [5, 5]]))
+    with Project.open(root) as project:
+        number = segment(project, "m1")
+        drafts = components.drafts(LABELS, MARGIN, {1: "cat"}, model="m1")
+        shapes = (*drafts, own)
+        confirmed = bool(review.confirmed_at)
+        project.save(KEYS[1], Annotation(20, 10, shapes, confirmed=confirmed))
+        project.predictions.mark_shown("m1", KEYS[1])
+        project.reviews.save(KEYS[1], review)
+        labels = project.label_file(KEYS[1]).read_bytes()
+        done = project.runs.undo(number)
+        assert (done.images, done.kept) == (4, 1)
+        assert project.label_file(KEYS[1]).read_bytes() == labels
+        assert project.reviews.load(KEYS[1]) == review
+        shown = project.predictions.read_shown("m1", KEYS[1])
+        assert shown is not None
+        assert np.array_equal(shown, LABELS)
+        assert project.predictions.done("m1") == set()
+        # segmented again: what was seen then is what comes back
+        project.predictions.write("m1", KEYS[1], np.zeros_like(LABELS), MARGIN)
+        read = project.predictions.read("m1", KEYS[1])
+        assert read is not None
+        assert np.array_equal(read[0], LABELS)
+
+
+def test_labels_that_a_run_made_of_drafts_go_where_nobody_took_them_over(root: Path) -> None:
+    own = Shape("cat", "rectangle", as_points([[1, 1], [5, 5]]))
+    drafts = tuple(components.drafts(LABELS, MARGIN, {1: "cat"}, model="m1"))
+    with Project.open(root) as project:
+        with project.runs.start("m1", 4) as run:
+            for key in KEYS:
+                run.note_accepted(key)
+                project.save(key, Annotation(20, 10, drafts))
+        a, b, c, d = KEYS
+        project.save(b, Annotation(20, 10, (*drafts, own)))
+        project.save(c, Annotation(20, 10, drafts, confirmed=True))
+        project.save(d, Annotation(20, 10, (drafts[0].moved(1, 0),)))
+        assert project.runs.undo(run.number).labels == 2
+        assert not project.label_file(a).exists()
+        assert project.state(a) == project.states()[a] == "none"
+        assert project.load(b).shapes == (own,)
+        assert len(project.load(c).shapes) == 1
+        assert [s.source for s in project.load(d).shapes] == ["corrected"]
+
+
+def test_predictions_made_again_since_belong_to_the_later_run(root: Path) -> None:
+    with Project.open(root) as project:
+        first = segment(project, "m1")
+        project.predictions.prune_unseen([])
+        assert not project.runs.get(first).can_undo  # nothing of it is left
+        second = segment(project, "m1", KEYS[:2])
+        assert project.runs.undo(first).images == 2
+        assert project.predictions.done("m1") == set(KEYS[:2])
+        assert project.runs.refused("m1") == set(KEYS[2:])
+        project.runs.undo(second)
+        assert project.runs.refused("m1") == set(KEYS)
+        assert project.runs.refused("m2") == set()
+
+
+def test_a_run_that_was_cut_off_is_taken_back_too(root: Path) -> None:
+    with Project.open(root) as project:
+        before = files(root)
+        with pytest.raises(KeyboardInterrupt), project.runs.start("m1", 4) as run:
+            run.note(KEYS[0])
+            project.predictions.write("m1", KEYS[0], LABELS, MARGIN)
+            run.note(KEYS[1])
+            raise KeyboardInterrupt
+        assert project.runs.get(run.number).images == 2
+        project.runs.undo(run.number)
+        assert files(root) == before
+
+
+def test_a_run_that_goes_on_is_not_taken_back_and_one_that_does_nothing_is_none(
+    root: Path,
+) -> None:
+    with Project.open(root) as project:
+        with project.runs.start("m1", 0) as run:
+            assert run.number == 0
+        assert project.runs.all() == []
+        with project.runs.start("m1", 1) as run:
+            run.note(KEYS[0])
+            with pytest.raises(UserError, match="still going on"):
+                project.runs.undo(run.number)
+
+
+def test_old_runs_are_forgotten(root: Path) -> None:
+    with Project.open(root) as project:
+        for number in range(KEPT + 2):
+            segment(project, f"m{number}", KEYS[:1])
+        found = project.runs.all()
+        assert len(found) == KEPT
+        assert found[-1].number == KEPT + 2
+
+
+CRASH = """
+import os, signal, sys
+from pathlib import Path
+from segstudio.project import predictions
+from segstudio.project.project import Project
+
+calls = 0
+real = predictions.Predictions.remove
+
+def dying(self, *arguments, **facts):
+    global calls
+    calls += 1
+    if calls == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, *arguments, **facts)
+
+predictions.Predictions.remove = dying
+with Project.open(Path(sys.argv[1])) as project:
+    project.runs.undo(1)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_killed_while_undoing_the_next_opening_ends_it(root: Path) -> None:
+    with Project.open(root) as project:
+        before = files(root)
+        project.reviews.save(KEYS[1], Review(shown="m0", rejected=("x",)))
+        kept = project.reviews.load(KEYS[1])
+        number = segment(project, "m1")
+        project.reviews.save(KEYS[1], Review(shown="m1"))
+        journal = root / ".segstudio" / "runs" / f"{number:06d}" / "images"
+        journal.write_bytes(journal.read_bytes() + b'"ima')  # a line that was not finished
+    command = [sys.executable, "-c", CRASH, str(root)]
+    done = subprocess.run(command, check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    with Project.open(root, read_only=True) as project:
+        assert project.runs.get(1).state == "undoing"
+    with Project.open(root) as project:
+        assert project.recovered_runs == (1,)
+        assert project.reviews.load(KEYS[1]) == kept
+        project.reviews.path(KEYS[1]).unlink()
+    assert files(root) == before
+
+
+def test_a_damaged_record_is_no_run(root: Path) -> None:
+    with Project.open(root) as project:
+        segment(project, "m1")
+        (root / ".segstudio" / "runs" / "000001" / "run.json").write_text("{")
+        assert project.runs.all() == []
+        assert project.runs.refused("m1") == set()
+
+
+def test_times_are_read_or_left_as_they_are() -> None:
+    assert room.when("soon") == "soon"
+    info = room.RunInfo(1, "m", "2026-01-02T03:04:05+00:00", 1, 1, 1)
+    assert info.title.startswith("run 1: m, 1 images, 2026-01-0")
+    assert not replace(info, left=0).can_undo

@@ -1,0 +1,21 @@
+"""Dialogs are loaded when they are asked for."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from segstudio.studio import dialogs
+
+
+@pytest.mark.parametrize("name", sorted(dialogs.MODULES))
+def test_each_can_be_had_by_its_name(qtbot: QtBot, name: str) -> None:
+    kind = getattr(dialogs, name)
+    assert issubclass(kind, QWidget)
+    assert kind.__name__ == name
+
+
+def test_what_is_none_is_said() -> None:
+    with pytest.raises(AttributeError, match="Nothing"):
+        _ = dialogs.Nothing
