@@ -89,11 +89,14 @@ def test_train_segment_evaluate_export(project: Project, engine: Engine, tmp_pat
     saved = next(e for e in told if isinstance(e, ModelSaved))
     assert saved.promoted
 
-    engine.ask("predictor", Segment("s", root, saved.model, project.images(), "cpu"))
+    engine.ask("predictor", Segment("s", root, saved.model, project.images(), "cpu", True))
     told = engine.until_end("s")
     assert isinstance(told[-1], Done), told[-1]
     assert {e.image for e in told if isinstance(e, ImageDone)} == set(project.images())
     assert project.predictions.done(saved.model) == set(project.images())
+
+    assert told[-1].result["run"] == 1
+    assert project.runs.get(1).images == len(project.images())
 
     engine.ask("predictor", Evaluate("e", root, saved.model, "cpu"))
     done = engine.until_end("e")[-1]
