@@ -214,6 +214,7 @@ class MainWindow(QMainWindow):
 
     def _connect_actions(self) -> None:
         on, canvas, session = self.actions_.on, self.canvas, self.session
+        reviewing = session.reviewing
         for name in TOOL_NAMES:
             on(name, partial(self.use_tool, name))
         for name in OPTION_NAMES:
@@ -251,13 +252,13 @@ class MainWindow(QMainWindow):
             "ahead": self._toggle_ahead,
             "next": lambda: session.step(1),
             "previous": lambda: session.step(-1),
-            "confirm": session.confirm_and_next,
-            "unconfirm": lambda: session.set_confirmed(False),
-            "accept": self._accept_here,
-            "accept_class": self._accept_class,
-            "accept_all": self._accept_all,
-            "reject_all": self._reject_all,
-            "newest": session.show_newest_drafts,
+            "confirm": session.reviewing.confirm_and_next,
+            "unconfirm": lambda: session.reviewing.set_confirmed(False),
+            "accept": lambda: reviewing.accept_here(canvas.pointer_pixel()),
+            "accept_class": reviewing.accept_class,
+            "accept_all": reviewing.accept_all,
+            "reject_all": reviewing.reject_all,
+            "newest": session.reviewing.show_newest_drafts,
             "segment_image": self._segment_image,
             "segment": self.work.segment,
             "evaluate": self.work.evaluate,
@@ -491,7 +492,7 @@ class MainWindow(QMainWindow):
     def _order_by(self, learning: bool) -> None:
         """After confirming: the image that teaches most, or the next of the list."""
         self.ordering.enabled = learning
-        self.session.choose_next = self.ordering.go if learning else None
+        self.session.reviewing.choose_next = self.ordering.go if learning else None
 
     def _live_ended(self) -> None:
         self.actions_["live"].setChecked(False)
@@ -540,10 +541,9 @@ class MainWindow(QMainWindow):
         image = self.session.image
         if image is None or name not in ("Delete", "Backspace") or self.canvas.read_only:
             return
-        drafts = self.session.drafts_of(image.desk.selection)
-        if drafts:
-            self.session.reject(drafts, tr("Reject drafts"))
-        elif image.desk.selection:
+        if self.session.reviewing.reject_selected():
+            return
+        if image.desk.selection:
             TOOLS["select"](image.desk).key("Delete")
 
     def _select_all(self) -> None:
@@ -551,38 +551,6 @@ class MainWindow(QMainWindow):
         if image is not None:
             own = set(image.document.ids())
             image.desk.select([number for number, _ in image.desk.visible() if number in own])
-
-    def _accept_here(self) -> None:
-        """The selected drafts, or the one under the pointer."""
-        image = self.session.image
-        if image is None:
-            return
-        drafts = self.session.drafts_of(image.desk.selection)
-        place = self.canvas.pointer_pixel()
-        if not drafts and place is not None:
-            drafts = self.session.drafts_of([image.desk.idmap.at(*place)])
-        if drafts:
-            self.session.accept(drafts, tr("Accept draft"))
-        else:
-            self.status.say(tr("Point at a draft or select one, then press Y."))
-
-    def _accept_class(self) -> None:
-        image = self.session.image
-        if image is not None:
-            selected = self.session.drafts_of(image.desk.selection)
-            name = selected[0].class_name if selected else self.session.choices.class_name
-            chosen = [d for d in image.document.drafts if d.class_name == name]
-            self.session.accept(chosen, tr("Accept all of a class"))
-
-    def _accept_all(self) -> None:
-        image = self.session.image
-        if image is not None:
-            self.session.accept(list(image.document.drafts), tr("Accept all drafts"))
-
-    def _reject_all(self) -> None:
-        image = self.session.image
-        if image is not None:
-            self.session.reject(list(image.document.drafts), tr("Reject all drafts"))
 
     def _segment_image(self) -> None:
         if self.session.image is not None:

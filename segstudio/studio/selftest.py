@@ -49,8 +49,8 @@ def _steps(app: QApplication, window: MainWindow, folder: Path) -> None:
         raise _TestFailed("the sample has no picture or no model")
     _finish(app, window, "segment one picture", window.work.segment([image.key]))
     _wait(app, "show drafts", lambda: bool(image.document.drafts))
-    window.session.set_confirmed(True)
-    window.session.accept(list(image.document.drafts), "Accept all drafts")
+    window.session.reviewing.set_confirmed(True)
+    window.session.reviewing.accept(list(image.document.drafts), "Accept all drafts")
     out = folder / "masks"
     _finish(app, window, "export", window.work.export("index_png", str(out), True))
     if not any(out.rglob("*.png")):

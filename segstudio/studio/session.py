@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,8 +10,7 @@ from typing import Any, Final, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from segstudio.annotation.document import Annotation, Change, Edit
-from segstudio.annotation.shape import Shape
+from segstudio.annotation.document import Annotation, Change
 from segstudio.errors import UserError
 from segstudio.project import recent
 from segstudio.project.autosave import Saver
@@ -26,7 +25,8 @@ from segstudio.studio.history_writer import HistoryWriter
 from segstudio.studio.i18n import tr
 from segstudio.studio.loading import Loader
 from segstudio.studio.locking import lock_project
-from segstudio.studio.open_image import Loaded, OpenImage, keep_shown, load_drafts
+from segstudio.studio.open_image import Loaded, OpenImage
+from segstudio.studio.reviewing import Reviewing
 from segstudio.studio.states import States
 
 T = TypeVar("T")
@@ -72,8 +72,7 @@ class Session(QObject):
         self.project: Project | None = None
         self.image: OpenImage | None = None
         self.choices = Choices(self)
-        self.choose_next: Callable[[], None] | None = None
-        """Opens the image after a confirmed one; None for the next of the list."""
+        self.reviewing = Reviewing(self)
         self.problems: dict[str, str] = {}
         self.paused = ""
         self._followed = False
@@ -85,7 +84,7 @@ class Session(QObject):
         self._left: dict[str, OpenImage] = {}
         self._asked: set[str] = set()
         self._reviews_due = QTimer(self, singleShot=True, interval=_REVIEW_AFTER)
-        self._reviews_due.timeout.connect(lambda: self.image and self._keep_review(self.image))
+        self._reviews_due.timeout.connect(lambda: self.image and self.keep_review(self.image))
         self._ahead_due = QTimer(self, singleShot=True, interval=_AHEAD_AFTER)
         self._ahead_due.timeout.connect(self._read_ahead)
         self._notes = HistoryWriter(self._history_failed)
@@ -399,7 +398,7 @@ class Session(QObject):
         if self.image is None:
             return
         self.image.document.commit()
-        self._keep_review(self.image)
+        self.keep_review(self.image)
         self._left.pop(self.image.key, None)
         self._left[self.image.key] = self.image
         while len(self._left) > _LEFT_KEPT:
@@ -603,7 +602,8 @@ class Session(QObject):
             self.image = None
             self.go(key)
 
-    def _keep_review(self, image: OpenImage) -> None:
+    def keep_review(self, image: OpenImage) -> None:
+        """Write what became of the drafts of an image, when anything did."""
         if self.project is None or self.project.read_only or not image.drafts.model:
             return
         if self.paused:  # all was written before; what is shown may be there no more
@@ -623,79 +623,6 @@ class Session(QObject):
             self.message.emit(str(error), "bad")
             return False
         return True
-
-    # -- drafts and confirming
-
-    def accept(self, drafts: Sequence[Shape], name: str) -> None:
-        """Make drafts shapes, as one step."""
-        if self.image is not None and drafts and not self.is_read_only():
-            document = self.image.document
-            document.apply(self.image.accept_edit(drafts, name))
-            came = document.ids()[0] if len(drafts) == 1 and len(document.shapes) else 0
-            self.image.desk.select([came] if came else [])
-
-    def reject(self, drafts: Sequence[Shape], name: str) -> None:
-        """Drop drafts, as one step."""
-        if self.image is not None and drafts and not self.is_read_only():
-            self.image.document.apply(self.image.reject_edit(drafts, name))
-            self.image.desk.select([])
-
-    def confirm_and_next(self) -> None:
-        """The image is done: pending drafts are accepted, and the next undone one opens."""
-        image, project = self.image, self.project
-        if image is None or project is None or self.is_read_only():
-            return
-        drafts = list(image.document.drafts)
-        image.document.apply(image.accept_edit(drafts, tr("Confirm"), confirm=True))
-        self._keep_review(image)
-        if self.choose_next is not None:
-            self.choose_next()
-            return
-        keys = project.included()
-        if image.key not in keys:
-            return
-        place = keys.index(image.key)
-        for key in (*keys[place + 1 :], *keys[:place]):
-            if self.state(key) != "confirmed" and key not in self.problems:
-                self.go(key)
-                return
-        self.message.emit(tr("Every image is confirmed."), "info")
-
-    def set_confirmed(self, confirmed: bool) -> None:
-        """Mark the open image as done, or as not done; a step that undo takes back."""
-        image = self.image
-        if image is None or self.is_read_only() or image.document.confirmed == confirmed:
-            return
-        name = tr("Confirm") if confirmed else tr("Mark as not finished")
-        image.document.apply(Edit(name, (), (image.document.confirmed, confirmed)))
-
-    def show_newest_drafts(self, only_if_untouched: bool = False) -> None:
-        """Show what the model in force predicts for the open image."""
-        image, project = self.image, self.project
-        if image is None or project is None or image.document.confirmed:
-            return
-        if only_if_untouched and image.drafts.model:
-            return
-        if image.is_blind and not only_if_untouched:
-            self.message.emit(tr("This image is blind: confirm it first."), "warn")
-            return
-        current = project.models.current()
-        if current is None:
-            return
-        self._keep_review(image)
-        drafts = load_drafts(project, image.key, image.annotation(), current.id)
-        if not project.read_only:
-            self.try_(lambda p: keep_shown(p, image.key, drafts))
-        image.show_drafts(drafts)
-
-    def drafts_of(self, numbers: Iterable[int]) -> list[Shape]:
-        """The drafts among shapes given by number."""
-        if self.image is None:
-            return []
-        document = self.image.document
-        pairs = zip(document.ids("drafts"), document.drafts, strict=True)
-        wanted = set(numbers)
-        return [shape for number, shape in pairs if number in wanted]
 
     def is_read_only(self) -> bool:
         if self.project is not None and self.project.read_only:

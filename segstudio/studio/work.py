@@ -256,7 +256,7 @@ class Work(QObject):
         self._session.refresh_states(fresh)
         image = self._session.image
         if image is not None and image.key in fresh:
-            self._session.show_newest_drafts(only_if_untouched=True)
+            self._session.reviewing.show_newest_drafts(only_if_untouched=True)
 
     def _model_saved(self, event: p.ModelSaved) -> None:
         project = self._session.project

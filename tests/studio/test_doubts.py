@@ -48,7 +48,9 @@ def test_n_walks_the_doubtful_regions_and_then_the_images_worst_first(
     x0, y0, x1, y1 = boxes[-1]  # type: ignore[misc]
     assert x0 <= 80 <= x1
     assert y0 <= 65 <= y1
-    assert [s.class_name for s in window.session.drafts_of(image.desk.selection)] == ["dirt"]
+    assert [s.class_name for s in window.session.reviewing.drafts_of(image.desk.selection)] == [
+        "dirt"
+    ]
     middle = window.canvas.rect().center()
     found = window.canvas.view.to_image(middle.x(), middle.y())
     assert abs(found[0] - 80) < 5
@@ -56,7 +58,9 @@ def test_n_walks_the_doubtful_regions_and_then_the_images_worst_first(
     assert [s.class_name for s in image.document.shapes] == ["dirt"]
     press(window, Qt.Key.Key_N)
     qtbot.waitUntil(lambda: len(boxes) == 2, timeout=20_000)
-    assert [s.class_name for s in window.session.drafts_of(image.desk.selection)] == ["cell"]
+    assert [s.class_name for s in window.session.reviewing.drafts_of(image.desk.selection)] == [
+        "cell"
+    ]
     press(window, Qt.Key.Key_Delete)
     assert not image.document.drafts
     press(window, Qt.Key.Key_N)

@@ -22,7 +22,7 @@ def test_a_killed_child_costs_a_message_and_comes_back(
 ) -> None:
     press(studio, Qt.Key.Key_R)
     sweep(studio, (10, 10), (40, 40), (70, 50))
-    studio.session.set_confirmed(True)
+    studio.session.reviewing.set_confirmed(True)
     troubles: list[str] = []
     studio.jobs.trouble.connect(troubles.append)
     child = studio.jobs.start_child("files")
@@ -52,7 +52,7 @@ def test_an_export_into_a_full_folder_is_refused_and_nothing_is_lost(
     (out / "precious.txt").write_text("keep me")
     press(studio, Qt.Key.Key_R)
     sweep(studio, (10, 10), (40, 40), (70, 50))
-    studio.session.set_confirmed(True)
+    studio.session.reviewing.set_confirmed(True)
     job = studio.work.export("voc", str(out), only_confirmed=True)
     assert job is not None
     qtbot.waitUntil(lambda: studio.jobs.jobs[job.id].is_over, timeout=60000)

@@ -50,7 +50,7 @@ def test_a_run_is_undone_and_an_accepted_draft_stays(
     key = session.image.key
     drafts = session.image.document.drafts
     assert len(drafts) == 2
-    session.accept(drafts[:1], "Accept draft")
+    session.reviewing.accept(drafts[:1], "Accept draft")
     done: list[Job] = []
     window.bulk.finished.connect(done.append)
     window.actions_["undo_run"].trigger()

@@ -27,7 +27,7 @@ def test_the_answer_is_the_project_s_and_training_by_itself_hears_it(
     monkeypatch.setattr(studio.work, "train", lambda *given, **more: trained.append((given, more)))
     press(studio, Qt.Key.Key_R)
     sweep(studio, (10, 10), (40, 40), (70, 50))
-    studio.session.set_confirmed(True)
+    studio.session.reviewing.set_confirmed(True)
     assert studio.session.save_now()
     qtbot.waitUntil(studio.actions_["train"].isEnabled, timeout=20000)
     dialog = opened(studio)
@@ -51,7 +51,7 @@ def test_the_answer_is_the_project_s_and_training_by_itself_hears_it(
 def test_polygons_raise_no_question(studio: MainWindow, qtbot: QtBot) -> None:
     press(studio, Qt.Key.Key_F)
     sweep(studio, (10, 10), (40, 10), (40, 40), (10, 40))
-    studio.session.set_confirmed(True)
+    studio.session.reviewing.set_confirmed(True)
     assert studio.session.save_now()
     qtbot.waitUntil(studio.actions_["train"].isEnabled, timeout=20000)
     dialog = opened(studio)

@@ -324,7 +324,7 @@ def test_a_rejected_draft_is_remembered_without_leaving_the_image(
 def test_drafts_that_arrive_are_no_edit(window: MainWindow, root: Path, qtbot: QtBot) -> None:
     open_image(window, root, qtbot)
     add_prediction(root, "images/0.png", two_drafts())
-    window.session.show_newest_drafts()
+    window.session.reviewing.show_newest_drafts()
     image = window.session.image
     assert image is not None
     assert len(image.document.drafts) == 2
@@ -773,7 +773,7 @@ def test_a_slow_look_at_all_images_does_not_put_back_what_was_done_meanwhile(
 
     monkeypatch.setattr(project, "states", slow)
     session.refresh_all_states()
-    session.set_confirmed(True)
+    session.reviewing.set_confirmed(True)
     qtbot.waitUntil(lambda: project.state("images/0.png") == "confirmed", timeout=20_000)
 
     def at_all_images(keys: list[str]) -> bool:

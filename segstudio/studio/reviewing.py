@@ -1,0 +1,132 @@
+"""What becomes of the drafts of the open image, and whether it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from segstudio.annotation.document import Edit
+from segstudio.annotation.shape import Shape
+from segstudio.studio.i18n import tr
+from segstudio.studio.open_image import keep_shown, load_drafts
+
+if TYPE_CHECKING:
+    from segstudio.studio.session import Session
+
+
+class Reviewing:
+    """Accepts and rejects drafts, and confirms the image; each is one step that undo takes back."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.choose_next: Callable[[], None] | None = None
+        """Opens the image after a confirmed one; None for the next of the list."""
+
+    def accept(self, drafts: Sequence[Shape], name: str) -> None:
+        """Make drafts shapes, as one step."""
+        if self._session.image is not None and drafts and not self._session.is_read_only():
+            document = self._session.image.document
+            document.apply(self._session.image.accept_edit(drafts, name))
+            came = document.ids()[0] if len(drafts) == 1 and len(document.shapes) else 0
+            self._session.image.desk.select([came] if came else [])
+
+    def reject(self, drafts: Sequence[Shape], name: str) -> None:
+        """Drop drafts, as one step."""
+        if self._session.image is not None and drafts and not self._session.is_read_only():
+            self._session.image.document.apply(self._session.image.reject_edit(drafts, name))
+            self._session.image.desk.select([])
+
+    def confirm_and_next(self) -> None:
+        """The image is done: pending drafts are accepted, and the next undone one opens."""
+        image, project = self._session.image, self._session.project
+        if image is None or project is None or self._session.is_read_only():
+            return
+        drafts = list(image.document.drafts)
+        image.document.apply(image.accept_edit(drafts, tr("Confirm"), confirm=True))
+        self._session.keep_review(image)
+        if self.choose_next is not None:
+            self.choose_next()
+            return
+        keys = project.included()
+        if image.key not in keys:
+            return
+        place = keys.index(image.key)
+        for key in (*keys[place + 1 :], *keys[:place]):
+            if self._session.state(key) != "confirmed" and key not in self._session.problems:
+                self._session.go(key)
+                return
+        self._session.message.emit(tr("Every image is confirmed."), "info")
+
+    def set_confirmed(self, confirmed: bool) -> None:
+        """Mark the open image as done, or as not done; a step that undo takes back."""
+        image = self._session.image
+        if image is None or self._session.is_read_only() or image.document.confirmed == confirmed:
+            return
+        name = tr("Confirm") if confirmed else tr("Mark as not finished")
+        image.document.apply(Edit(name, (), (image.document.confirmed, confirmed)))
+
+    def show_newest_drafts(self, only_if_untouched: bool = False) -> None:
+        """Show what the model in force predicts for the open image."""
+        image, project = self._session.image, self._session.project
+        if image is None or project is None or image.document.confirmed:
+            return
+        if only_if_untouched and image.drafts.model:
+            return
+        if image.is_blind and not only_if_untouched:
+            self._session.message.emit(tr("This image is blind: confirm it first."), "warn")
+            return
+        current = project.models.current()
+        if current is None:
+            return
+        self._session.keep_review(image)
+        drafts = load_drafts(project, image.key, image.annotation(), current.id)
+        if not project.read_only:
+            self._session.try_(lambda p: keep_shown(p, image.key, drafts))
+        image.show_drafts(drafts)
+
+    def drafts_of(self, numbers: Iterable[int]) -> list[Shape]:
+        """The drafts among shapes given by number."""
+        if self._session.image is None:
+            return []
+        document = self._session.image.document
+        pairs = zip(document.ids("drafts"), document.drafts, strict=True)
+        wanted = set(numbers)
+        return [shape for number, shape in pairs if number in wanted]
+
+    def accept_here(self, place: tuple[int, int] | None) -> None:
+        """The selected drafts, or the one at an image pixel."""
+        image = self._session.image
+        if image is None:
+            return
+        drafts = self.drafts_of(image.desk.selection)
+        if not drafts and place is not None:
+            drafts = self.drafts_of([image.desk.idmap.at(*place)])
+        if drafts:
+            self.accept(drafts, tr("Accept draft"))
+        else:
+            words = tr("Point at a draft or select one, then press Y.")
+            self._session.message.emit(words, "info")
+
+    def accept_class(self) -> None:
+        """All drafts of the selected draft's class, else of the current one."""
+        image = self._session.image
+        if image is not None:
+            selected = self.drafts_of(image.desk.selection)
+            name = selected[0].class_name if selected else self._session.choices.class_name
+            chosen = [draft for draft in image.document.drafts if draft.class_name == name]
+            self.accept(chosen, tr("Accept all of a class"))
+
+    def accept_all(self) -> None:
+        if self._session.image is not None:
+            self.accept(list(self._session.image.document.drafts), tr("Accept all drafts"))
+
+    def reject_all(self) -> None:
+        if self._session.image is not None:
+            self.reject(list(self._session.image.document.drafts), tr("Reject all drafts"))
+
+    def reject_selected(self) -> bool:
+        """Whether there were drafts among what is selected; they are rejected."""
+        image = self._session.image
+        drafts = self.drafts_of(image.desk.selection) if image is not None else []
+        self.reject(drafts, tr("Reject drafts"))
+        return bool(drafts)
