@@ -13,8 +13,10 @@ from pytestqt.qtbot import QtBot
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import mask_shape
+from segstudio.networks.choosing import Situation
 from segstudio.project.project import Project
 from segstudio.project.touching import share_touching
+from segstudio.studio.dialogs.train import TrainDialog
 from segstudio.studio.main_window import MainWindow
 from tests.studio.conftest import at, press
 
@@ -65,3 +67,17 @@ def test_things_that_touch_are_noticed(root: Path) -> None:
         shapes = (cell(10), cell(30), cell(60), cell(90))
         project.save(KEY, Annotation(120, 90, shapes, confirmed=True))  # type: ignore[arg-type]
         assert share_touching(project) == 0.5
+
+
+def test_the_advice_follows_but_a_choice_stays(qtbot: QtBot) -> None:
+    dialog = TrainDialog([], None, Situation(labelled=30))
+    qtbot.addWidget(dialog)
+    assert dialog.network.currentData() == "unet"
+    dialog.know_touching(0.5)
+    assert dialog.network.currentData() == "maskrcnn_light"
+    assert "recommended" in dialog.network.currentText()
+    assert "each shape is a thing" in dialog.good_for.text()
+    dialog.network.activated.emit(0)
+    dialog.know_touching(0.0)
+    assert dialog.network.currentData() == "maskrcnn_light"
+    assert "recommended" not in dialog.network.currentText()
