@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,13 @@ from segstudio.learning.boxlabels import BOXES, box_labels
 from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.events import Log, ModelSaved, Progress
+from segstudio.learning.judge import Judge
 from segstudio.learning.loop import (
     Control,
     Fit,
     Run,
-    Scored,
-    Scores,
     pooled,
     precision,
-    score,
     seed_everything,
 )
 from segstudio.learning.normalise import Normalisation
@@ -125,7 +123,7 @@ def train(
             on_event(Log(note))
     if request.minutes is not None:
         _afford(data, start, library, report, request.minutes * 60)
-    judge = _Judge(project, project.models.current(), library, data, control, report)
+    judge = Judge(project, project.models.current(), library, data, control, report)
     judge.score()
     left = None if request.minutes is None else request.minutes * 60 - _SAVING
     run = Run(
@@ -373,82 +371,6 @@ def _from_scratch(
         weights.load_into(store.body_of(network), pretrained)
         note = f"Starting from {pretrained.title}"
     return _Start(network, architecture, replace(how, options=options), None, note)
-
-
-# the model in force ----------------------------------------------------------------------------
-
-
-@dataclass(eq=False)
-class _Judge:
-    """Scores of the model in force, for the comparison at the end."""
-
-    project: Project
-    incumbent: ModelInfo | None
-    library: Library
-    data: TrainingSet
-    control: Control
-    report: DeviceReport
-    scores: Scores = field(default_factory=dict)
-
-    def score(self) -> None:
-        """Score the model in force on validation images whose labels it was not scored on."""
-        if self.incumbent is None:
-            return
-        known = {key: scored.version for key, scored in self.scores.items()}
-        items = [i for i in self.data.validation if known.get(i.key) != i.version]
-        if not items:
-            return
-        loaded = store.load_model(self.incumbent)
-        network = fused(loaded.network).to(self.report.device)
-        task = task_of(loaded.architecture)
-        self.scores |= score(
-            task.reader(network, loaded.normalisation, self.report.device),
-            items,
-            self.library,
-            self.control,
-            len(self.data.classes),
-            _rows_of([self.project.classes.now(n) for n in loaded.classes], self.data.classes),
-        )
-
-    def decide(self, fit: Fit) -> promotion.Decision:
-        """Compare on the images for which both were scored against the same labels.
-
-        The comparison is with the model that is in force now: a person may have put another
-        one there while this one trained.
-        """
-        current = self.project.models.current()
-        renewed = (current.id if current else "") != (self.incumbent.id if self.incumbent else "")
-        if renewed:
-            self.incumbent, self.scores = current, {}
-        if renewed or not fit.stopped:
-            self.score()
-        known_scores = _matching(self.scores, fit.scores)
-        old = None if current is None else {k: s.confusion for k, s in known_scores.items()}
-        new = {key: scored.confusion for key, scored in fit.scores.items()}
-        known = () if current is None else current.classes
-        unknown = [name for name in self.data.classes if name not in known]
-        decision = promotion.compare(new, old, self.data.classes, new=unknown)
-        found = {key: fit.scores[key] for key in known_scores}
-        decision = promotion.with_precision(
-            decision, *(precision(side, self.data.classes) for side in (found, known_scores))
-        )
-        if self.data.lent:
-            return promotion.unproven(decision, current is None)
-        return promotion.doubtful(decision, self.data.doubt) if self.data.doubt else decision
-
-
-def _rows_of(classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray[Any, Any]:
-    """From rows of one model to rows for other classes, several to one when classes were merged;
-    a foreign class becomes background."""
-    rows = {name: row for row, name in enumerate(wanted, start=1)}
-    return np.array([0, *(rows.get(name, 0) for name in classes)], np.int16)
-
-
-def _matching(scores: Scores, other: Scores) -> Scores:
-    def same(key: str, scored: Scored) -> bool:
-        return key in other and other[key].version == scored.version
-
-    return {key: scored for key, scored in scores.items() if same(key, scored)}
 
 
 # writing ---------------------------------------------------------------------------------------

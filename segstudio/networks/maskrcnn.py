@@ -242,8 +242,10 @@ class _Heads(RoIHeads):  # type: ignore[misc]
             nowhere = torch.zeros_like(index[hit])
             void = target["void"][None]
             unknown.append(roi_heads.project_masks_on_boxes(void, box, nowhere, side))
-        weight = (torch.cat(unknown) < _UNKNOWN).to(own.dtype)
-        loss = F.binary_cross_entropy_with_logits(own, torch.cat(truth), weight, reduction="sum")
+        weight = (torch.cat(unknown) < _UNKNOWN).float()  # half precision cannot count them
+        loss = F.binary_cross_entropy_with_logits(
+            own.float(), torch.cat(truth).float(), weight, reduction="sum"
+        )
         return loss / weight.sum().clamp(min=1)
 
 
@@ -260,7 +262,7 @@ def is_unknown(boxes: Tensor, void: Tensor) -> Tensor:
     if not bool(void.any()):
         return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
     height, width = void.shape
-    table = F.pad(void.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
+    table = F.pad(void.float().cumsum(0).cumsum(1), (1, 0, 1, 0))
     limits = boxes.new_tensor([width, height, width, height])
     x0, y0, x1, y1 = boxes.round().clamp(min=0).minimum(limits).long().unbind(1)
     covered = table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0]

@@ -16,6 +16,7 @@ from segstudio.project import recent, sample, settings
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project
 from segstudio.project.rectangles import only_rectangles
+from segstudio.project.touching import share_touching
 from segstudio.studio import dialogs, theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.locking import LockedError
@@ -144,23 +145,29 @@ class Wishes:
         if project is None:
             return
         from segstudio.networks import choosing  # the window's start does not wait for networks
-        from segstudio.project.touching import share_touching
 
         confirmed = self._window.session.counts()[0]
         models, current = project.models.all(), project.models.current()
         ready = self._window.jobs.ready
         device = ready.device if ready is not None and ready.device else "cpu"
-        situation = choosing.Situation(
-            confirmed,
-            len(project.classes.names),
-            gpu=device != "cpu",
-            touching=share_touching(project),
-        )
+        situation = choosing.Situation(confirmed, len(project.classes.names), gpu=device != "cpu")
         measured = choosing.remembered(device)
         dialog = dialogs.TrainDialog(models, current, situation, measured, self._window)
         dialog.chosen.connect(self._train)
         dialog.open()
         self._ask_rectangles(project, dialog)
+        self._notice_touching(project, dialog)
+
+    def _notice_touching(self, project: Project, dialog: dialogs.TrainDialog) -> None:
+        """Where many things touch, another network is recommended."""
+        closed: list[int] = []
+        dialog.finished.connect(closed.append)
+
+        def show(share: float | Exception) -> None:
+            if isinstance(share, float) and not closed:
+                dialog.know_touching(share)
+
+        self._window.session.in_background(lambda: share_touching(project), show)
 
     def _ask_rectangles(self, project: Project, dialog: dialogs.TrainDialog) -> None:
         """When nothing but rectangles is labelled, the dialog asks what they are."""

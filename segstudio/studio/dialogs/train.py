@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
@@ -42,11 +43,11 @@ class TrainDialog(Form):
                 self.start.setCurrentIndex(self.start.count() - 1)
         self.start.addItem(tr("from scratch"), "")
         self.network = QComboBox()
-        advised, _ = choosing.recommend(situation, measured)
         for card in ARCHITECTURES.values():
-            title = tr("{network} – recommended", network=card.title)
-            self.network.addItem(title if card.name == advised else card.title, card.name)
-        self.network.setCurrentIndex(self.network.findData(advised))
+            self.network.addItem(card.title, card.name)
+        self._situation, self._chosen_by_hand = situation, False
+        self.network.activated.connect(self._keep_choice)
+        self._advise()
         self.good_for = faint()
         self.good_for.setWordWrap(True)
         files = tr("models") + " (*.pth *.pt *.safetensors)"
@@ -76,6 +77,24 @@ class TrainDialog(Form):
         self.accepted.connect(self._tell)
         self._check()
 
+    def know_touching(self, share: float) -> None:
+        """That this share of the things touch others, which was not known at first."""
+        self._situation = replace(self._situation, touching=share)
+        self._advise()
+
+    def _advise(self) -> None:
+        """Say which network is recommended, and choose it unless a person has chosen."""
+        advised, _ = choosing.recommend(self._situation, self._measured.values())
+        for index in range(self.network.count()):
+            card = ARCHITECTURES[self.network.itemData(index)]
+            title = tr("{network} – recommended", network=card.title)
+            self.network.setItemText(index, title if card.name == advised else card.title)
+        if not self._chosen_by_hand:
+            self.network.setCurrentIndex(self.network.findData(advised))
+
+    def _keep_choice(self) -> None:
+        self._chosen_by_hand = True
+
     def ask_rectangles(self, now: str) -> None:
         """Ask what rectangles are: "boxes", or "" the things themselves."""
         self.rectangles.setCurrentIndex(self.rectangles.findData(now))
@@ -93,6 +112,8 @@ class TrainDialog(Form):
     def _facts(self, card: Card) -> str:
         """What it is good for, how large it is, and how it did when it was measured here."""
         lines = [card.good_for]
+        if card.answers == "instances":
+            lines.append(tr("Learns from confirmed images alone, where each shape is a thing."))
         if card.parameters:
             size = f"{choosing.size_in_megabytes(card.parameters):,.0f}"
             millions = f"{card.parameters / 1e6:.1f}"
