@@ -157,6 +157,8 @@ class ShapeList(QAbstractListModel):
             facts.append(tr("corrected") if shape.source == "corrected" else tr("by the model"))
         if shape.score is not None:
             facts.append(f"{shape.score:.2f}")
+        if shape.group_id is not None:
+            facts.append(f"#{shape.group_id}")
         if shape.locked:
             facts.append(tr("locked"))
         return facts
