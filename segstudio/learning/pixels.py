@@ -26,7 +26,7 @@ class PixelLoss:
         self._recipe = recipe
         weights = torch.tensor(recipe.class_weights, device=device)
         self._class_weights = weights if len(weights) else None
-        self._adversary = Adversary(classes + 1, device) if recipe.adversarial else None
+        self.adversary = Adversary(classes + 1, device) if recipe.adversarial else None
 
     def __call__(self, network: nn.Module, inputs: Tensor, batch: Batch) -> Tensor:
         """A scalar for inputs (n, c, s, s) on the network's device and the labels of `batch`."""
@@ -39,10 +39,10 @@ class PixelLoss:
         loss = with_auxiliary(
             outputs, target, shares, self._class_weights, weights, self._recipe.dice_share
         )
-        if self._adversary is None:
+        if self.adversary is None:
             return loss
         logits = outputs if isinstance(outputs, Tensor) else outputs["out"]
-        return loss + self._recipe.adversarial * self._adversary.loss(logits, target)
+        return loss + self._recipe.adversarial * self.adversary.loss(logits, target)
 
 
 class Pixels:

@@ -17,6 +17,7 @@ from segstudio.learning.average import Average
 from segstudio.learning.events import Event, Log, ModelSaved, Validation
 from segstudio.learning.loop import Control, Run, rate_factor
 from segstudio.learning.normalise import Normalisation
+from segstudio.learning.pixels import PixelLoss
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Item, Library
 from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, train
@@ -63,11 +64,13 @@ def test_a_network_learns(items: list[Item]) -> None:
 def test_a_network_learns_against_an_adversary(items: list[Item]) -> None:
     recipe = Recipe(crop=64, batch=2, max_steps=8, warm_up=2, learning_rate=3e-3, adversarial=0.1)
     run = make_run(items, recipe)
-    assert run._adversary is not None
-    before = [p.detach().clone() for p in run._adversary.network.parameters()]
+    loss = run._loss
+    assert isinstance(loss, PixelLoss)
+    assert loss.adversary is not None
+    before = [p.detach().clone() for p in loss.adversary.network.parameters()]
     fit = run.fit()
     assert fit.steps == 8
-    after = run._adversary.network.parameters()
+    after = loss.adversary.network.parameters()
     assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
