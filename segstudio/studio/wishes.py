@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,19 +229,21 @@ class Wishes:
         dialogs.ReportDialog(out, report, self._window).open()
 
     def _show_scores(self, scores: dict[str, object]) -> None:
-        per_class = scores.get("per_class")
-        rows = per_class.items() if isinstance(per_class, dict) else ()
-        lines = [
-            f"{name}: {score:.3f}" if score is not None else f"{name}: –" for name, score in rows
-        ]
-        miou = scores.get("miou")
-        head = f"mIoU {miou:.3f}" if isinstance(miou, float) else "mIoU –"
-        ap = [(name, scores.get(key)) for name, key in (("AP", "ap"), ("AP50", "ap50"))]
-        head += "".join(f" · {name} {value:.3f}" for name, value in ap if isinstance(value, float))
+        """Of images it did not learn from where there are such: only those tell what it can do."""
+        held = scores.get("validation")
+        unseen = held if isinstance(held, dict) else {}
+        shown = unseen or scores
+        n = shown.get("images", 0)
+        words = tr("On the confirmed image:|On all {n} confirmed images:", n=n)
+        if unseen:
+            words = tr(
+                "On {n} image it did not learn from:|On {n} images it did not learn from:", n=n
+            )
         box = QMessageBox(self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setWindowTitle(tr("Score of the model in force"))
-        box.setText(head)
-        box.setInformativeText("\n".join(lines))
+        box.setText(f"{words}\n{_headline(shown)}")
+        box.setInformativeText(_by_class(shown.get("iou")))
         box.open()
 
     # -- program
@@ -300,3 +302,16 @@ class Wishes:
             settings.save({"layout": self._window.layout_state()})
         except OSError as error:
             self._say(error)
+
+
+def _headline(scores: Mapping[str, object]) -> str:
+    """The scores over all classes in one line."""
+    named = ("mIoU", "miou"), ("AP", "ap"), ("AP50", "ap50")
+    found = [(name, scores.get(key)) for name, key in named]
+    return " · ".join(f"{name} {value:.3f}" for name, value in found if isinstance(value, float))
+
+
+def _by_class(iou: object) -> str:
+    """IoU of each class in a line of its own."""
+    rows = iou.items() if isinstance(iou, dict) else ()
+    return "\n".join(f"{name}: {'–' if s is None else format(s, '.3f')}" for name, s in rows)

@@ -300,7 +300,7 @@ class Work(QObject):
             self.exported.emit(str(request["out"]), dict(request))
         elif job.request == "Import":
             self._session.reopen()
-        elif "per_class" in request:
+        elif job.request == "Evaluate":
             self.scored.emit(dict(request))
         elif job.role == "predictor" and not job.failures:
             self.models_changed.emit()

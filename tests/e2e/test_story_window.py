@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from segstudio.project import sample
@@ -109,6 +109,15 @@ def test_open_segment_correct_confirm_train_export_reopen(
         current = window.session.project.models.current()
         assert current is not None  # promoted, or the starter model kept: both are right
         assert window.status.message.text()
+
+        # how good it is, on what it did not learn from
+        window.actions_["evaluate"].trigger()
+        qtbot.waitUntil(lambda: bool(window.findChildren(QMessageBox)), timeout=PATIENCE)
+        (scores,) = window.findChildren(QMessageBox)
+        assert "did not learn from" in scores.text()
+        assert "mIoU 0." in scores.text()
+        assert "nucleus: 0." in scores.informativeText()
+        scores.accept()
 
         # export what is confirmed, read back without loss
         window.actions_["export"].trigger()
