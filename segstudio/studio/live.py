@@ -168,9 +168,10 @@ class LiveTraining(QObject):
             self._hinted = True
             words = tr(
                 "{n} image is confirmed: press Train, or turn on Model › Train by itself.|"
-                "{n} images are confirmed: press Train, or turn on Model › Train by itself."
+                "{n} images are confirmed: press Train, or turn on Model › Train by itself.",
+                n=confirmed,
             )
-            self._session.message.emit(words.format(n=confirmed), "info")
+            self._session.message.emit(words, "info")
 
     # -- while it goes on
 

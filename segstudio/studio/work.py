@@ -207,9 +207,11 @@ class Work(QObject):
         freed += self._session.forget_histories()
         words = tr(
             "{n} model removed, {mb} MB of predictions and undo history freed|"
-            "{n} models removed, {mb} MB of predictions and undo history freed"
+            "{n} models removed, {mb} MB of predictions and undo history freed",
+            n=len(gone),
+            mb=round(freed / 1e6, 1),
         )
-        self._session.message.emit(words.format(n=len(gone), mb=round(freed / 1e6, 1)), "info")
+        self._session.message.emit(words, "info")
         self.models_changed.emit()
 
     def stop_all(self, root: str) -> None:
@@ -290,11 +292,12 @@ class Work(QObject):
         if job.failures:
             words = tr(
                 "{what}: {n} image could not be done, because {why}|"
-                "{what}: {n} images could not be done, the first because {why}"
+                "{what}: {n} images could not be done, the first because {why}",
+                what=job.title,
+                n=len(job.failures),
+                why=job.failures[0][1],
             )
-            first = job.failures[0][1]
-            text = words.format(what=job.title, n=len(job.failures), why=first)
-            self._session.message.emit(text, "warn")
+            self._session.message.emit(words, "warn")
         request = job.result
         if job.role == "files" and "out" in request:
             self.exported.emit(str(request["out"]), dict(request))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Final, Literal
 
 import cv2
@@ -39,7 +41,10 @@ def duplicate(desk: Desk) -> bool:
 
 
 def paste(desk: Desk, shapes: Sequence[Shape], name: str = "Paste") -> bool:
-    """Put shapes on top and select them; those wholly outside the picture are left out."""
+    """Put shapes on top and select them; those wholly outside the picture are left out.
+
+    Copies of a group are a group of their own; a copy of one shape of it is in none.
+    """
     height, width = desk.document.size
     inside = [
         replace(s, locked=False, source="human", model=None, score=None)
@@ -48,6 +53,12 @@ def paste(desk: Desk, shapes: Sequence[Shape], name: str = "Paste") -> bool:
     ]
     if not inside:
         return False
+    groups = Counter(s.group_id for s in inside if s.group_id is not None)
+    together = [number for number, members in groups.items() if members > 1]
+    fresh = dict(zip(together, count(_free_group(desk)), strict=False))
+    inside = [
+        s if s.group_id is None else replace(s, group_id=fresh.get(s.group_id)) for s in inside
+    ]
     desk.document.apply(add_shapes(name, desk.document, inside))
     desk.select(desk.document.ids()[-len(inside) :])
     return True
@@ -187,7 +198,7 @@ def group(desk: Desk, together: bool) -> bool:
     """Give the selected shapes one group number of their own, or none."""
     document = desk.document
     chosen = movable(desk)
-    new = max((s.group_id or 0 for s in document.shapes), default=0) + 1 if together else None
+    new = _free_group(desk) if together else None
     changed: dict[int, Shape | None] = {
         n: replace(s, group_id=new) for n, s in chosen if together or s.group_id is not None
     }
@@ -195,6 +206,13 @@ def group(desk: Desk, together: bool) -> bool:
         return False
     name = "Group" if together else "Ungroup"
     return _apply(desk, replace_shapes(name, document, changed))
+
+
+def _free_group(desk: Desk) -> int:
+    """A number above those of all groups, of drafts too."""
+    document = desk.document
+    everything = (*document.shapes, *document.drafts)
+    return max((shape.group_id or 0 for shape in everything), default=0) + 1
 
 
 def lock(desk: Desk) -> bool:

@@ -62,17 +62,20 @@ class SplitTool(LineTool):
 
 
 def parts_of(shape: Shape, start: Point, end: Point) -> list[Shape]:
-    """The parts into which a segment cuts a shape; the shape itself when it does not."""
+    """The parts into which a segment cuts a shape; the shape itself when it does not.
+
+    Parts are things of their own: they leave the group of the shape.
+    """
+    alone = replace(shape, group_id=None)
     if shape.bitmap is not None:
-        return [shape.with_bitmap(part) for part in _split_mask(shape.bitmap, start, end)] or [
-            shape
-        ]
+        parts = _split_mask(shape.bitmap, start, end)
+        return [alone.with_bitmap(part) for part in parts] or [shape]
     if shape.kind not in _RINGS:
         return [shape]
     rings = [ring for ring in split_ring(handles(shape), start, end) if _area(ring) >= _WORTH]
     if len(rings) < 2:
         return [shape]
-    return [replace(shape, kind="polygon").with_points(ring) for ring in rings]
+    return [replace(alone, kind="polygon").with_points(ring) for ring in rings]
 
 
 def _area(ring: NDArray[np.float64]) -> float:

@@ -30,6 +30,8 @@ def sentences() -> set[str]:
                 first = node.args[0]
                 if isinstance(first, ast.Constant):
                     found.add(str(first.value))
+                    counts = [word.arg for word in node.keywords]
+                    assert "|" not in str(first.value) or "n" in counts, f"{file}: {first.value}"
                 else:
                     assert isinstance(first, ast.Name), f"{file}: tr() of something computed"
     return found | edit_names() | {NO_CLASS, NO_PIXELS, READ_ONLY, STEP} | set(STEPS.values())

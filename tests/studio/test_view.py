@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,21 +38,24 @@ def test_a_tone_at_rest_changes_nothing() -> None:
     assert Tone().table().tolist() == list(range(256))
 
 
-def test_what_a_tool_leaves_behind_is_painted_over(studio: MainWindow) -> None:
+def test_what_a_tool_leaves_behind_is_painted_over(studio: MainWindow, qtbot: QtBot) -> None:
     """Only what may look different is painted; the screen still is as if all had been."""
 
     def screen() -> QImage:
         whole = studio.screen().grabWindow(studio.winId()).toImage()
-        place = studio.canvas.mapTo(studio, QPoint(0, 0))
-        return whole.copy(QRect(place, studio.canvas.size()))
+        ratio = whole.devicePixelRatio()
+        place = studio.canvas.mapTo(studio, QPoint(0, 0)) * ratio
+        return whole.copy(QRect(place, studio.canvas.size() * ratio))
 
     def look() -> None:
+        qtbot.waitUntil(lambda: studio.canvas._rough is None, timeout=20_000)
         QApplication.processEvents()
         partly = screen()
         studio.canvas.repaint()
         assert partly == screen()
 
     canvas = studio.canvas
+    studio.resize(1279, 797)  # on finer screens no whole number of their pixels
     press(studio, Qt.Key.Key_B)
     for x, y in ((20, 20), (100, 70), (60, 30)):
         QTest.mouseMove(canvas, at(studio, x, y))
@@ -78,6 +85,21 @@ def test_what_a_tool_leaves_behind_is_painted_over(studio: MainWindow) -> None:
     look()
     studio.actions_["undo"].trigger()
     look()
+
+
+@pytest.mark.parametrize("scale", ["1.75", "2"])
+def test_so_it_is_on_finer_screens(scale: str) -> None:
+    """The scale of a screen is fixed when Qt starts: the test above, in a process of its own."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    ran = subprocess.run(
+        [*command, "-k", "leaves_behind"],
+        env={**os.environ, "QT_SCALE_FACTOR": scale, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "1 passed" in ran.stdout
 
 
 def grey_at(window: MainWindow, x: float, y: float) -> int:

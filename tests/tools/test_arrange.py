@@ -122,6 +122,22 @@ def test_duplicates_and_pasted_shapes_are_a_person_s_and_selected() -> None:
     assert len(desk.document.shapes) == 3
 
 
+def test_copies_of_a_group_are_a_group_of_their_own() -> None:
+    pair = (box(1, 1, group_id=1), box(9, 1, group_id=1))
+    desk = desk_with(*pair, box(17, 1, group_id=2), drafts=(box(20, 10, group_id=7),))
+    desk.select(desk.document.ids())
+    assert arrange.duplicate(desk)
+    copies = desk.document.shapes[3:]
+    assert [s.group_id for s in copies] == [8, 8, None]  # a draft's group is another's too
+
+
+def test_a_group_never_takes_the_number_of_a_draft_s() -> None:
+    desk = desk_with(box(1, 1), box(9, 1), drafts=(box(20, 10, group_id=1),))
+    desk.select(desk.document.ids())
+    assert arrange.group(desk, together=True)
+    assert [s.group_id for s in desk.document.shapes] == [2, 2]
+
+
 def test_order_groups_and_locks() -> None:
     shapes = (box(1, 1, name="a"), box(9, 1, name="b"), box(17, 1, name="c"))
     desk = desk_with(*shapes)

@@ -222,10 +222,12 @@ def test_a_concave_ring_falls_into_all_its_parts() -> None:
 
 
 def test_split_tool_parts_the_selected_polygon_and_selects_the_parts() -> None:
-    desk = desk_with(Shape("x", "polygon", SQUARE), Shape("y", "rectangle", SQUARE[[0, 2]]))
+    one = Shape("x", "polygon", SQUARE, group_id=3)
+    desk = desk_with(one, Shape("y", "rectangle", SQUARE[[0, 2]]))
     first = desk.document.ids()[0]
     desk.select([first])
     sweep(TOOLS["split"](desk), (5, 20), (20, 20), (40, 20))
+    assert [s.group_id for s in desk.document.shapes] == [None] * 3  # two things now
     kinds = [(s.class_name, s.kind) for s in desk.document.shapes]
     assert kinds == [("x", "polygon"), ("x", "polygon"), ("y", "rectangle")]
     assert desk.selection == tuple(desk.document.ids()[:2])

@@ -37,6 +37,14 @@ class Backing:
         self._ratio = ratio
         return True
 
+    def show(self, painter: QPainter) -> None:
+        """Draw what is there on a widget, one pixel for one: at a ratio like 1.75 it is a part of a
+        pixel larger than the widget, and squeezed into that a part would not look as the whole."""
+        painter.save()
+        painter.scale(1 / self._ratio, 1 / self._ratio)
+        painter.drawImage(0, 0, self.image)
+        painter.restore()
+
     def whole(self) -> QRect:
         return QRect(0, 0, self.image.width(), self.image.height())
 

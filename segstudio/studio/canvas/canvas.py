@@ -365,7 +365,7 @@ class Canvas(QWidget):
         if self._backing.resize(self.size(), self.devicePixelRatioF()) or self._stale:
             self._draw_whole()
         painter = QPainter(self)
-        painter.drawImage(self.rect(), (self._rough or self._backing).image)
+        (self._rough or self._backing).show(painter)
         scene = self._scene()
         if scene is not None:
             if self._picture is not None and self.view.scale >= _GRID_FROM:
