@@ -13,6 +13,7 @@ from typing import Final
 
 from segstudio.project import atomic
 from segstudio.project.images import is_image
+from segstudio.project.manifest import FILE_NAME
 
 ImageKey = str
 """A picture's posix path relative to the project, or "ALIAS/rest" in a folder outside it."""
@@ -101,7 +102,8 @@ def _walk(root: Root, project: Path) -> Iterator[tuple[ImageKey, os.DirEntry[str
             entries = list(os.scandir(folder))
         except OSError:
             continue  # a folder we may not read holds nothing for us
-        ours = folder == project
+        # another project's folders are no pictures either
+        ours = folder == project or any(entry.name == FILE_NAME for entry in entries)
         for entry in entries:
             name = entry.name
             try:

@@ -180,6 +180,8 @@ class MainWindow(QMainWindow):
         session.document_changed.connect(self._after_change)
         session.paused_changed.connect(self._show_paused)
         session.paused_changed.connect(self._show_allowed)
+        session.choices.classes_changed.connect(self._show_allowed)
+        session.choices.desk_changed.connect(self._show_allowed)
         session.states_changed.connect(lambda _: self._show_allowed())
         session.saving.connect(self.status.show_saving)
         session.message.connect(self.status.say)

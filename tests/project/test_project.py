@@ -792,3 +792,18 @@ def test_settings_and_recent_projects(tmp_path: Path) -> None:
         recent.add(tmp_path / name)
     (tmp_path / "b").rmdir()
     assert recent.load() == [tmp_path / "a"]
+
+
+def test_a_project_among_the_pictures_keeps_its_own_folders(tmp_path: Path) -> None:
+    """Its predictions and exports are no pictures of another project that refers to it."""
+    cells = tmp_path / "cells"
+    cells.mkdir()
+    Image.new("RGB", (8, 8)).save(cells / "a.png")
+    Project.create(cells, classes=["x"]).close()
+    for name in ("predictions/m", "exports/masks-1/labels", "models/m"):
+        (cells / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(cells / name / "a.png")
+    with Project.create(tmp_path / "other", images=cells, classes=["x"]) as other:
+        assert [key.rpartition("/")[2] for key in other.keys()] == ["a.png"]
+    with Project.create(tmp_path / "above", images=tmp_path, classes=["x"]) as above:
+        assert [key.partition("/")[2] for key in above.keys()] == ["cells/a.png"]

@@ -50,6 +50,12 @@ class Form(QDialog):
         self.column.addWidget(buttons)
         self.problem.hide()
 
+    def grow(self) -> None:
+        """Be as high as the texts are now that they wrap at this width."""
+        width = self.width()
+        self.column.activate()
+        self.resize(width, max(self.heightForWidth(width), self.sizeHint().height()))
+
     def refuse(self, why: str) -> None:
         """Switch OK off with a reason, or on with none."""
         self.problem.setText(why)

@@ -58,9 +58,9 @@ class RenameClass(ClassForm):
         super().__init__(parent, tr("Rename class {name}", name=name), tr("Rename"), name, check)
         self.field = QLineEdit(name)
         self.field.selectAll()
-        self.field.setFocus()
         self.field.textChanged.connect(self.look)
         self.rows.addRow(tr("New name"), self.field)
+        self.field.setFocus()  # it is in the dialog now, which shows itself with it
         self.rows.addRow("", self.count)
         self.ok.setEnabled(False)
 

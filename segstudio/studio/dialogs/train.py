@@ -99,7 +99,7 @@ class TrainDialog(Form):
         """Ask what rectangles are: "boxes", or "" the things themselves."""
         self.rectangles.setCurrentIndex(self.rectangles.findData(now))
         self.rows.setRowVisible(self.rectangles, True)
-        self.resize(self.width(), self.heightForWidth(self.width()))  # the text below wraps
+        self.grow()
 
     def _check(self) -> None:
         """A model goes on as the network it is."""
@@ -108,6 +108,7 @@ class TrainDialog(Form):
         card = ARCHITECTURES[self.network.currentData()]
         self.good_for.setText(self._facts(card) if scratch else "")
         self.rows.setRowVisible(self.weights, scratch and bool(card.weights))
+        self.grow()
 
     def _facts(self, card: Card) -> str:
         """What it is good for, how large it is, and how it did when it was measured here."""
