@@ -31,7 +31,9 @@ def is_blind(project: Project, key: ImageKey) -> bool:
     if not is_chosen(key, project.manifest.blind):
         return False
     review = project.reviews.load(key)
-    return review is None or not review.shown or review.blind
+    if review is not None and (review.shown or review.blind):
+        return review.blind
+    return not project.predictions.was_shown(key)  # drafts looked at leave no review
 
 
 def freeze(project: Project, key: ImageKey, model: str) -> None:

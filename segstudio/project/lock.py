@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 def file_lock(path: Path, seconds: float = 0) -> FileLock:
     """An operating-system lock on the file `path`; `acquire` waits at most so long. Each is one of
-    its own, even in one process. Its folder must be there."""
+    its own, even in one process, and any thread may release it. Its folder must be there."""
     from filelock import FileLock  # the window's start does not wait for it
 
-    return FileLock(path, timeout=seconds, is_singleton=False)
+    return FileLock(path, timeout=seconds, is_singleton=False, thread_local=False)
 
 
 @contextmanager

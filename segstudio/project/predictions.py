@@ -143,6 +143,10 @@ class Predictions:
         stems = ((key, self._stem_of(key)) for key in self._keys())
         return {key for key, stem in stems if {f"{stem}.png", stem + _CONF} <= names}
 
+    def was_shown(self, key: str) -> bool:
+        """Whether the prediction of any model for an image was frozen, as `mark_shown` does."""
+        return any(self.paths(model, key).shown.exists() for model in self.models())
+
     def has_shown(self, model: str) -> bool:
         """Whether a person has seen any prediction of `model`."""
         return any(file.name.endswith(_SHOWN) for file in _files(self.folder / model))

@@ -92,7 +92,7 @@ class BatchRun:
         self._folder: Path | None = None
         self._lock: FileLock | None = None
         self._lists: dict[str, TextIO] = {}
-        self._count = 0
+        self._noted: set[ImageKey] = set()
 
     @property
     def number(self) -> int:
@@ -100,13 +100,15 @@ class BatchRun:
         return int(self._folder.name) if self._folder is not None else 0
 
     def note(self, key: ImageKey) -> None:
-        """Before a prediction is written."""
+        """Before a prediction is written; nothing happens the second time."""
+        if key in self._noted:
+            return
         folder = self._begun()
         review = self._runs.project.reviews.path(key)
         if review.exists():
-            link(review, folder / "before" / str(self._count))
+            link(review, folder / "before" / str(len(self._noted)))
         self._append(_KEYS, key)
-        self._count += 1
+        self._noted.add(key)
 
     def note_accepted(self, key: ImageKey) -> None:
         """Before the drafts of an image without labels are made its labels."""
@@ -162,7 +164,8 @@ class Runs:
             if info.number == number:
                 return info
         known = ", ".join(str(info.number) for info in self.all()) or "none yet"
-        raise UserError(f"There is no run {number}", remedy=f"Runs here: {known}.")
+        root = self.project.root
+        raise UserError(f"There is no run {number}", path=root, remedy=f"Runs here: {known}.")
 
     def refused(self, model: str) -> set[ImageKey]:
         """Images whose drafts of `model` were taken back, and not asked for again since."""
@@ -219,8 +222,18 @@ class Runs:
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
         """Nobody else begins or takes back a run meanwhile."""
-        with held(self._folder / "lock", _busy("A run"), 5):
+        with held(self._folder / "lock", self._busy("A run"), 5):
             yield
+
+    @contextlib.contextmanager
+    def _held_run(self, folder: Path) -> Iterator[None]:
+        """Nor does that run go on; what has become of it is to be asked in here."""
+        with self._held(), held(folder / "lock", self._busy(f"Run {int(folder.name)}")):
+            yield
+
+    def _busy(self, who: str) -> UserError:
+        remedy = "Wait until it is done, or cancel it."
+        return UserError(f"{who} is still going on", path=self.project.root, remedy=remedy)
 
     # -- taking back
 
@@ -235,24 +248,27 @@ class Runs:
         """
         info = self.get(number)
         self.project.ensure_written()
-        if info.state == "undone":
-            raise UserError(f"Run {number} is undone already")
         folder = self._folder / f"{number:06d}"
-        with self._held(), held(folder / "lock", _busy(f"Run {number}")):
+        with self._held_run(folder):
+            if state_of(folder) == "undone":
+                raise UserError(f"Run {number} is undone already", path=self.project.root)
             return self._undo(folder, info.model, on_progress)
 
     def recover(self) -> tuple[int, ...]:
         """Finish what a process that died has begun to take back; the numbers of those runs."""
         pending = [folder for folder in self._folders() if state_of(folder) == "undoing"]
         try:
-            return tuple(self._finish(folder) for folder in pending)
+            return tuple(int(folder.name) for folder in pending if self._finish(folder))
         except (UserError, OSError):
             return ()  # it is being done, or cannot be now; the next opening tries again
 
-    def _finish(self, folder: Path) -> int:
-        with self._held(), held(folder / "lock", _busy("A run")):
-            self._undo(folder, str(_facts_of(folder).get("model", "")))
-        return int(folder.name)
+    def _finish(self, folder: Path) -> bool:
+        """Whether it was still to be done: another process may have, while we waited."""
+        with self._held_run(folder):
+            pending = state_of(folder) == "undoing"
+            if pending:
+                self._undo(folder, str(_facts_of(folder).get("model", "")))
+        return pending
 
     def _undo(
         self,
@@ -291,8 +307,9 @@ class Runs:
     def _take_back(self, key: ImageKey, model: str, before: Path) -> bool:
         """Whether a person's decisions about the drafts of this image are kept."""
         reviews, predictions = self.project.reviews, self.project.predictions
-        decided = _is_decided(reviews.load(key), model)
-        if not decided:
+        review = reviews.load(key)
+        decided = _is_decided(review, model)
+        if review is not None and review.shown == model and not decided:
             self._review_back(reviews.path(key), before)
         predictions.remove(model, key, shown=not decided)
         return decided
@@ -301,7 +318,7 @@ class Runs:
     def _review_back(path: Path, before: Path) -> None:
         if before.exists():
             atomic.write_bytes(path, before.read_bytes())
-        else:
+        elif before.parent.is_dir():  # else nobody knows whether there was one
             path.unlink(missing_ok=True)
 
     def _take_labels_back(self, key: ImageKey, model: str) -> bool:
@@ -360,7 +377,3 @@ def _listed(file: Path) -> list[ImageKey]:
         return list(dict.fromkeys(str(json.loads(line)) for line in lines))
     except (OSError, ValueError):
         return []
-
-
-def _busy(who: str) -> UserError:
-    return UserError(f"{who} is still going on", remedy="Wait until it is done, or cancel it.")

@@ -473,8 +473,9 @@ class Session(QObject):
             self.message.emit(tr("{key} was changed outside: read anew.", key=loaded.key), "warn")
             return None
         image.picture = loaded.picture
-        if not image.drafts.shapes and loaded.drafts.shapes:
-            image.show_drafts(loaded.drafts)
+        new, old = loaded.drafts, image.drafts
+        if (new.model and not old.model) or (new.shapes and not old.shapes):
+            image.show_drafts(new)  # of a blind image there are none, only a model
         return image
 
     def _cannot_show(self, project: Project, key: str, why: str) -> None:

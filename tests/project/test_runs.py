@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,8 +75,9 @@ def test_a_run_has_a_number_and_a_name_and_undo_restores_what_was(root: Path) ->
         assert not project.runs.get(number).can_undo
         with pytest.raises(UserError, match="undone already"):
             project.runs.undo(number)
-        with pytest.raises(UserError, match="no run 9"):
+        with pytest.raises(UserError, match="no run 9") as caught:
             project.runs.undo(9)
+        assert caught.value.path == project.root
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,32 @@ def test_what_a_person_decided_stays_with_what_he_was_shown(root: Path, review: 
         read = project.predictions.read("m1", KEYS[1])
         assert read is not None
         assert np.array_equal(read[0], LABELS)
+
+
+def test_what_a_person_decides_about_another_models_drafts_stays(root: Path) -> None:
+    later = Review(shown="m1", model="m1", accepted=("cat:1", "cat:2"), confirmed_at=5.0)
+    with Project.open(root) as project:
+        segment(project, "m1")
+        project.reviews.save(KEYS[0], Review(shown="m1", model="m1", accepted=("cat:1",)))
+        number = segment(project, "m2")
+        for key in KEYS[:2]:  # he never left what m1 had shown him
+            project.reviews.save(key, later)
+        assert project.runs.undo(number).kept == 0
+        assert [project.reviews.load(key) for key in KEYS[:2]] == [later, later]
+        assert project.predictions.done("m2") == set()
+
+
+def test_an_image_noted_twice_keeps_the_reviews_of_others_apart(root: Path) -> None:
+    a, b, c, _ = KEYS
+    with Project.open(root) as project:
+        reviews = {key: Review(shown="m1", model=f"of {key}") for key in (a, b, c)}
+        for key, review in reviews.items():
+            project.reviews.save(key, review)
+        number = segment(project, "m2", (a, a, b, c))
+        for key in reviews:
+            project.reviews.save(key, Review(shown="m2"))
+        project.runs.undo(number)
+        assert {key: project.reviews.load(key) for key in reviews} == reviews
 
 
 def test_labels_that_a_run_made_of_drafts_go_where_nobody_took_them_over(root: Path) -> None:
@@ -167,8 +196,16 @@ def test_a_run_that_goes_on_is_not_taken_back_and_one_that_does_nothing_is_none(
         assert project.runs.all() == []
         with project.runs.start("m1", 1) as run:
             run.note(KEYS[0])
-            with pytest.raises(UserError, match="still going on"):
+            with pytest.raises(UserError, match="still going on") as caught:
                 project.runs.undo(run.number)
+            assert caught.value.path == project.root
+
+
+def test_a_run_noted_on_another_thread_is_over_when_it_ends(root: Path) -> None:
+    with Project.open(root) as project:
+        with project.runs.start("m1", 1) as run, ThreadPoolExecutor(1) as writer:
+            writer.submit(run.note, KEYS[0]).result()
+        assert project.runs.undo(run.number).images == 1
 
 
 def test_old_runs_are_forgotten(root: Path) -> None:
@@ -222,6 +259,44 @@ def test_killed_while_undoing_the_next_opening_ends_it(root: Path) -> None:
         assert project.reviews.load(KEYS[1]) == kept
         project.reviews.path(KEYS[1]).unlink()
     assert files(root) == before
+
+
+@pytest.mark.parametrize("asked", ["recover", "undo"])
+def test_what_another_process_has_taken_back_meanwhile_is_left_alone(
+    root: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    with Project.open(root) as project, Project.open(root) as other:
+        number = segment(project, "m1")
+        if asked == "recover":
+            (root / ".segstudio" / "runs" / f"{number:06d}" / "state").write_text("undoing")
+        since = Review(shown="m1", model="m1")
+        real = room.held
+
+        @contextmanager
+        def late(path: Path, busy: UserError, seconds: float = 0) -> Iterator[None]:
+            monkeypatch.setattr(room, "held", real)
+            other.runs.undo(number)
+            other.reviews.save(KEYS[0], since)
+            with real(path, busy, seconds):
+                yield
+
+        monkeypatch.setattr(room, "held", late)
+        if asked == "recover":
+            assert project.runs.recover() == ()
+        else:
+            with pytest.raises(UserError, match="undone already"):
+                project.runs.undo(number)
+        assert project.reviews.load(KEYS[0]) == since
+
+
+def test_no_review_goes_when_nobody_knows_what_was_before(root: Path) -> None:
+    review = Review(shown="m1", model="m1")
+    with Project.open(root) as project:
+        number = segment(project, "m1")
+        project.reviews.save(KEYS[0], review)
+        (root / ".segstudio" / "runs" / f"{number:06d}" / "before").rmdir()
+        project.runs.undo(number)
+        assert project.reviews.load(KEYS[0]) == review
 
 
 def test_a_damaged_record_is_no_run(root: Path) -> None:

@@ -10,7 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
-from segstudio.studio.dialogs.runs import RunsDialog
+from segstudio.project.runs import RunInfo
+from segstudio.studio.dialogs.runs import RunsDialog, run_line
 from segstudio.studio.jobs import Job
 from segstudio.studio.main_window import MainWindow
 from tests.studio.conftest import followed
@@ -79,6 +80,11 @@ def test_a_run_is_undone_and_an_accepted_draft_stays(
     assert not again.ok.isEnabled()
     assert "undone" in again.list.item(0).text()
     again.reject()
+
+
+def test_a_run_that_is_being_taken_back_says_so() -> None:
+    run = RunInfo(1, "m", "2026-01-02T03:04:05+00:00", 3, 3, 2, state="undoing")
+    assert run_line(run).endswith(" · is being taken back")
 
 
 def test_a_folder_is_not_taken_back_while_it_is_segmented(

@@ -27,6 +27,8 @@ def run_line(run: RunInfo) -> str:
 def _state(run: RunInfo) -> str:
     if run.state == "undone":
         return tr("undone")
+    if run.state == "undoing":
+        return tr("is being taken back")
     return "" if run.can_undo else tr("nothing of it is left")
 
 
