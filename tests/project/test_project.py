@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers import picture
+from PIL import Image
 
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import IGNORE_CLASS, Shape, as_points
@@ -618,7 +619,6 @@ def test_one_video_does_not_starve_training(tmp_path: Path) -> None:
 
 def test_near_duplicates_share_a_side(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
-    from PIL import Image
 
     for i in range(6):
         pixels = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
@@ -804,6 +804,6 @@ def test_a_project_among_the_pictures_keeps_its_own_folders(tmp_path: Path) -> N
         (cells / name).mkdir(parents=True)
         Image.new("L", (8, 8)).save(cells / name / "a.png")
     with Project.create(tmp_path / "other", images=cells, classes=["x"]) as other:
-        assert [key.rpartition("/")[2] for key in other.keys()] == ["a.png"]
+        assert [key.rpartition("/")[2] for key in other.included()] == ["a.png"]
     with Project.create(tmp_path / "above", images=tmp_path, classes=["x"]) as above:
-        assert [key.partition("/")[2] for key in above.keys()] == ["cells/a.png"]
+        assert [key.partition("/")[2] for key in above.included()] == ["cells/a.png"]
