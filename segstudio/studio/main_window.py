@@ -509,6 +509,7 @@ class MainWindow(QMainWindow):
         """The look of the program has changed."""
         self.canvas.ground = QColor(theme.current().canvas)
         self.actions_.restyle()
+        self.start.restyle()
         self.top.restyle()
         self.model.restyle()
         self.quality.restyle()

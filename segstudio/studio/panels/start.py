@@ -57,6 +57,11 @@ class StartPage(QFrame):
         layout.addLayout(across)
         layout.addStretch(3)
 
+    def restyle(self) -> None:
+        """The look of the program has changed."""
+        for card in (self.open, self.new, self.sample):
+            card.setIcon(theme.icon(str(card.property("icon_name"))))
+
     def reload(self) -> None:
         """Read the recent projects."""
         while (item := self._recent.takeAt(0)) is not None:
@@ -81,6 +86,7 @@ class StartPage(QFrame):
 
 def _card(icon: str, words: str, more: str) -> QPushButton:
     button = named(QPushButton(f"{words}\n{more}"), "card")
+    button.setProperty("icon_name", icon)
     button.setIcon(theme.icon(icon))
     button.setIconSize(QSize(26, 26))
     button.setCursor(Qt.CursorShape.PointingHandCursor)
