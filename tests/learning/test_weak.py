@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from discs import QUICK, disc_picture
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import Shape, as_points
 from segstudio.errors import Cancelled, UserError
+from segstudio.learning import boxlabels
 from segstudio.learning.boxlabels import BOXES, PLACE, ROUNDS, BoxLabels, box_labels
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.trainer import TrainRequest, train
@@ -154,10 +156,54 @@ def test_targets_of_labels_that_changed_are_made_anew_and_the_old_ones_go(boxed:
     assert not weak.map(key).any()
 
 
-def test_preparing_can_be_stopped_and_is_not_begun_for_nothing(boxed: Project) -> None:
+def test_labels_saved_while_targets_are_made_get_targets_of_their_own(
+    boxed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak = BoxLabels(boxed)
+    key = boxed.labelled_keys()[0]
+    weak.map(key)
+    read = boxed.read_image
+
+    def saved_meanwhile(key: str) -> np.ndarray:
+        count = len(boxed.load(key).shapes)
+        boxed.save(key, annotation([box(2, 2, 20, 20)] * (count + 1)))
+        return read(key)
+
+    monkeypatch.setattr(boxed, "read_image", saved_meanwhile)
+    zeros = np.zeros((64, 64), np.uint8)
+    weak._refine(key, lambda picture: (zeros, zeros))
+    assert not weak._file(key, refined=True).exists()
+    weak._made(key)
+    assert not weak._file(key).exists()
+
+
+def test_targets_follow_what_unlabelled_pixels_mean(
+    boxed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak = BoxLabels(boxed)
+    key = boxed.labelled_keys()[0]
+    assert (weak.map(key) == 0).any()
+    kept = weak._file(key)
+    boxed.set_manifest(replace(boxed.manifest, unlabelled="ignore"))
+    outside = np.ones((64, 64), np.bool_)
+    for part in parts_of(boxed.load(key), VALUES):
+        outside[part.place][part.inside] = False
+    assert (weak.map(key)[outside] == VOID).all()
+    assert not kept.exists()
+    kept = weak._file(key)
+    monkeypatch.setattr(boxlabels, "METHOD", boxlabels.METHOD + 1)
+    weak.map(key)
+    assert not kept.exists()
+
+
+def test_preparing_can_be_stopped_and_is_not_begun_for_nothing(
+    boxed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert box_labels(boxed, {}, None, lambda event: None, lambda: False) is None
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     with pytest.raises(Cancelled):
         box_labels(boxed, {"weak": BOXES}, None, lambda event: None, lambda: True)
+    assert 1 <= len(list((boxed.root / PLACE).rglob("*.png"))) < 6
 
 
 def test_only_boxes_are_a_kind_of_weak_label() -> None:
