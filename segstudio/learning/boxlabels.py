@@ -42,6 +42,8 @@ STRETCH: Final = 300.0
 """Seconds until then, when the training has no end set."""
 METHOD: Final = 1
 """Grows when the same boxes give other targets: older ones in the cache are made anew."""
+_REFINING: Final = 0.1
+"""Of the training's time: what one round may take at most."""
 Predict = Callable[[Picture], tuple[NDArray[np.integer], NDArray[np.uint8]]]
 """A picture to the project's class numbers and the margin, both (h, w)."""
 
@@ -56,8 +58,9 @@ class BoxLabels:
     should_stop: Callable[[], bool] = events.never
     seconds: float | None = None
     rounds: int = 0
-    _refined: set[str] = field(default_factory=set)
+    _refined: dict[str, int] = field(default_factory=dict)
     _predictor: Callable[[], Predict] | None = None
+    _pause_point: Callable[[], None] = events.at_once
     _since: float = field(default_factory=time.monotonic)
 
     def concerns(self, key: str) -> bool:
@@ -74,7 +77,7 @@ class BoxLabels:
 
     def version(self, key: str) -> float:
         """Grows with each better target of an image, in seconds that are none."""
-        return 1e-3 * self.rounds if key in self._refined else 0.0
+        return 1e-3 * self._refined.get(key, 0)
 
     def prepare(self, keys: Sequence[str]) -> None:
         """Make the first targets of images, in as many threads as there are cores."""
@@ -97,24 +100,46 @@ class BoxLabels:
 
     def learned(self, run: Run, classes: Sequence[str]) -> None:
         """The network in training, after a validation; `classes` are those of its rows."""
-        self._predictor = partial(_predictor, run, self.project, classes)
+        self._predictor = partial(_predictor, run, self.project, classes, self._check_stop)
+        self._pause_point = run.pause_point
 
     def refine_when_due(self, keys: Sequence[str]) -> bool:
         """Put the network's own predictions in the place of the targets of these images when the
-        time has come; whether that was done."""
+        time has come, of as many as there is time for; whether that was done."""
         stretch = STRETCH if self.seconds is None else self.seconds / (ROUNDS + 1)
         due = time.monotonic() - self._since >= stretch * (self.rounds + 1)
         if self._predictor is None or self.rounds >= ROUNDS or not due:
             return False
-        predict = self._predictor()
-        changed = [key for key in keys if self._refine(key, predict)]
+        boxed = [key for key in keys if self.concerns(key)]
+        changed = self._refine_some(boxed, self._predictor(), _REFINING * stretch * (ROUNDS + 1))
         self.rounds += 1
-        self._refined.update(changed)
-        self.on_event(Log(f"The segments in the boxes of {len(changed)} images were refined"))
+        self._refined.update(dict.fromkeys(changed, self.rounds))
+        count = f"{len(changed)} of {len(boxed)}"
+        self.on_event(Log(f"The segments in the boxes of {count} images were refined"))
         return bool(changed)
 
-    def _refine(self, key: str, predict: Predict) -> bool:
+    def _refine_some(self, keys: Sequence[str], predict: Predict, seconds: float) -> list[str]:
+        """Which images were refined: one, and by lot as many more as fit into that time."""
+        done: list[str] = []
+        spent = 0.0
+        for index in np.random.default_rng(self.rounds).permutation(len(keys)).tolist():
+            self._wait_while_paused()
+            began = time.monotonic()
+            if self._refine(keys[index], predict):
+                done.append(keys[index])
+            spent += time.monotonic() - began
+            if spent + spent / max(1, len(done)) > seconds:
+                break
+        return done
+
+    def _wait_while_paused(self) -> None:
+        """Time spent paused does not count."""
+        before = time.monotonic()
+        self._pause_point()
+        self._since += time.monotonic() - before
         self._check_stop()
+
+    def _refine(self, key: str, predict: Predict) -> bool:
         before, after = self._file(key), self._file(key, refined=True)  # see `_file`
         annotation = self.project.load(key)
         if not has_boxes(annotation):
@@ -181,14 +206,16 @@ def box_labels(
     return labels
 
 
-def _predictor(run: Run, project: Project, classes: Sequence[str]) -> Predict:
-    """What the network of a run says now."""
+def _predictor(
+    run: Run, project: Project, classes: Sequence[str], check: Callable[[], None]
+) -> Predict:
+    """What the network of a run says now; `check` ends it, between tiles too."""
     network = fused(run.average.network)
     reader = run.task.reader(network, run.recipe.normalisation, run.device)
     numbers = number_table(project.classes.old_values, classes)
 
     def predict(picture: Picture) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
-        rows, margin, *_ = reader.read(picture)
+        rows, margin, *_ = reader.read(picture, check)
         return numbers[rows], margin
 
     return predict

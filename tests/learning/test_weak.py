@@ -16,6 +16,7 @@ from segstudio.annotation.shape import Shape, as_points
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import boxlabels
 from segstudio.learning.boxlabels import BOXES, PLACE, ROUNDS, BoxLabels, box_labels
+from segstudio.learning.events import Event
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.trainer import TrainRequest, train
 from segstudio.learning.trainingset import TrainingSet
@@ -132,7 +133,7 @@ def test_targets_are_made_once_and_made_better_in_rounds(boxed: Project) -> None
     better[:, 32:] = 0
     sure = np.full(first.shape, 255, np.uint8)
     weak._predictor = lambda: lambda picture: (better, sure)
-    weak.seconds = 0.0
+    weak.seconds, weak._since = 3600.0, weak._since - 3600.0
     changed = data.refresh()
     assert changed is not None
     assert changed[0][0].version > data.project.label_file(key).stat().st_mtime
@@ -141,6 +142,64 @@ def test_targets_are_made_once_and_made_better_in_rounds(boxed: Project) -> None
     for _ in range(ROUNDS + 1):
         data.refresh()
     assert weak.rounds == ROUNDS
+
+
+class Clock:
+    """A time that only goes on when it is told to."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(boxlabels, "time", found)
+    return found
+
+
+def slow(clock: Clock, weak: BoxLabels, seconds: float) -> Callable[[], boxlabels.Predict]:
+    """A network that takes so long for a picture."""
+    kept = weak.map(weak.project.labelled_keys()[0])
+
+    def predict(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        clock.wait(seconds)
+        return kept, np.full((64, 64), 255, np.uint8)
+
+    return lambda: predict
+
+
+def test_a_round_takes_a_tenth_of_the_time_and_none_while_paused(
+    boxed: Project, clock: Clock
+) -> None:
+    told: list[Event] = []
+    weak = BoxLabels(boxed, told.append, seconds=300.0, _since=0.0)
+    weak._predictor = slow(clock, weak, 10.0)
+    weak._pause_point = lambda: clock.wait(1000.0)
+    keys = boxed.labelled_keys()
+    clock.now = 100.0
+    assert weak.refine_when_due(keys)
+    assert clock.now == 100.0 + 3 * 1010.0
+    assert weak._since == 3 * 1000.0
+    assert "3 of 6 images" in str(told[-1])
+    assert sorted(weak.version(key) for key in keys) == [0, 0, 0, *[1e-3] * 3]
+    clock.now += 100.0
+    assert weak.refine_when_due(keys)
+    assert sum(weak.version(key) == 2e-3 for key in keys) == 3
+    assert sum(weak.version(key) > 0 for key in keys) > 3
+
+
+def test_a_round_can_be_stopped(boxed: Project, clock: Clock) -> None:
+    weak = BoxLabels(boxed, should_stop=lambda: clock.now > 0, seconds=1e9, _since=-1e9)
+    weak._predictor = slow(clock, weak, 1.0)
+    with pytest.raises(Cancelled):
+        weak.refine_when_due(boxed.labelled_keys())
+    assert clock.now == 1.0
 
 
 def test_targets_of_labels_that_changed_are_made_anew_and_the_old_ones_go(boxed: Project) -> None:
