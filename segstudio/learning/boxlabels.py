@@ -5,8 +5,9 @@ They are files in the project's cache; label files are only read.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +40,10 @@ ROUNDS: Final = 2
 """How often the targets are made better in one training."""
 STRETCH: Final = 300.0
 """Seconds until then, when the training has no end set."""
+METHOD: Final = 1
+"""Grows when the same boxes give other targets: older ones in the cache are made anew."""
+_REFINING: Final = 0.1
+"""Of the training's time: what one round may take at most."""
 Predict = Callable[[Picture], tuple[NDArray[np.integer], NDArray[np.uint8]]]
 """A picture to the project's class numbers and the margin, both (h, w)."""
 
@@ -53,8 +58,9 @@ class BoxLabels:
     should_stop: Callable[[], bool] = events.never
     seconds: float | None = None
     rounds: int = 0
-    _refined: set[str] = field(default_factory=set)
+    _refined: dict[str, int] = field(default_factory=dict)
     _predictor: Callable[[], Predict] | None = None
+    _pause_point: Callable[[], None] = events.at_once
     _since: float = field(default_factory=time.monotonic)
 
     def concerns(self, key: str) -> bool:
@@ -71,77 +77,111 @@ class BoxLabels:
 
     def version(self, key: str) -> float:
         """Grows with each better target of an image, in seconds that are none."""
-        return 1e-3 * self.rounds if key in self._refined else 0.0
+        return 1e-3 * self._refined.get(key, 0)
 
     def prepare(self, keys: Sequence[str]) -> None:
         """Make the first targets of images, in as many threads as there are cores."""
         todo = [key for key in keys if read_png(self._file(key)) is None]
-        with ThreadPoolExecutor(thread_name_prefix="boxes") as pool:
-            for done, _ in enumerate(self._each(pool.map(self.map, todo)), start=1):
+        pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="boxes")
+        try:
+            for done, _ in enumerate(pool.map(self.map, todo), start=1):
+                self._check_stop()
                 self.on_event(Progress(done, len(todo), text="images: boxes to segments"))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
         now = time.monotonic()  # training begins: what is left of the time is divided
         if self.seconds is not None:
             self.seconds = max(0.0, self.seconds - (now - self._since))
         self._since = now
 
-    def _each(self, results: Iterable[LabelMap]) -> Iterator[LabelMap]:
-        for result in results:
-            if self.should_stop():
-                raise Cancelled
-            yield result
+    def _check_stop(self) -> None:
+        if self.should_stop():
+            raise Cancelled
 
     def learned(self, run: Run, classes: Sequence[str]) -> None:
         """The network in training, after a validation; `classes` are those of its rows."""
-        self._predictor = partial(_predictor, run, self.project, classes)
+        self._predictor = partial(_predictor, run, self.project, classes, self._check_stop)
+        self._pause_point = run.pause_point
 
     def refine_when_due(self, keys: Sequence[str]) -> bool:
         """Put the network's own predictions in the place of the targets of these images when the
-        time has come; whether that was done."""
+        time has come, of as many as there is time for; whether that was done."""
         stretch = STRETCH if self.seconds is None else self.seconds / (ROUNDS + 1)
         due = time.monotonic() - self._since >= stretch * (self.rounds + 1)
         if self._predictor is None or self.rounds >= ROUNDS or not due:
             return False
-        predict = self._predictor()
-        changed = [key for key in keys if self._refine(key, predict)]
+        boxed = [key for key in keys if self.concerns(key)]
+        changed = self._refine_some(boxed, self._predictor(), _REFINING * stretch * (ROUNDS + 1))
         self.rounds += 1
-        self._refined.update(changed)
-        self.on_event(Log(f"The segments in the boxes of {len(changed)} images were refined"))
+        self._refined.update(dict.fromkeys(changed, self.rounds))
+        count = f"{len(changed)} of {len(boxed)}"
+        self.on_event(Log(f"The segments in the boxes of {count} images were refined"))
         return bool(changed)
 
+    def _refine_some(self, keys: Sequence[str], predict: Predict, seconds: float) -> list[str]:
+        """Which images were refined: one, and by lot as many more as fit into that time."""
+        done: list[str] = []
+        spent = 0.0
+        for index in np.random.default_rng(self.rounds).permutation(len(keys)).tolist():
+            self._wait_while_paused()
+            began = time.monotonic()
+            if self._refine(keys[index], predict):
+                done.append(keys[index])
+            spent += time.monotonic() - began
+            if spent + spent / max(1, len(done)) > seconds:
+                break
+        return done
+
+    def _wait_while_paused(self) -> None:
+        """Time spent paused does not count."""
+        before = time.monotonic()
+        self._pause_point()
+        self._since += time.monotonic() - before
+        self._check_stop()
+
     def _refine(self, key: str, predict: Predict) -> bool:
-        if self.should_stop():
-            raise Cancelled
+        before, after = self._file(key), self._file(key, refined=True)  # see `_file`
         annotation = self.project.load(key)
         if not has_boxes(annotation):
             return False
-        first = read_png(self._file(key))
+        first = read_png(before)
         first = first if first is not None else self._made(key)
         facts = annotation, self.project.classes.values, self._is_silent(annotation)
         better = refined_targets(first, predict(self.project.read_image(key)), *facts)
-        atomic.write_bytes(self._file(key, refined=True), png_bytes(better), durable=False)
+        atomic.write_bytes(after, png_bytes(better), durable=False)
         return True
 
     def _made(self, key: str) -> LabelMap:
+        file = self._file(key)  # see there
         annotation = self.project.load(key)
         if not has_boxes(annotation):
             return self.project.training_map(key)
         facts = annotation, self.project.classes.values, self._is_silent(annotation)
         made = grab_cut_targets(self.project.read_image(key), *facts)
-        file = self._file(key)
         for old in file.parent.glob(f"{_bare(file)}.*.png"):
             old.unlink(missing_ok=True)
         atomic.write_bytes(file, png_bytes(made), durable=False)
         return made
 
     def _is_silent(self, annotation: Annotation) -> bool:
-        return not annotation.is_confirmed or self.project.manifest.unlabelled == "ignore"
+        return not annotation.is_confirmed or self._ignores_the_rest
+
+    @property
+    def _ignores_the_rest(self) -> bool:
+        return self.project.manifest.unlabelled == "ignore"
 
     def _file(self, key: str, refined: bool = False) -> Path:
-        """Named by the label file's stamp: labels that changed have other targets."""
+        """Named by all that a target follows from: the label file's stamp, what unlabelled pixels
+        mean to the project, and the method.
+
+        To be asked before the labels are read: if they are saved meanwhile, what was made of the
+        old ones then has a name that nobody looks for any more.
+        """
         stamp = self.project.label_stamp(key) or (0, 0)
         stem = self.project.root / PLACE / self.project.prediction_stem(key)
+        how = f"{METHOD}i" if self._ignores_the_rest else f"{METHOD}"
         end = "better" if refined else "first"
-        return stem.with_name(f"{stem.name}.{stamp[0]:x}-{stamp[1]:x}.{end}.png")
+        return stem.with_name(f"{stem.name}.{stamp[0]:x}-{stamp[1]:x}-{how}.{end}.png")
 
 
 def _bare(file: Path) -> str:
@@ -166,14 +206,16 @@ def box_labels(
     return labels
 
 
-def _predictor(run: Run, project: Project, classes: Sequence[str]) -> Predict:
-    """What the network of a run says now."""
+def _predictor(
+    run: Run, project: Project, classes: Sequence[str], check: Callable[[], None]
+) -> Predict:
+    """What the network of a run says now; `check` ends it, between tiles too."""
     network = fused(run.average.network)
     reader = run.task.reader(network, run.recipe.normalisation, run.device)
     numbers = number_table(project.classes.old_values, classes)
 
     def predict(picture: Picture) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
-        rows, margin, *_ = reader.read(picture)
+        rows, margin, *_ = reader.read(picture, check)
         return numbers[rows], margin
 
     return predict

@@ -193,7 +193,7 @@ class Run:
         )
         with Prefetch(sampler.batch) as batches:
             while not self._finished():
-                self._pause_point()
+                self.pause_point()
                 try:
                     self._train_step(batches.get())
                 except (RuntimeError, MemoryError) as error:
@@ -313,8 +313,8 @@ class Run:
         patience = self.recipe.patience if self._is_endless else None
         return self._progress() >= 1 or (patience is not None and self._stale >= patience)
 
-    def _pause_point(self) -> None:
-        """Time spent paused does not count."""
+    def pause_point(self) -> None:
+        """Wait while paused; that time does not count."""
         before = time.monotonic()
         self._control.wait_while_paused()
         paused = time.monotonic() - before
@@ -426,8 +426,10 @@ class Run:
         changed = self._refresh() if self._refresh is not None else None
         if changed is None:
             return False
-        self.library.items, self.validation = changed
-        self._best = None  # scores on other images or labels cannot be compared
+        items, validation = changed
+        if _versions(validation) != _versions(self.validation):
+            self._best = None  # scores on other images or labels cannot be compared
+        self.library.items, self.validation = items, validation
         self._control.on_event(Log("New labels: training goes on with them"))
         return True
 
@@ -439,6 +441,10 @@ class Run:
         result.steps, result.seconds = self._step, round(self._elapsed, 2)
         result.recipe = self.recipe
         return result
+
+
+def _versions(items: Sequence[Item]) -> list[tuple[str, float]]:
+    return [(item.key, item.version) for item in items]
 
 
 def sampling_of(recipe: Recipe) -> Sampling:

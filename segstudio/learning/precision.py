@@ -43,7 +43,8 @@ def compared(
     instances: NDArray[np.int32],
     rows: NDArray[np.integer] | None = None,
 ) -> Compared:
-    """Things found in a picture beside its label map and instance map, (h, w) each.
+    """Things found in a picture beside its label map and instance map, (h, w) each. Of a labelled
+    thing the pixels in void are no part.
 
     `rows` translates the rows of what was found to those of the labels; background is left out.
     """
@@ -55,8 +56,9 @@ def compared(
             coded.append(_Coded(row, _code(one.within((0, 0, width, height))), one.score))
     real = []
     for number in np.unique(instances[instances > 0]).tolist():
-        mask = instances == number
-        real.append(_Coded(int(labels[mask][0]), _code(mask)))
+        mask = (instances == number) & (labels != VOID)
+        if mask.any():
+            real.append(_Coded(int(labels[mask][0]), _code(mask)))
     void = labels == VOID
     unknown = _code(void) if void.any() else None
     return Compared((height, width), tuple(coded), tuple(real), unknown)

@@ -273,10 +273,12 @@ def _prepare(
         return _from_parent(parent, data, facts, report, overrides)
     chosen = str(overrides.get("weights", ""))
     architecture = _architecture(project, request)
-    pretrained = weights.choose(architecture, chosen, _download_watch(control))
+    failures: list[UserError] = []
+    watch = _download_watch(control)
+    pretrained = weights.choose(architecture, chosen, watch, failures.append)
     start = _from_scratch(architecture, data, facts, report, overrides, pretrained)
-    if pretrained is None and not chosen and registry.card_of(architecture).default_weights:
-        start = replace(start, note="Its published weights cannot be fetched: starting from none")
+    for failure in failures:
+        start = replace(start, note=f"Starting without its published weights: {failure}")
     return start
 
 

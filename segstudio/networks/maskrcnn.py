@@ -258,7 +258,11 @@ def _known(proposals: Tensor, target: Target) -> Tensor:
 
 
 def is_unknown(boxes: Tensor, void: Tensor) -> Tensor:
-    """Which of the boxes (n, 4) lie mostly in `void` (h, w), or outside the picture, (n,) bool."""
+    """Which of the boxes (n, 4) lie mostly in `void` (h, w), (n,) bool.
+
+    Only what they have of the picture is looked at: a box outside is background, as in
+    torchvision.
+    """
     if not bool(void.any()):
         return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
     height, width = void.shape

@@ -61,13 +61,17 @@ def cache_folder() -> Path:
 
 
 def choose(
-    architecture: str, wanted: str = "", on_progress: OnProgress | None = None
+    architecture: str,
+    wanted: str = "",
+    on_progress: OnProgress | None = None,
+    on_failure: Callable[[UserError], None] = lambda error: None,
 ) -> Chosen | None:
     """The weights to start from; None for a fresh network.
 
     `wanted` is a name on the architecture's card (fetched when it is not in the cache), a file,
     "none", or empty: the card's default, else any on the card that is in the cache already. A
-    network that may begin fresh does so when its default cannot be fetched.
+    network that may begin fresh does so when its default cannot be fetched; `on_failure` hears
+    why.
     """
     card = registry.card_of(architecture)
     if wanted == NONE:
@@ -76,9 +80,10 @@ def choose(
     if source is not None:
         try:
             file = fetch(source, on_progress)
-        except UserError:
+        except UserError as error:
             if wanted or not card.may_begin_fresh:
                 raise
+            on_failure(error)
             return None
         return Chosen(file, f"{card.title}: {source.title}", source.part)
     if not wanted:

@@ -22,7 +22,7 @@ from segstudio.errors import UserError
 from segstudio.learning import promotion, recipe
 from segstudio.learning.augment import Augmentation, Cropper
 from segstudio.learning.evaluate import evaluate
-from segstudio.learning.events import Event, Validation
+from segstudio.learning.events import Event, Log, Validation
 from segstudio.learning.finding import Finder
 from segstudio.learning.instances import targets_of
 from segstudio.learning.metrics import VOID
@@ -33,6 +33,7 @@ from segstudio.learning.predictor import segment
 from segstudio.learning.samples import Labelled
 from segstudio.learning.trainer import TrainRequest, train
 from segstudio.learning.trainingset import TrainingSet
+from segstudio.networks import weights
 from segstudio.project.predictions import Predictions
 from segstudio.project.project import Project
 
@@ -216,6 +217,16 @@ def test_average_precision_by_hand() -> None:
     assert average_precision([compared(real, labels * 0, numbers * 0)], ["a"])["ap"] is None
 
 
+def test_void_is_no_part_of_a_thing() -> None:
+    real = block(5, 5, 25, 25)
+    numbers = numbers_of(real, block(40, 5, 50, 15))
+    labels = (numbers > 0).astype(np.int16)
+    labels[5:9, 5:25], labels[numbers == 2] = VOID, VOID
+    found = compared([block(5, 9, 25, 25)], labels, numbers)
+    assert [one.row for one in found.real] == [1]
+    assert average_precision([found], ["a"])["ap"] == 1.0
+
+
 def test_more_than_a_hundred_things_count() -> None:
     real = [block(x, y, x + 6, y + 6) for y in range(0, 90, 6) for x in range(0, 90, 6)]
     numbers = numbers_of(*real, size=(90, 90))
@@ -284,6 +295,21 @@ def test_nothing_confirmed_is_explained(disc_project: Callable[..., Project]) ->
     with pytest.raises(UserError, match="labels to learn from") as caught:
         TrainingSet.of(project, instances=True)
     assert "Confirm" in caught.value.remedy
+
+
+def test_why_weights_were_not_fetched_is_told(
+    heaps: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> Path:
+        raise UserError("The file is damaged", remedy="Try again")
+
+    monkeypatch.setattr(weights, "fetch", damaged)
+    options = {**TINY, "backbone": "resnet50"}
+    told: list[Event] = []
+    overrides = {**QUICK, "options": options, "max_steps": 1}
+    train(heaps, TrainRequest("maskrcnn", overrides=overrides, device="cpu"), told.append)
+    notes = [event.text for event in told if isinstance(event, Log)]
+    assert "Starting without its published weights: The file is damaged. Try again" in notes
 
 
 def test_from_labels_to_drafts(heaps: Project) -> None:

@@ -178,6 +178,20 @@ def test_new_labels_are_taken_in_while_training(items: list[Item]) -> None:
     assert any(isinstance(event, Log) and "New labels" in event.text for event in told)
 
 
+@pytest.mark.parametrize("validated_anew", [False, True])
+def test_the_best_is_forgotten_only_when_it_cannot_be_compared(
+    items: list[Item], validated_anew: bool
+) -> None:
+    newer = [replace(item, version=1.0) for item in items]
+    held = (newer if validated_anew else items)[4:]
+    run = make_run(items, refresh=lambda: (newer[:4], held))
+    run._validate()
+    best = run._best
+    assert run._take_new_labels()
+    assert run._best is (None if validated_anew else best)
+    assert run.library.items == newer[:4]
+
+
 @pytest.mark.parametrize("backward", [False, True])
 def test_stopping_does_not_wait_for_the_end_of_a_step(items: list[Item], backward: bool) -> None:
     """The switch is thrown while a step runs, and the step is not finished."""

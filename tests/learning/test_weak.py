@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -13,7 +14,9 @@ from discs import QUICK, disc_picture
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import Shape, as_points
 from segstudio.errors import Cancelled, UserError
+from segstudio.learning import boxlabels
 from segstudio.learning.boxlabels import BOXES, PLACE, ROUNDS, BoxLabels, box_labels
+from segstudio.learning.events import Event
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.trainer import TrainRequest, train
 from segstudio.learning.trainingset import TrainingSet
@@ -130,7 +133,7 @@ def test_targets_are_made_once_and_made_better_in_rounds(boxed: Project) -> None
     better[:, 32:] = 0
     sure = np.full(first.shape, 255, np.uint8)
     weak._predictor = lambda: lambda picture: (better, sure)
-    weak.seconds = 0.0
+    weak.seconds, weak._since = 3600.0, weak._since - 3600.0
     changed = data.refresh()
     assert changed is not None
     assert changed[0][0].version > data.project.label_file(key).stat().st_mtime
@@ -139,6 +142,64 @@ def test_targets_are_made_once_and_made_better_in_rounds(boxed: Project) -> None
     for _ in range(ROUNDS + 1):
         data.refresh()
     assert weak.rounds == ROUNDS
+
+
+class Clock:
+    """A time that only goes on when it is told to."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(boxlabels, "time", found)
+    return found
+
+
+def slow(clock: Clock, weak: BoxLabels, seconds: float) -> Callable[[], boxlabels.Predict]:
+    """A network that takes so long for a picture."""
+    kept = weak.map(weak.project.labelled_keys()[0])
+
+    def predict(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        clock.wait(seconds)
+        return kept, np.full((64, 64), 255, np.uint8)
+
+    return lambda: predict
+
+
+def test_a_round_takes_a_tenth_of_the_time_and_none_while_paused(
+    boxed: Project, clock: Clock
+) -> None:
+    told: list[Event] = []
+    weak = BoxLabels(boxed, told.append, seconds=300.0, _since=0.0)
+    weak._predictor = slow(clock, weak, 10.0)
+    weak._pause_point = lambda: clock.wait(1000.0)
+    keys = boxed.labelled_keys()
+    clock.now = 100.0
+    assert weak.refine_when_due(keys)
+    assert clock.now == 100.0 + 3 * 1010.0
+    assert weak._since == 3 * 1000.0
+    assert "3 of 6 images" in str(told[-1])
+    assert sorted(weak.version(key) for key in keys) == [0, 0, 0, *[1e-3] * 3]
+    clock.now += 100.0
+    assert weak.refine_when_due(keys)
+    assert sum(weak.version(key) == 2e-3 for key in keys) == 3
+    assert sum(weak.version(key) > 0 for key in keys) > 3
+
+
+def test_a_round_can_be_stopped(boxed: Project, clock: Clock) -> None:
+    weak = BoxLabels(boxed, should_stop=lambda: clock.now > 0, seconds=1e9, _since=-1e9)
+    weak._predictor = slow(clock, weak, 1.0)
+    with pytest.raises(Cancelled):
+        weak.refine_when_due(boxed.labelled_keys())
+    assert clock.now == 1.0
 
 
 def test_targets_of_labels_that_changed_are_made_anew_and_the_old_ones_go(boxed: Project) -> None:
@@ -154,10 +215,54 @@ def test_targets_of_labels_that_changed_are_made_anew_and_the_old_ones_go(boxed:
     assert not weak.map(key).any()
 
 
-def test_preparing_can_be_stopped_and_is_not_begun_for_nothing(boxed: Project) -> None:
+def test_labels_saved_while_targets_are_made_get_targets_of_their_own(
+    boxed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak = BoxLabels(boxed)
+    key = boxed.labelled_keys()[0]
+    weak.map(key)
+    read = boxed.read_image
+
+    def saved_meanwhile(key: str) -> np.ndarray:
+        count = len(boxed.load(key).shapes)
+        boxed.save(key, annotation([box(2, 2, 20, 20)] * (count + 1)))
+        return read(key)
+
+    monkeypatch.setattr(boxed, "read_image", saved_meanwhile)
+    zeros = np.zeros((64, 64), np.uint8)
+    weak._refine(key, lambda picture: (zeros, zeros))
+    assert not weak._file(key, refined=True).exists()
+    weak._made(key)
+    assert not weak._file(key).exists()
+
+
+def test_targets_follow_what_unlabelled_pixels_mean(
+    boxed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak = BoxLabels(boxed)
+    key = boxed.labelled_keys()[0]
+    assert (weak.map(key) == 0).any()
+    kept = weak._file(key)
+    boxed.set_manifest(replace(boxed.manifest, unlabelled="ignore"))
+    outside = np.ones((64, 64), np.bool_)
+    for part in parts_of(boxed.load(key), VALUES):
+        outside[part.place][part.inside] = False
+    assert (weak.map(key)[outside] == VOID).all()
+    assert not kept.exists()
+    kept = weak._file(key)
+    monkeypatch.setattr(boxlabels, "METHOD", boxlabels.METHOD + 1)
+    weak.map(key)
+    assert not kept.exists()
+
+
+def test_preparing_can_be_stopped_and_is_not_begun_for_nothing(
+    boxed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert box_labels(boxed, {}, None, lambda event: None, lambda: False) is None
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     with pytest.raises(Cancelled):
         box_labels(boxed, {"weak": BOXES}, None, lambda event: None, lambda: True)
+    assert 1 <= len(list((boxed.root / PLACE).rglob("*.png"))) < 6
 
 
 def test_only_boxes_are_a_kind_of_weak_label() -> None:

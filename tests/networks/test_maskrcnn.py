@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
 
+from segstudio.errors import UserError
 from segstudio.learning.finding import Finder
 from segstudio.learning.instances import InstanceLoss, targets_of
 from segstudio.learning.metrics import VOID
@@ -100,7 +101,9 @@ def test_without_a_connection_it_begins_fresh(
     monkeypatch.setenv("SEGSTUDIO_CACHE", str(tmp_path))
     nowhere = weights.Download("http://127.0.0.1:1/net-00000000.pth", "00000000")
     monkeypatch.setattr(weights, "address", lambda source: nowhere)
-    assert weights.choose("maskrcnn") is None
+    heard: list[UserError] = []
+    assert weights.choose("maskrcnn", on_failure=heard.append) is None
+    assert "cannot be fetched" in str(heard[0])
     with pytest.raises(weights.UserError, match="cannot be fetched"):
         weights.choose("maskrcnn", "coco")
     with pytest.raises(weights.UserError, match="cannot be fetched"):
@@ -132,6 +135,8 @@ def test_void_teaches_nothing() -> None:
     void[:, 48:] = True
     boxes = torch.tensor([[0, 0, 40, 40], [40, 0, 60, 20], [44, 0, 50, 9], [60, 5, 90, 9]])
     assert is_unknown(boxes.float(), void).tolist() == [False, True, False, True]
+    outside = torch.tensor([[-40, 0, -4, 20], [100, 0, 120, 20], [90, 0, 140, 20]])
+    assert is_unknown(outside.float(), void).tolist() == [False, False, True]
 
 
 def test_void_pixels_count_in_no_mask() -> None:

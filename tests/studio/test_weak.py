@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from segstudio.networks.choosing import Situation
 from segstudio.project.project import Project
 from segstudio.studio.dialogs.train import TrainDialog
 from segstudio.studio.main_window import MainWindow
@@ -46,6 +47,14 @@ def test_the_answer_is_the_project_s_and_training_by_itself_hears_it(
     again_asked.rectangles.setCurrentIndex(1)
     again_asked.accept()
     assert project.manifest.recipe == {"weak": ""}
+
+
+def test_a_word_that_is_no_answer_offers_the_first(qapp: QApplication) -> None:
+    dialog = TrainDialog([], None, Situation(labelled=3))
+    dialog.ask_rectangles("scribbles")
+    assert dialog.rectangles.currentData() == "boxes"
+    dialog.ask_rectangles("")
+    assert dialog.rectangles.currentData() == ""
 
 
 def test_polygons_raise_no_question(studio: MainWindow, qtbot: QtBot) -> None:

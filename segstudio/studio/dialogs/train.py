@@ -96,8 +96,9 @@ class TrainDialog(Form):
         self._chosen_by_hand = True
 
     def ask_rectangles(self, now: str) -> None:
-        """Ask what rectangles are: "boxes", or "" the things themselves."""
-        self.rectangles.setCurrentIndex(self.rectangles.findData(now))
+        """Ask what rectangles are: "boxes", or "" the things themselves; for any other word the
+        first answer is offered."""
+        self.rectangles.setCurrentIndex(max(0, self.rectangles.findData(now)))
         self.rows.setRowVisible(self.rectangles, True)
         self.grow()
 
