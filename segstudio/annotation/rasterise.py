@@ -73,13 +73,18 @@ def instance_map(
     `group_id` are one instance. 0 where the label map is background or void.
     """
     classes = label_map(shapes, values, size)
-    instances: dict[tuple[str, int], int] = {}
-    for position, shape in enumerate(shapes):
-        instances.setdefault(_instance(shape, position), len(instances) + 1)
-    numbers = [instances[_instance(shape, i)] for i, shape in enumerate(shapes)]
+    numbers = instance_numbers(shapes)
     ids = draw_ids(shapes, numbers, (0, 0, size[1], size[0]), "I").astype(np.int32)
     ids[(classes == 0) | (classes == void_value(values.values()))] = 0
     return classes, ids
+
+
+def instance_numbers(shapes: Sequence[Shape]) -> list[int]:
+    """The number of each shape's instance, 1..n; shapes of one class and group share one."""
+    instances: dict[tuple[str, int], int] = {}
+    for position, shape in enumerate(shapes):
+        instances.setdefault(_instance(shape, position), len(instances) + 1)
+    return [instances[_instance(shape, i)] for i, shape in enumerate(shapes)]
 
 
 def _instance(shape: Shape, position: int) -> tuple[str, int]:

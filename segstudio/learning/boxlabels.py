@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segstudio.annotation.document import Annotation
-from segstudio.annotation.rasterise import LabelMap
+from segstudio.annotation.rasterise import IdArray, LabelMap
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
 from segstudio.learning.events import Log, Progress
 from segstudio.learning.normalise import Picture
 from segstudio.learning.trainingset import number_table
-from segstudio.learning.weak import grab_cut_targets, has_boxes, refined_targets
+from segstudio.learning.weak import grab_cut_targets, has_boxes, instances_in, refined_targets
 from segstudio.networks.fuse import fused
 from segstudio.project import atomic
 from segstudio.project.predictions import png_bytes, read_png
@@ -74,6 +74,10 @@ class BoxLabels:
         """The target (h, w) of an image: from its label file where that has no boxes."""
         kept = read_png(self._file(key, refined=key in self._refined))
         return kept if kept is not None else self._made(key)
+
+    def instances(self, key: str, target: LabelMap) -> IdArray:
+        """The instance of every pixel of an image's target, (h, w) each; 0 for none."""
+        return instances_in(target, self.project.load(key), self.project.classes.values)
 
     def version(self, key: str) -> float:
         """Grows with each better target of an image, in seconds that are none."""

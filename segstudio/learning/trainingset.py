@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from segstudio.annotation.rasterise import IdArray, LabelMap
 from segstudio.errors import UserError
 from segstudio.learning.metrics import VOID
 from segstudio.learning.samples import Item, Labelled
@@ -190,11 +191,7 @@ class TrainingSet:
     def _read(self, key: str) -> Labelled:
         picture = self.project.read_image(key)
         known = [self.project.classes.now(name) for name in self.classes]  # renamed meanwhile
-        found, instances = self.project.training_maps(key, self.instances)
-        if self.weak is not None:
-            found = self.weak.map(key)
-            if instances is not None:
-                instances[found == 0] = 0  # in the box, and not of the thing
+        found, instances = self._maps(key)
         labels = to_rows(found, self.project, known)
         if labels.shape != picture.shape[:2]:
             raise UserError(
@@ -203,6 +200,13 @@ class TrainingSet:
                 remedy="Open the image and save it again",
             )
         return Labelled(picture, labels, instances=instances)
+
+    def _maps(self, key: str) -> tuple[LabelMap, IdArray | None]:
+        """Class numbers and, where they are wanted, instances of an image, (h, w) each."""
+        if self.weak is None:
+            return self.project.training_maps(key, self.instances)
+        found = self.weak.map(key)
+        return found, self.weak.instances(key, found) if self.instances else None
 
     def hash(self) -> str:
         """SHA-256 over the class names and label files of both sides."""

@@ -21,7 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segstudio.annotation.document import Annotation
-from segstudio.annotation.rasterise import LabelMap, draw_ids, label_map, void_value
+from segstudio.annotation.rasterise import (
+    IdArray,
+    LabelMap,
+    draw_ids,
+    instance_numbers,
+    label_map,
+    void_value,
+)
 from segstudio.annotation.shape import Shape
 from segstudio.learning.normalise import Picture
 from segstudio.project.rectangles import rectangles_of
@@ -58,11 +65,12 @@ def has_boxes(annotation: Annotation) -> bool:
 
 @dataclass(frozen=True)
 class BoxPart:
-    """A box in its picture: where it is, its pixels there, and its class's number."""
+    """A box in its picture: where it is, its pixels there, its class's number, and the shape."""
 
     place: tuple[slice, slice]
     inside: Mask
     value: int
+    shape: Shape
 
 
 def parts_of(annotation: Annotation, values: dict[str, int]) -> list[BoxPart]:
@@ -78,7 +86,7 @@ def parts_of(annotation: Annotation, values: dict[str, int]) -> list[BoxPart]:
         if x1 > x0 and y1 > y0:
             inside = draw_ids([shape], [1], (x0, y0, x1, y1), "L") > 0
             place = slice(y0, y1), slice(x0, x1)
-            parts.append(BoxPart(place, inside, values[shape.class_name]))
+            parts.append(BoxPart(place, inside, values[shape.class_name], shape))
     return [part for part in parts if part.inside.any()]
 
 
@@ -120,6 +128,26 @@ def refined_targets(
         else:
             _put(found, part, now, margin[part.place] >= _UNSURE, void)
     return _exact_on_top(found, annotation, values)
+
+
+def instances_in(target: LabelMap, annotation: Annotation, values: dict[str, int]) -> IdArray:
+    """The instance of every pixel of a target made of boxes, (h, w) each; 0 for none.
+
+    Order is the target's: smaller boxes in front, exact shapes on top. A box has only pixels of
+    its class: what it has not, one behind it may have. Groups are as in `instance_map`.
+    """
+    shapes = [*boxes_of(annotation), *_exact(annotation)]
+    numbers = dict(zip(map(id, shapes), instance_numbers(shapes), strict=True))
+    found = np.zeros(annotation.size, np.int32)
+    for part in parts_of(annotation, values):
+        own = part.inside & (target[part.place] == part.value)
+        found[part.place][own] = numbers[id(part.shape)]
+    exact = _exact(annotation)
+    frame = (0, 0, annotation.width, annotation.height)
+    on_top = draw_ids(exact, [numbers[id(shape)] for shape in exact], frame)
+    found[on_top > 0] = on_top[on_top > 0]
+    found[(target == 0) | (target == void_value(values.values()))] = 0
+    return found
 
 
 def segment_in_box(picture: Picture, part: BoxPart, owners: NDArray[np.int32]) -> tuple[Mask, Mask]:
@@ -228,13 +256,17 @@ def _ground(annotation: Annotation, values: dict[str, int], silent: bool) -> Lab
 
 def _exact_on_top(found: LabelMap, annotation: Annotation, values: dict[str, int]) -> LabelMap:
     """Shapes that are no boxes say exactly what is there."""
-    boxes = {id(shape) for shape in boxes_of(annotation)}
-    exact = [shape for shape in annotation.shapes if id(shape) not in boxes]
+    exact = _exact(annotation)
     if exact:
         frame = (0, 0, annotation.width, annotation.height)
         covered = draw_ids(exact, [1] * len(exact), frame, "L") > 0
         found[covered] = label_map(exact, values, annotation.size)[covered]
     return found
+
+
+def _exact(annotation: Annotation) -> list[Shape]:
+    boxes = {id(shape) for shape in rectangles_of(annotation)}
+    return [shape for shape in annotation.shapes if id(shape) not in boxes]
 
 
 def _area(shape: Shape) -> int:

@@ -93,6 +93,29 @@ def test_predictions_take_the_place_of_segments_inside_the_boxes_alone() -> None
     assert not found[25:30, 25:30].any()
 
 
+def test_things_are_in_front_as_their_segments_are(boxed: Project) -> None:
+    """A small box that was drawn before a large one of another class keeps its thing."""
+    picture = np.full((64, 64, 3), 40, np.uint8)
+    picture[8:56, 8:56], picture[20:32, 20:32] = (60, 200, 60), (220, 60, 60)
+    exact = Shape("disc", "polygon", as_points([[40, 40], [48, 40], [48, 48], [40, 48]]))
+    shapes = [exact, box(19, 19, 32, 32), box(7, 7, 56, 56, "other")]
+    boxed.set_classes(boxed.classes.with_class("other"))
+    key = boxed.labelled_keys()[0]
+    cv2.imwrite(str(boxed.root / key), picture[..., ::-1])
+    boxed.save(key, annotation(shapes))
+    weak = BoxLabels(boxed)
+    data = TrainingSet.of(boxed, weak, instances=True)
+    item = next(item for item in (*data.train, *data.validation) if item.key == key)
+    labels, things = item.read().labels, item.read().instances
+    assert things is not None
+    assert len({things[12, 12], things[26, 26], things[44, 44]} - {0}) == 3
+    small, large = things == things[26, 26], things == things[12, 12]
+    assert small.sum() > 0.9 * 12 * 12
+    assert (labels[small] == 1).all()
+    assert (labels[large] == 2).all()
+    assert np.array_equal(things > 0, labels > 0)
+
+
 @pytest.fixture
 def boxed(disc_project: Callable[..., Project]) -> Project:
     """Six of eight images have rectangles around their discs."""
