@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from segstudio.annotation.bitmap import Bitmap
@@ -50,8 +51,13 @@ def test_each_thing_is_a_draft_with_its_score(window: MainWindow, root: Path, qt
     assert [d.group_id for d in drafts] == [1, 2]
 
     def says_the_score() -> bool:
-        """The view may still be fitted to the window: it is pointed at anew each time."""
-        QTest.mouseMove(window.canvas, at(window, 20, 20))
+        """Pointed at anew each time, for the view may still be fitted to the window; and not by
+        the cursor, above which another test's window may lie."""
+        place, no = QPointF(at(window, 20, 20)), Qt.MouseButton.NoButton
+        world = window.canvas.mapToGlobal(place)
+        keys = Qt.KeyboardModifier.NoModifier
+        move = QMouseEvent(QEvent.Type.MouseMove, place, world, no, no, keys)
+        QApplication.sendEvent(window.canvas, move)
         return "0.90" in window.status.pointer.text()
 
     qtbot.waitUntil(says_the_score, timeout=20000)
