@@ -239,10 +239,11 @@ class IdMap:
             b = self._bounds[layer]
             meets = (b[:, 0] < x1) & (b[:, 2] > x0) & (b[:, 1] < y1) & (b[:, 3] > y0)
             row, ids = self.document.layer_shapes(layer), self.document.ids(layer)
-            for index in np.flatnonzero(meets).tolist():
-                if row[index].class_name not in classes and ids[index] not in hidden:
-                    shapes.append(row[index])
-                    numbers.append(ids[index])
+            met = np.flatnonzero(meets).tolist()
+            if classes or hidden:
+                met = [i for i in met if row[i].class_name not in classes and ids[i] not in hidden]
+            shapes += [row[index] for index in met]
+            numbers += [ids[index] for index in met]
         return shapes, numbers
 
 

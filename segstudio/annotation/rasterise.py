@@ -127,7 +127,9 @@ def draw_overview(shapes: Iterable[Shape], ids: Iterable[int], box: Box, step: i
     drawn = [(s, n) for s, n in zip(shapes, ids, strict=True) if _is_drawn(s)]
     points = iter(_scaled([s.points for s, _ in drawn], (x0, y0), step))
     for (shape, number), place in zip(drawn, points, strict=True):
-        if shape.bitmap is not None:
+        if shape.kind == "polygon":  # by far the most
+            cv2.fillPoly(out, [place], number, cv2.LINE_8, _FINE)
+        elif shape.bitmap is not None:
             _stamp(out, shape.bitmap, number, box, step)
         elif shape.kind in ("circle", "point", "points"):
             _dots(out, shape, place, number, step)
@@ -150,8 +152,11 @@ def _scaled(arrays: Sequence[Points], corner: tuple[int, int], step: int) -> lis
     """Points for OpenCV, of all shapes at once."""
     if not arrays:
         return []
-    joined = (np.concatenate(arrays) / step - corner) * 2**_FINE
-    whole = np.rint(joined).clip(-(2**30), 2**30).astype(np.int32)
+    joined = np.concatenate(arrays)
+    joined /= step
+    joined -= corner
+    joined *= 2**_FINE
+    whole = np.rint(joined, out=joined).clip(-(2**30), 2**30, out=joined).astype(np.int32)
     ends = accumulate(map(len, arrays), initial=0)
     return [whole[a:b] for a, b in pairwise(ends)]
 

@@ -30,8 +30,8 @@ _TIFF: Final = (".tif", ".tiff")
 _DEEP_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _LOW, _HIGH = 0.1, 99.9
 _BITS_PER_SAMPLE: Final = 258
-_LARGE: Final = 24_000_000
-"""Pixels from which on memory counts."""
+_LARGE: Final = 1_000_000
+"""Pixels from which on memory counts, and that other threads can go on meanwhile."""
 _FAILURES: Final = (OSError, ValueError, SyntaxError, struct.error, EOFError, KeyError, TypeError)
 
 # Pictures of hundreds of megapixels are this program's daily work, not an attack.

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 
-import orjson
-
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import (
@@ -26,7 +24,7 @@ from segstudio.annotation.shape import (
     as_points,
 )
 from segstudio.errors import UserError
-from segstudio.project import atomic, images
+from segstudio.project import atomic, images, label_json
 from segstudio.project.labelme_shapes import (
     OUR_KEY,
     UNNAMED,
@@ -98,10 +96,10 @@ def read_for(picture: Path, size: tuple[int, int] | None, path: Path) -> LabelFi
 
 
 def load_json(path: Path) -> dict[str, Any]:
-    """The JSON object of a Labelme file in whatever encoding; UserError when it is none."""
+    """The object of a Labelme file as `label_json` reads it; UserError when it is none."""
     try:
         with _no_collection():
-            raw = _loads(path.read_bytes())
+            raw = label_json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"The label file cannot be read: {error.strerror}", path=path) from error
     except (ValueError, RecursionError) as error:
@@ -110,14 +108,6 @@ def load_json(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict) or not isinstance(raw.get("shapes"), list):
         raise UserError("This JSON is not a Labelme file", path=path, remedy="Move it away.")
     return raw
-
-
-def _loads(data: bytes) -> Any:
-    """What JSON says; NaN, huge numbers, half surrogate pairs and other encodings are read too."""
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return json.loads(_decoded(data))
 
 
 @contextmanager
@@ -210,22 +200,6 @@ def find_image(label_file: Path, image_path: str) -> Path | None:
     stems = (label_file.stem, Path(label_file.stem).stem)
     beside += [label_file.with_name(s + e) for s in stems for e in sorted(images.IMAGE_SUFFIXES)]
     return next((path for path in beside if path.is_file() and images.is_image(path.name)), None)
-
-
-def _decoded(data: bytes) -> str:
-    """The text of a JSON file in UTF-8, -16, -32 (with or without BOM), GBK or cp1252."""
-    try:
-        return data.decode(json.detect_encoding(data))
-    except UnicodeDecodeError:
-        pass
-    try:
-        text = data.decode("gbk")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
-    # Western bytes also decode as GBK, but to characters nobody writes
-    foreign = [c for c in text if ord(c) > 127]
-    usual = sum(1 for c in foreign if c.encode("gb2312", "ignore"))
-    return text if usual * 2 >= len(foreign) else data.decode("cp1252", "replace")
 
 
 def _image_path(raw: Mapping[str, Any]) -> str:

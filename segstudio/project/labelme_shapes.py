@@ -17,6 +17,7 @@ from PIL import Image
 
 from segstudio.annotation.bitmap import Bitmap, Box
 from segstudio.annotation.shape import Kind, Shape, Source, as_points
+from segstudio.project.label_json import with_lists
 
 OUR_KEY: Final = "segstudio"
 UNNAMED: Final = "unknown"
@@ -78,7 +79,7 @@ class ShapeReader:
         self.points: dict[_Point, Sequence[float]] = {}
         self.masks: dict[Box | None, tuple[_MaskText, ...]] = {}
         self._groups: dict[str, int] = {}
-        self._odd: list[tuple[list[Any], NDArray[np.float64]]] = []
+        self._odd: list[tuple[Any, NDArray[np.float64]]] = []
 
     def read_all(self, raw: Sequence[Any]) -> list[Shape]:
         """The shapes of a file; what cannot be understood stays as it is, opaque."""
@@ -95,7 +96,7 @@ class ShapeReader:
         if kind is None or points is None or not len(points):
             if kind is not None:
                 self._mended(number, "has no points that can be read; kept as it is")
-            return Shape(self._label(raw, number), "opaque", extra=dict(raw))
+            return Shape(self._label(raw, number), "opaque", extra=with_lists(raw))
         if kind == "mask":
             return self._mask(raw, points, number)
         self._odd.append((raw["points"], points))
@@ -134,7 +135,7 @@ class ShapeReader:
         pixels = _decoded_mask(raw.get("mask"))
         if pixels is None:
             self._mended(number, "is a mask without a readable PNG; kept as it is")
-            return Shape(self._label(raw, number), "opaque", extra=dict(raw))
+            return Shape(self._label(raw, number), "opaque", extra=with_lists(raw))
         x, y = (round(float(v)) for v in points.min(axis=0))
         right, bottom = (round(float(v)) for v in points.max(axis=0))
         if pixels.shape != (bottom - y + 1, right - x + 1):
@@ -142,7 +143,7 @@ class ShapeReader:
         bitmap = Bitmap.from_array(pixels, x, y)
         if pixels.shape == (bottom - y + 1, right - x + 1):
             box = bitmap.bounds()
-            known = (bitmap, raw["points"], raw["mask"])
+            known = (bitmap, with_lists(raw)["points"], raw["mask"])
             self.masks[box] = (*self.masks.get(box, ()), known)
         return Shape(kind="mask", bitmap=bitmap, **self._facts(raw, number))
 
@@ -193,17 +194,20 @@ class ShapeReader:
     def _remember(self, floats: bool) -> None:
         """Note the numbers of shapes, but of those that would all be written just so anyway.
 
-        `floats` is whether it is known that no number is an integer.
+        `floats` is whether it is known that no number in a list is an integer.
         """
         if not self._odd:
             return
         points = np.concatenate([numbers for _, numbers in self._odd])
         with np.errstate(over="ignore"):
-            rounded = (np.rint(points * 1000) / 1000 == points).all(axis=1)
+            rounded = np.rint(points * 1000) / 1000 == points
+        rounded = rounded[:, 0] & rounded[:, 1]
         starts = np.cumsum([0, *(len(numbers) for _, numbers in self._odd[:-1])])
         usual = np.logical_and.reduceat(rounded, starts).tolist()
         for (raw, _), is_usual in zip(self._odd, usual, strict=True):
-            if not is_usual or not (floats or _value_types(raw) == {float}):
+            if isinstance(raw, np.ndarray):
+                self.points.update({} if is_usual else {(x, y): (x, y) for x, y in raw.tolist()})
+            elif not is_usual or not (floats or _value_types(raw) == {float}):
                 self.points.update(((float(x), float(y)), (x, y)) for x, y in raw)
         self._odd.clear()
 
@@ -213,8 +217,15 @@ class ShapeReader:
 
 def _all_numbers(shapes: Sequence[Any]) -> tuple[list[NDArray[np.float64] | None], set[type]]:
     """The points (n, 2) of every shape of a file, None where they cannot be understood; and the
-    types of all their numbers, none when they were not looked at together."""
-    lists: list[Any] = [e.get("points") if isinstance(e, dict) else None for e in shapes]
+    types of all numbers in lists, none when they were not looked at together."""
+    given = [entry.get("points") if isinstance(entry, dict) else None for entry in shapes]
+    lists = [points for points in given if not isinstance(points, np.ndarray)]
+    arrays, types = _listed_numbers(lists)
+    read = iter(arrays)
+    return [points if isinstance(points, np.ndarray) else next(read) for points in given], types
+
+
+def _listed_numbers(lists: list[Any]) -> tuple[list[NDArray[np.float64] | None], set[type]]:
     if set(map(type, lists)) == {list}:  # as a rule all are fine, and then one look is enough
         joined, types = _numbers(list(chain.from_iterable(lists)))
         if joined is not None:

@@ -29,6 +29,8 @@ class Loader(QObject):
     loaded = Signal(object)
     failed = Signal(object, str, str)
     """A project, an image key, and why it cannot be shown."""
+    sketched = Signal(object, str, object)
+    """A project, an image key, and its picture: a large one, whose labels may take longer."""
     told = Signal(str)
     """Something that is wrong with a picture that is shown all the same."""
     _in_window = Signal(object)
@@ -155,6 +157,8 @@ class Loader(QObject):
         if self._closed or self._pictures.get(key) is not read or read.exception() is not None:
             return
         picture = read.result()
+        if project.is_large(key):
+            self.sketched.emit(project, key, picture)
         if isinstance(picture, TiledPicture):
             self._feed(picture)
         elif not picture.is_whole:

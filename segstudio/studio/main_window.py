@@ -334,19 +334,20 @@ class MainWindow(QMainWindow):
             self.jobs.start_child("predictor")
 
     def _after_image(self) -> None:
-        image = self.session.image
+        image, wanted = self.session.image, self.session.wanted
+        sketch = self.session.sketch
         self.canvas.notice = ""
         if image is None:
             project = self.session.project
-            wanted = self.session.wanted
             self.canvas.notice = self.session.problems.get(wanted, "")
             if project is not None and not project.images():
                 self.canvas.notice = tr("No pictures in this folder yet.")
-            self.canvas.show_image(None, None)
+            self.canvas.show_image(sketch, None)
+            self._shown_key = wanted if sketch is not None else ""
         else:
             same = image.key == self._shown_key
             self.canvas.show_image(image.picture, image.desk, keep_view=same)
-        self._shown_key = image.key if image is not None else ""
+            self._shown_key = image.key
         self._show_wanted()
         self._show_state()
 

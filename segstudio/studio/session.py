@@ -19,7 +19,7 @@ from segstudio.project.lock import ProjectLock
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project, State
 from segstudio.studio.bulk_words import bulk_title
-from segstudio.studio.canvas.picture import NO_PICTURE
+from segstudio.studio.canvas.picture import NO_PICTURE, Picture
 from segstudio.studio.choices import Choices
 from segstudio.studio.history_writer import HistoryWriter
 from segstudio.studio.i18n import tr
@@ -71,6 +71,8 @@ class Session(QObject):
         self.autosave = autosave
         self.project: Project | None = None
         self.image: OpenImage | None = None
+        self.sketch: Picture | None = None
+        """The picture of an image whose labels are still being read."""
         self.choices = Choices(self)
         self.reviewing = Reviewing(self)
         self.problems: dict[str, str] = {}
@@ -90,6 +92,7 @@ class Session(QObject):
         self._notes = HistoryWriter(self._history_failed)
         self._loader = Loader(self)
         self._loader.loaded.connect(self._install)
+        self._loader.sketched.connect(self._show_sketch)
         self._loader.failed.connect(self._cannot_show)
         self._loader.told.connect(lambda words: self.message.emit(words, "warn"))
 
@@ -174,7 +177,7 @@ class Session(QObject):
         self.project.close()
         if self._lock is not None:
             self._lock.release()
-        self.project = self._saver = self._lock = self.image = None
+        self.project = self._saver = self._lock = self.image = self.sketch = None
         self._wanted = self.paused = ""
         self._followed = False
         self._states, self._left, self.problems = States(), {}, {}
@@ -371,7 +374,8 @@ class Session(QObject):
     # -- images
 
     def go(self, key: str) -> None:
-        """Open an image; the canvas keeps the old one until the new one is there."""
+        """Open an image; the canvas keeps the old one until the new one is there, or, of a large
+        one, the picture."""
         project = self.project
         there = self.image is not None and self.image.key == key
         if project is None or (there and self._wanted == key):
@@ -435,6 +439,13 @@ class Session(QObject):
         if self._saver is not None:
             self._saver.flush(20.0)
 
+    def _show_sketch(self, project: Project, key: str, picture: Picture) -> None:
+        """A large picture is shown before its labels are there."""
+        there = self.image is not None and self.image.key == key
+        if project is self.project and key == self._wanted and not there:
+            self.image, self.sketch = None, picture
+            self.image_changed.emit()
+
     def _install(self, loaded: Loaded) -> None:
         if loaded.project is not self.project or loaded.key != self._wanted:
             return
@@ -444,6 +455,7 @@ class Session(QObject):
         for left in self._left.values():
             left.picture = NO_PICTURE
         self.image = image = self._reopen(loaded) or self._open_anew(loaded)
+        self.sketch = None
         self.choices.put_on(image.desk)
         self.problems.pop(loaded.key, None)
         self.image_changed.emit()
@@ -484,7 +496,7 @@ class Session(QObject):
         self.problems[key] = why
         self.states_changed.emit([key])
         if key == self._wanted:
-            self.image = None
+            self.image = self.sketch = None
             self.image_changed.emit()
             self.message.emit(why, "bad")
             self._resume()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from segstudio.project import project as project_module
 from segstudio.project import tiles
 from segstudio.project.project import Project
 from segstudio.studio.canvas import canvas as canvas_module
+from segstudio.studio.canvas.tiled import TiledPicture
 from segstudio.studio.main_window import MainWindow
 from tests.studio.conftest import at, sweep
 
@@ -83,6 +85,38 @@ def test_a_large_jpeg_is_shown_from_a_preview_and_then_whole(
         assert is_near(pixel(window, x, y), picture[y, x])
 
 
+def test_a_large_picture_is_shown_while_its_labels_are_being_read(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project_module, "_LARGE", 100_000)
+    root = tmp_path / "large"
+    (root / "images").mkdir(parents=True)
+    Image.fromarray(smooth(3000, 2000)).save(root / "images" / "a.jpg")
+    gate = Event()
+    load = Project.load_label_file
+
+    def load_late(self: Project, key: str) -> object:
+        assert gate.wait(20)
+        return load(self, key)
+
+    monkeypatch.setattr(Project, "load_label_file", load_late)
+    Project.create(root, classes=["cell"]).close()
+    window.open_folder(root)
+    canvas = window.canvas
+    try:
+        qtbot.waitUntil(lambda: canvas.picture is not None, timeout=20000)
+        assert window.session.image is None
+        assert canvas.tool is None, "there is nothing to draw on yet"
+        canvas.zoom(1.5)
+        view, picture = canvas.view, canvas.picture
+    finally:
+        gate.set()
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20000)
+    assert canvas.picture is picture
+    assert canvas.view == view
+    assert canvas.tool is not None
+
+
 def test_a_large_jpeg_that_turns_out_damaged_is_said_so(
     window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +140,7 @@ def test_a_picture_is_read_tile_by_tile(
     monkeypatch.setattr(tiles, "_OVERVIEW", 40_000)
     root = tmp_path / "tiled"
     (root / "images").mkdir(parents=True)
-    picture = smooth(2048, 1024)
+    picture = smooth(2045, 1023)
     picture[::2, ::2] = 255 - picture[::2, ::2]  # what the overview cannot show
     tifffile.imwrite(root / "images" / "a.tif", picture, photometric="rgb", tile=(128, 128))
     open_picture(window, root, qtbot)
@@ -122,6 +156,13 @@ def test_a_picture_is_read_tile_by_tile(
         return picture[y : y + 8, x : x + 8].reshape(-1, 3).mean(0)
 
     qtbot.waitUntil(from_afar, timeout=20000)
+    window.canvas.zoom(0.4 / window.canvas.view.scale)
+    shown = window.canvas.picture
+    assert isinstance(shown, TiledPicture)
+    qtbot.waitUntil(lambda: not shown._wanted and bool(shown._cache), timeout=20000)
+    x, y = (int(v) for v in window.canvas.view.to_image(300, 300))
+    error = np.abs(np.array(pixel(window, x, y)) - blurred(x, y)).max()
+    assert error < 25, "between two sizes pixels are mixed, not left out"
     window.canvas.zoom(8 / window.canvas.view.scale)
 
     def near() -> bool:

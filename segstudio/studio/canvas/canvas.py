@@ -25,7 +25,7 @@ from segstudio.annotation.idmap import IdMap
 from segstudio.studio.canvas.backing import Backing, set_cursor_shape
 from segstudio.studio.canvas.colouring import Colour, Look, Table
 from segstudio.studio.canvas.guess import Guess
-from segstudio.studio.canvas.marking import MARKED, Marks, Scene
+from segstudio.studio.canvas.marking import MARKED, Mark, Marks, Scene, changed
 from segstudio.studio.canvas.marks import draw_grid, has_outline
 from segstudio.studio.canvas.overview import Overview
 from segstudio.studio.canvas.pen import Pen
@@ -57,6 +57,8 @@ _AT_ONCE: Final = 700_000
 """Device pixels that are drawn within a frame; a larger viewport is drawn coarsely first."""
 _GRID_FROM: Final = 16.0
 """Screen pixels an image pixel from which on lines part the image pixels."""
+_STRIP: Final = 100_000
+"""Pixels that are drawn in full between two events."""
 _ROUGH: Final = 3
 """What is drawn coarsely has one pixel for so many by so many device pixels."""
 _REST: Final = 70
@@ -107,7 +109,8 @@ class Canvas(QWidget):
         self._tool_name = "select"
         self._backing = Backing()
         self._marks = Marks()
-        self._marked = QRect()
+        self._marked: list[Mark] = []
+        """The marks on the screen."""
         self._stale = True
         self._rough: Backing | None = None
         self._strips: list[QRect] = []
@@ -286,7 +289,7 @@ class Canvas(QWidget):
     def _update_marks(self) -> None:
         """The tool or the selection may look different: paint where they were and where they are,
         for a whole canvas takes several milliseconds."""
-        self.update(self._marked.united(self._room_of(self._scene())))
+        self.update(changed(self._marked, self._marks_of(self._scene())))
 
     def _scene(self) -> Scene | None:
         if self._desk is None:
@@ -295,10 +298,8 @@ class Canvas(QWidget):
         hidden = self.overlay_hidden
         return Scene(self._desk, preview, self._tool_name, self.view, hidden, self._colours)
 
-    def _room_of(self, scene: Scene | None) -> QRect:
-        if scene is None:
-            return QRect()
-        return self._marks.room(scene, self.fontMetrics()).toAlignedRect()
+    def _marks_of(self, scene: Scene | None) -> list[Mark]:
+        return [] if scene is None else self._marks.of(scene, self.fontMetrics())
 
     # -- the view
 
@@ -370,8 +371,11 @@ class Canvas(QWidget):
         if scene is not None:
             if self._picture is not None and self.view.scale >= _GRID_FROM:
                 draw_grid(painter, self.view, (self._picture.width, self._picture.height))
-            self._marks.draw(painter, scene)
-            self._marked = self._room_of(scene)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+            self._marked = self._marks_of(scene)
+            for mark in self._marked:
+                if event.region().intersects(mark.room):
+                    mark.draw(painter)
             if self._picture is not None:
                 self.overview.draw(painter, self._picture, self.view, self.size())
         elif self.notice:
@@ -607,6 +611,6 @@ def _ignore(box: Box) -> None:
 
 def _strips(whole: QRect) -> list[QRect]:
     """The viewport in strips that each take some milliseconds, the lowest first."""
-    height = max(32, _AT_ONCE // 2 // max(1, whole.width()))
+    height = max(16, _STRIP // max(1, whole.width()))
     tops = range(0, whole.height(), height)
     return [QRect(0, top, whole.width(), height).intersected(whole) for top in reversed(tops)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QColor, QFontMetrics, QPainter
+from PySide6.QtCore import QPointF, QRect, QRectF
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QRegion
 
 from segstudio.annotation.bitmap import Box
 from segstudio.annotation.shape import Shape
@@ -45,6 +46,18 @@ class Scene:
     colours: Mapping[str, Colour]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark:
+    """One thing over the picture: where it is, in logical screen pixels, and how to draw it.
+
+    Marks of equal `look` at the same place are the same to the eye; None equals nothing.
+    """
+
+    room: QRect
+    look: tuple[object, ...] | None
+    draw: Callable[[QPainter], None]
+
+
 class Marks:
     """Outlines of what is selected, a framed region, and the tool's preview."""
 
@@ -57,31 +70,54 @@ class Marks:
         self.region = None
         self._outlines = Outlines()
 
-    def draw(self, painter: QPainter, scene: Scene) -> None:
-        """Draw them all; `painter` counts logical screen pixels."""
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        view = scene.view
-        outlined = list(_outlined(scene))
-        for shape in outlined:
-            draw_outline(painter, view, self._outlines.of(shape), QColor(255, 255, 255))
-            if scene.tool_name == "select" and len(scene.desk.selection) <= _WITH_HANDLES:
-                draw_handles(painter, view, shape, _colour(scene, shape.class_name))
+    def of(self, scene: Scene, metrics: QFontMetrics) -> list[Mark]:
+        """All of them, from the bottom up; `metrics` are those of the painter."""
+        marks = [self._outline(shape, scene) for shape in _outlined(scene)]
         if self.region is not None:
-            draw_frame(painter, view, self.region)
-        draw_preview(painter, view, scene.preview, _colour(scene, scene.desk.class_name))
-
-    def room(self, scene: Scene, metrics: QFontMetrics) -> QRectF:
-        """Where `draw` draws, in logical screen pixels; `metrics` are those of the painter."""
+            marks.append(_frame(self.region, scene.view))
         room = QRectF()
-        for shape in _outlined(scene):
-            room |= _on_screen(self._outlines.of(shape).controlPointRect(), scene.view)
-        if self.region is not None:
-            x0, y0, x1, y1 = self.region
-            frame = _on_screen(QRectF(QPointF(x0, y0), QPointF(x1, y1)), scene.view)
-            room |= frame.adjusted(-FRAME, -FRAME, FRAME, FRAME)
         for part in _parts(scene.preview, scene.view, metrics):
             room |= part
-        return room.adjusted(-_EDGE, -_EDGE, _EDGE, _EDGE) if room.isValid() else room
+        if room.isValid():
+            colour = _colour(scene, scene.desk.class_name)
+            draw = partial(draw_preview, view=scene.view, preview=scene.preview, colour=colour)
+            marks.append(Mark(_around(room), None, draw))
+        return marks
+
+    def _outline(self, shape: Shape, scene: Scene) -> Mark:
+        view, colour = scene.view, _colour(scene, shape.class_name)
+        path = self._outlines.of(shape, view.scale)
+        handled = scene.tool_name == "select" and len(scene.desk.selection) <= _WITH_HANDLES
+
+        def draw(painter: QPainter) -> None:
+            draw_outline(painter, view, path, QColor(255, 255, 255))
+            if handled:
+                draw_handles(painter, view, shape, colour)
+
+        room = _around(_on_screen(path.controlPointRect(), view))
+        return Mark(room, (id(path), handled, colour.rgba()), draw)
+
+
+def _frame(box: Box, view: View) -> Mark:
+    x0, y0, x1, y1 = box
+    room = _on_screen(QRectF(QPointF(x0, y0), QPointF(x1, y1)), view)
+    room = room.adjusted(-FRAME, -FRAME, FRAME, FRAME)
+    return Mark(_around(room), (box,), partial(draw_frame, view=view, box=box))
+
+
+def _around(room: QRectF) -> QRect:
+    return room.adjusted(-_EDGE, -_EDGE, _EDGE, _EDGE).toAlignedRect()
+
+
+def changed(before: Sequence[Mark], after: Sequence[Mark]) -> QRegion:
+    """Where the screen looks different once these marks have taken the place of those."""
+    region = QRegion()
+    for marks, others in ((before, after), (after, before)):
+        same = {mark.look: mark.room for mark in others if mark.look is not None}
+        for mark in marks:
+            if mark.look is None or same.get(mark.look) != mark.room:
+                region += mark.room
+    return region
 
 
 def _outlined(scene: Scene) -> Iterator[Shape]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
 from segstudio.annotation.bitmap import Box
-from segstudio.annotation.geometry import trace
+from segstudio.annotation.geometry import simplify, trace
 from segstudio.annotation.shape import POINT_RADIUS, Shape
 from segstudio.studio.canvas.view import View
 from segstudio.tools.desk import Preview, handles
@@ -36,6 +37,8 @@ def pen(colour: QColor, width: float, dashed: bool = False) -> QPen:
 _SMALL: Final = 8
 """Tiles of a mask whose outline is drawn as a vector."""
 _POINTS: Final = 4000
+_UNSEEN: Final = 0.4
+"""Screen pixels that nobody sees."""
 _THIN: Final = 3.0
 """Screen pixels an image pixel."""
 
@@ -52,27 +55,31 @@ def has_outline(shape: Shape, scale: float) -> bool:
 
 
 class Outlines:
-    """The outline of a shape as a path in image pixels; the last few masks are remembered."""
+    """The outline of a shape as a path in image pixels; the last few are remembered."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[Shape, QPainterPath]] = []
+        self._kept: list[tuple[Shape, float, QPainterPath]] = []
 
-    def of(self, shape: Shape) -> QPainterPath:
-        for known, path in self._kept:
-            if known is shape:
+    def of(self, shape: Shape, scale: float) -> QPainterPath:
+        """As fine as is to be seen at `scale` screen pixels an image pixel: a wide pen takes a
+        hundred times longer for a thousand steps within one screen pixel than for a line."""
+        tolerance = _UNSEEN / 2 ** math.ceil(math.log2(scale))
+        for known, at, path in self._kept:
+            if known is shape and at == tolerance:
                 return path
-        path = _outline(shape)
-        self._kept = [*self._kept[-31:], (shape, path)]
+        path = _outline(shape, tolerance)
+        self._kept = [*self._kept[-31:], (shape, tolerance, path)]
         return path
 
 
-def _outline(shape: Shape) -> QPainterPath:
+def _outline(shape: Shape, tolerance: float) -> QPainterPath:
     path = QPainterPath()
     points = shape.points
     if shape.bitmap is not None:
         x, y, mask = shape.bitmap.crop()
         for ring in trace(mask) if mask.size else []:
-            path.addPolygon(_polygon(ring + np.array((x + 0.5, y + 0.5))))
+            placed = ring + np.array((x + 0.5, y + 0.5))
+            path.addPolygon(_polygon(simplify(placed, tolerance)))
             path.closeSubpath()
     elif shape.kind == "circle" and len(points) >= 2:
         radius = float(np.hypot(*(points[1] - points[0])))
@@ -81,9 +88,9 @@ def _outline(shape: Shape) -> QPainterPath:
         for place in points.tolist():
             path.addEllipse(QPointF(*place), POINT_RADIUS, POINT_RADIUS)
     elif len(points):
-        ring = handles(shape)
-        path.addPolygon(_polygon(ring))
-        if shape.kind not in ("line", "linestrip"):
+        closed = shape.kind not in ("line", "linestrip")
+        path.addPolygon(_polygon(simplify(handles(shape), tolerance, closed)))
+        if closed:
             path.closeSubpath()
     return path
 
@@ -205,7 +212,8 @@ def _draw_note(painter: QPainter, place: QPointF, words: str) -> None:
 
 
 def _draw_path(painter: QPainter, view: View, preview: Preview, colour: QColor) -> None:
-    places = [QPointF(*view.to_screen(x, y)) for x, y in preview.path.tolist()]
+    path = simplify(preview.path, _UNSEEN / view.scale, preview.closed)
+    places = [QPointF(*view.to_screen(x, y)) for x, y in path.tolist()]
     fill = QColor(colour)
     fill.setAlpha(60)
     painter.setPen(Qt.PenStyle.NoPen)
@@ -218,8 +226,8 @@ def _draw_path(painter: QPainter, view: View, preview: Preview, colour: QColor) 
         (painter.drawPolygon if preview.closed else painter.drawPolyline)(places)
     if not preview.handles:
         return
-    if preview.nodes is not None:
-        places = [QPointF(*view.to_screen(x, y)) for x, y in preview.nodes.tolist()]
+    nodes = preview.path if preview.nodes is None else preview.nodes
+    places = [QPointF(*view.to_screen(x, y)) for x, y in nodes.tolist()]
     painter.setPen(pen(QColor(20, 20, 20), 1.0))
     painter.setBrush(colour)
     half = _HANDLE / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -34,7 +35,8 @@ class TiledPicture(Picture):
         small = np.full((self.height // self._step, self.width // self._step, 3), 40, np.uint8)
         self._levels = halved(small)
         self._overview: Iterator[tuple[tuple[int, int], RGB]] | None = tiles.overview()
-        self._cache: OrderedDict[Place, RGB] = OrderedDict()
+        self._cache: OrderedDict[Place, list[RGB]] = OrderedDict()
+        """Tiles, each also at half its size, a quarter, and so on."""
         self._used = 0
         self._wanted: OrderedDict[Place, None] = OrderedDict()
         self._lock = threading.Lock()
@@ -73,12 +75,20 @@ class TiledPicture(Picture):
     # -- drawing, on the window's thread
 
     def _level(self, scale: float) -> tuple[tuple[int, int], float, float]:
-        if self._is_near(scale):
-            return (self.width, self.height), 1.0, 1.0
-        return super()._level(scale)
+        if not self._is_near(scale):
+            return super()._level(scale)
+        shrunk = self._shrunk(scale)
+        return (-(-self.width // shrunk), -(-self.height // shrunk)), 1 / shrunk, 1 / shrunk
 
     def _region(self, scale: float, box: Box) -> RGB:
-        return self._assembled(box) if self._is_near(scale) else super()._region(scale, box)
+        if not self._is_near(scale):
+            return super()._region(scale, box)
+        return self._assembled(box, self._shrunk(scale))
+
+    def _shrunk(self, scale: float) -> int:
+        """How many times smaller copies of the tiles still have a pixel for every one on the
+        screen; a power of two below that of the small copy of all."""
+        return 1 << max(0, math.floor(math.log2(1 / scale)))
 
     def pixels(self, box: Box) -> RGB | None:
         missing = [place for place in self._places(box) if place not in self._cache]
@@ -87,10 +97,10 @@ class TiledPicture(Picture):
             return None
         return self._assembled(box)
 
-    def _places(self, box: Box) -> list[Place]:
-        """The tiles that make up a part of the picture."""
+    def _places(self, box: Box, shrunk: int = 1) -> list[Place]:
+        """The tiles that make up a part of the picture made so many times smaller."""
         x0, y0, x1, y1 = box
-        wide, high = self._tiles.tile
+        wide, high = (side // shrunk for side in self._tiles.tile)
         rows = range(y0 // high, (y1 - 1) // high + 1)
         columns = range(x0 // wide, (x1 - 1) // wide + 1)
         return [(row, column) for row in rows for column in columns]
@@ -99,30 +109,32 @@ class TiledPicture(Picture):
         """Whether the small copy has fewer pixels than the screen."""
         return scale * self._step > 1
 
-    def _assembled(self, box: Box) -> RGB:
-        """A part of the picture from tiles; from the small copy where they are not there yet."""
+    def _assembled(self, box: Box, shrunk: int = 1) -> RGB:
+        """A part of the picture made so many times smaller, from tiles; from the small copy where
+        they are not there yet."""
         x0, y0, x1, y1 = box
         out = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
-        wide, high = self._tiles.tile
+        wide, high = (side // shrunk for side in self._tiles.tile)
         missing = []
-        for row, column in self._places(box):
+        for row, column in self._places(box, shrunk):
             corner = column * wide, row * high
             part = intersect_boxes(box, (*corner, corner[0] + wide, corner[1] + high))
-            tile = self._cache.get((row, column))
-            if tile is None:
+            copies = self._cache.get((row, column))
+            if copies is None:
                 missing.append((row, column))
-                pixels = self._enlarged(part)
+                pixels = self._enlarged(part, shrunk)
             else:
                 self._cache.move_to_end((row, column))
                 left, top = part[0] - corner[0], part[1] - corner[1]
+                tile = copies[shrunk.bit_length() - 1]
                 pixels = tile[top : top + part[3] - part[1], left : left + part[2] - part[0]]
             out[part[1] - y0 : part[3] - y0, part[0] - x0 : part[2] - x0] = pixels
         if missing:
             self._ask(missing)
         return out
 
-    def _enlarged(self, box: Box) -> RGB:
-        x0, y0, x1, y1 = (value // self._step for value in box)
+    def _enlarged(self, box: Box, shrunk: int) -> RGB:
+        x0, y0, x1, y1 = (value * shrunk // self._step for value in box)
         small = self._levels[0]
         part = small[min(y0, len(small) - 1) : y1 + 1, min(x0, small.shape[1] - 1) : x1 + 1]
         size = box[2] - box[0], box[3] - box[1]
@@ -148,8 +160,8 @@ class TiledPicture(Picture):
                 return None
             place = self._wanted.popitem()[0] if self._wanted else None
         if place is not None:
-            pixels = self._tiles.read(place)
-            return lambda: self._take(place, pixels)
+            copies = _smaller(self._tiles.read(place), self._step)
+            return lambda: self._take(place, copies)
         overview = self._overview
         found = next(overview, None) if overview is not None else None
         if found is None:
@@ -157,12 +169,12 @@ class TiledPicture(Picture):
             return None
         return lambda: self._take_small(*found)
 
-    def _take(self, place: Place, pixels: RGB) -> None:
+    def _take(self, place: Place, copies: list[RGB]) -> None:
         if place not in self._cache:
-            self._cache[place] = pixels
-            self._used += pixels.nbytes
+            self._cache[place] = copies
+            self._used += _bytes_of(copies)
         while self._used > _CACHE:
-            self._used -= self._cache.popitem(last=False)[1].nbytes
+            self._used -= _bytes_of(self._cache.popitem(last=False)[1])
         self.revision += 1
         wide, high = self._tiles.tile
         x, y = place[1] * wide, place[0] * high
@@ -186,3 +198,18 @@ class TiledPicture(Picture):
         left, top = x * self._step, y * self._step
         wide, high = self._tiles.tile
         self.changed((left, top, left + wide, top + high))
+
+
+def _smaller(tile: RGB, step: int) -> list[RGB]:
+    """A tile, half of it, half of that, down to twice what `step` would make of it; a pixel that
+    hangs over the picture's edge counts as one."""
+    copies = [tile]
+    while 1 << len(copies) < step:
+        size = -(-copies[-1].shape[1] // 2), -(-copies[-1].shape[0] // 2)
+        smaller = cv2.resize(copies[-1], size, interpolation=cv2.INTER_AREA)
+        copies.append(np.asarray(smaller, np.uint8))
+    return copies
+
+
+def _bytes_of(copies: list[RGB]) -> int:
+    return sum(copy.nbytes for copy in copies)

@@ -1,0 +1,139 @@
+"""The JSON of label files, the many points of their shapes at once.
+
+A dense picture's file holds half a million numbers, and to make a Python object of each takes
+longer than all the rest of opening it. simdjson gives the numbers of a list as one array.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from typing import Any, Final
+
+import numpy as np
+import simdjson
+
+SHAPES: Final = "shapes"
+POINTS: Final = "points"
+_PAIR: Final = 16  # bytes
+_FEW: Final = 4
+"""One in so many points may have a whole number."""
+
+
+def loads(data: bytes) -> Any:
+    """What JSON says, as `json.loads` has it but for one thing: points of a shape that are pairs
+    of floats, few of them whole, are a read-only array (n, 2) of float64. That they are pairs is
+    told by the first, the last, and how many numbers there are in all.
+
+    NaN, huge numbers, half surrogate pairs and encodings other than UTF-8 are read too.
+    ValueError or RecursionError for what is no JSON.
+    """
+    try:
+        found: Any = simdjson.Parser().parse(data)
+    except (ValueError, RuntimeError):  # both mean that simdjson is stricter than we are
+        return json.loads(_decoded(data))
+    values = _members(found)
+    if values is None:
+        return _plain(found)
+    return {key: _shapes(v) if key == SHAPES else _plain(v) for key, v in values.items()}
+
+
+def with_lists(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a shape's object, its points a list as the file has them."""
+    points = shape.get(POINTS)
+    return {**shape, POINTS: points.tolist()} if isinstance(points, np.ndarray) else dict(shape)
+
+
+def _shapes(shapes: Any) -> Any:
+    if not isinstance(shapes, simdjson.Array):
+        return _plain(shapes)
+    entries = [_entry(shape) for shape in shapes]
+    _set_points([entry for entry in entries if _has_points(entry)])
+    return entries
+
+
+def _entry(shape: Any) -> Any:
+    """The object of a shape, a list of points as simdjson has it."""
+    values = _members(shape)
+    if values is None:
+        return _plain(shape)
+    return {
+        key: v if key == POINTS and isinstance(v, simdjson.Array) else _plain(v)
+        for key, v in values.items()
+    }
+
+
+def _has_points(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get(POINTS), simdjson.Array)
+
+
+def _set_points(entries: list[dict[str, Any]]) -> None:
+    """Arrays or lists in place of what simdjson has."""
+    buffers = [_pairs(entry[POINTS]) for entry in entries]
+    points = np.frombuffer(b"".join(buffers), np.float64).reshape(-1, 2)
+    ends = list(accumulate((len(buffer) // _PAIR for buffer in buffers), initial=0))
+    is_whole = points == np.rint(points)
+    whole = np.flatnonzero(is_whole[:, 0] | is_whole[:, 1])
+    parts = pairwise(np.searchsorted(whole, ends).tolist())
+    rows = whole.tolist()
+    for entry, (start, end), (first, last) in zip(entries, pairwise(ends), parts, strict=True):
+        doubtful = [row - start for row in rows[first:last]]
+        is_array = start < end and _are_floats(entry[POINTS], doubtful)
+        entry[POINTS] = points[start:end] if is_array else entry[POINTS].as_list()
+
+
+def _are_floats(points: simdjson.Array, rows: list[int]) -> bool:
+    """Whether the file says 3.0, not 3, in these rows; False when there are too many to look."""
+    if len(rows) * _FEW > len(points):
+        return False
+    return all(isinstance(value, float) for row in rows for value in points[row])
+
+
+def _pairs(points: simdjson.Array) -> bytes:
+    """The numbers of a list of pairs as float64; nothing when it is not one."""
+    try:
+        numbers = bytes(points.as_buffer(of_type="d"))
+    except TypeError:
+        return b""
+    count = len(points)
+    fits = count > 0 and len(numbers) == count * _PAIR
+    return numbers if fits and _is_pair(points[0]) and _is_pair(points[count - 1]) else b""
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, simdjson.Array) and len(value) == 2
+
+
+def _members(found: Any) -> dict[str, Any] | None:
+    """The members of an object as simdjson has them; None for what is no object, and for one that
+    only a conversion of all reads rightly: of repeated keys the last counts, and looking for a key
+    ends at a NUL."""
+    if not isinstance(found, simdjson.Object):
+        return None
+    keys = list(found)
+    if len(set(keys)) < len(keys) or "\0" in "".join(keys):
+        return None
+    return {key: found[key] for key in keys}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, simdjson.Object):
+        return value.as_dict()
+    return value.as_list() if isinstance(value, simdjson.Array) else value
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a JSON file in UTF-8, -16, -32 (with or without BOM), GBK or cp1252."""
+    try:
+        return data.decode(json.detect_encoding(data))
+    except UnicodeDecodeError:
+        pass
+    try:
+        text = data.decode("gbk")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+    # Western bytes also decode as GBK, but to characters nobody writes
+    foreign = [c for c in text if ord(c) > 127]
+    usual = sum(1 for c in foreign if c.encode("gb2312", "ignore"))
+    return text if usual * 2 >= len(foreign) else data.decode("cp1252", "replace")
