@@ -53,6 +53,7 @@ from segstudio.studio.panels.toolbox import Toolbox
 from segstudio.studio.panels.top import TopBar
 from segstudio.studio.refining import Refining
 from segstudio.studio.session import Session
+from segstudio.studio.side import Side
 from segstudio.studio.training import TrainingLog
 from segstudio.studio.wishes import Wishes
 from segstudio.studio.work import Work
@@ -129,10 +130,7 @@ class MainWindow(QMainWindow):
         self.tabs.addTab(self.model, tr("Model"))
         self.tabs.addTab(self.quality, tr("Quality"))
         self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.right = QSplitter(Qt.Orientation.Vertical)
-        self.right.addWidget(self.classes)
-        self.right.addWidget(self.tabs)
-        self.right.setSizes([300, 500])
+        self.right = Side(self.classes, self.tabs)
         self.across = QSplitter(Qt.Orientation.Horizontal)
         for part in (self.images, self._under_strip(), self.right):
             self.across.addWidget(part)
@@ -596,14 +594,14 @@ class MainWindow(QMainWindow):
         return {
             "geometry": bytes(self.saveGeometry().toBase64().data()).decode(),
             "across": self.across.sizes(),
-            "right": self.right.sizes(),
+            "right": self.right.sizes() if self.right.by_hand else [],
         }
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         """Put the parts where they were; what does not fit is left as it is."""
         if isinstance(state.get("geometry"), str):
             self.restoreGeometry(QByteArray.fromBase64(state["geometry"].encode()))
-        for name, splitter in (("across", self.across), ("right", self.right)):
+        for name, count, put in (("across", 3, self.across.setSizes), ("right", 2, self.right.put)):
             sizes = state.get(name)
-            if isinstance(sizes, list) and len(sizes) == splitter.count():
-                splitter.setSizes([int(size) for size in sizes])
+            if isinstance(sizes, list) and len(sizes) == count:
+                put([int(size) for size in sizes])

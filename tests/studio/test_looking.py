@@ -130,3 +130,22 @@ def test_bands_and_values_of_a_deep_picture_are_chosen_for_the_eye_only(
     qtbot.waitUntil(lambda: green(window, 60, 45) > 200, timeout=10000)
     dialog.reset()
     qtbot.waitUntil(lambda: abs(green(window, 60, 45) - before) < 3, timeout=10000)
+
+
+def test_many_classes_have_more_room_until_a_person_moves_the_border(
+    studio: MainWindow, qtbot: QtBot
+) -> None:
+    few = studio.right.sizes()[0]
+    for number in range(30):
+        studio.session.choices.add_class(f"class {number}")
+    qtbot.waitUntil(lambda: studio.right.sizes()[0] > few + 50, timeout=20_000)
+    assert abs(studio.right.sizes()[0] - studio.right.sizes()[1]) < 20, "but not more than half"
+    assert studio.layout_state()["right"] == []
+    studio.right.setSizes([200, 500])
+    studio.right.splitterMoved.emit(200, 1)
+    mine = studio.right.sizes()
+    studio.session.choices.add_class("one more")
+    studio.right._due.start()
+    qtbot.waitUntil(lambda: not studio.right._due.isActive(), timeout=20_000)
+    assert studio.right.sizes() == mine
+    assert studio.layout_state()["right"] == mine

@@ -105,8 +105,9 @@ def draw_outline(painter: QPainter, view: View, path: QPainterPath, colour: QCol
     painter.translate(view.x, view.y)
     painter.scale(view.scale, view.scale)
     painter.setBrush(Qt.BrushStyle.NoBrush)
+    ratio = painter.device().devicePixelRatioF()  # a cosmetic pen counts device pixels
     for shade, width in ((QColor(0, 0, 0, 130), 3.5), (colour, 1.6)):
-        line = pen(shade, width)
+        line = pen(shade, width * ratio)
         line.setCosmetic(True)
         painter.setPen(line)
         painter.drawPath(path)

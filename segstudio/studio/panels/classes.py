@@ -121,6 +121,8 @@ class ClassesPanel(QWidget):
     opacity_changed = Signal(float)
     wished = Signal(str, str)
     """An action of `class_wishes` for a class."""
+    rebuilt = Signal()
+    """There are other rows."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -172,6 +174,12 @@ class ClassesPanel(QWidget):
         layout.addWidget(self.field)
         layout.addLayout(below)
 
+    def needed_height(self) -> int:
+        """Pixels with which every class is in sight."""
+        around = self.height() - self.area.viewport().height()
+        rows = [*self.rows, *self.reserved]
+        return around + sum(row.sizeHint().height() + self._list.spacing() for row in rows)
+
     def _after_image(self) -> None:
         self._count()
         self._mark()
@@ -194,6 +202,7 @@ class ClassesPanel(QWidget):
             hint = faint(tr("No class yet. Type a name below and press Enter."))
             hint.setWordWrap(True)
             self._list.addWidget(hint)
+        self.rebuilt.emit()
 
     def _reserved(self, counts: Mapping[str, int]) -> list[ClassRow]:
         """Rows for what is no class of the project, and can be painted all the same."""
