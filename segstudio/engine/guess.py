@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,12 +12,14 @@ import numpy as np
 
 from segstudio.engine import protocol
 from segstudio.errors import UserError
+from segstudio.networks import weights
 from segstudio.project import atomic
 from segstudio.project.index import Stamp, stamp
 from segstudio.project.manifest import FILE_NAME
 from segstudio.project.project import Project
 
 if TYPE_CHECKING:
+    from segstudio.learning.encoded import Encoder
     from segstudio.learning.round0 import Round0
 
 FOLDER: Final = Path(".segstudio", "guesses")
@@ -68,7 +71,7 @@ class Guesser:
             self.close()
             project = self._project = Project.open(root, read_only=True)
             self._manifest, self._known = now, {}
-            self._round0 = Round0(len(project.classes))
+            self._round0 = Round0(len(project.classes), encoder=_encoder())
         return project, self._round0
 
     def _learn(self, project: Project, round0: Round0, keys: tuple[str, ...]) -> None:
@@ -91,3 +94,13 @@ class Guesser:
                 round0.forget(key)
         if changed:
             round0.fit()
+
+
+@cache
+def _encoder() -> Encoder | None:
+    """Loaded once; without a cache of weights not even looked for, which takes a second."""
+    if not weights.cache_folder().is_dir():
+        return None
+    from segstudio.learning import encoded
+
+    return encoded.at_hand()

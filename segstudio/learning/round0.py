@@ -1,8 +1,9 @@
 """Round 0: a pixel classifier that learns from the first strokes in a fraction of a second.
 
 A bank of filters on the picture's own pixels at several scales (as in ilastik, Berg et al. 2019,
-and Trainable Weka Segmentation, Arganda-Carreras et al. 2017), and a small perceptron on them
-that is refitted, from where it was, after every stroke.
+and Trainable Weka Segmentation, Arganda-Carreras et al. 2017), where the weights of an encoder are
+at hand also what that sees, and a small perceptron on them that is refitted, from where it was,
+after every stroke.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -23,6 +24,9 @@ from torch.nn import functional as F
 from segstudio.learning.inference import best_and_margin
 from segstudio.learning.metrics import VOID
 from segstudio.learning.normalise import Picture
+
+if TYPE_CHECKING:
+    from segstudio.learning.encoded import Encoder
 
 Rows = NDArray[np.int16]
 """(h, w): 0 background, 1..n classes, VOID (-1) where nobody said what it is."""
@@ -80,7 +84,7 @@ def _resized(plane: Floats, size: tuple[int, int], how: int) -> Floats:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Features (n, FEATURES) and rows (n,) of labelled pixels of one image."""
+    """Features (n, planes of the bank) and rows (n,) of labelled pixels of one image."""
 
     features: Floats
     rows: NDArray[np.int64]
@@ -90,16 +94,18 @@ class _Samples:
 class Round0:
     """Learns from labelled pixels of any number of images, predicts whole pictures.
 
-    `classes` does not count the background. Not shared between threads.
+    `classes` does not count the background; an `encoder` adds what it sees to the filter bank.
+    Not shared between threads.
     """
 
     classes: int
     seed: int = 0
+    encoder: Encoder | None = None
     _samples: dict[Hashable, _Samples] = field(default_factory=dict)
     _banks: OrderedDict[Hashable, Floats] = field(default_factory=OrderedDict)
     _network: nn.Module | None = None
-    _mean: Floats = field(default_factory=lambda: np.zeros(FEATURES, np.float32))
-    _spread: Floats = field(default_factory=lambda: np.ones(FEATURES, np.float32))
+    _mean: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    _spread: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def take(self, key: Hashable, picture: Picture, labels: Rows) -> None:
         """Take in the labels of an image instead of those it had; `fit` learns from them."""
@@ -145,7 +151,11 @@ class Round0:
         """The filtered picture; those of the last few are kept."""
         name = (key, picture.shape)
         if name not in self._banks:
-            self._banks[name] = filter_bank(_shrunk(picture))
+            small = _shrunk(picture)
+            bank = filter_bank(small)
+            if self.encoder is not None:
+                bank = np.concatenate([bank, self.encoder.planes(small)])
+            self._banks[name] = bank
             while len(self._banks) > _REMEMBERED:
                 self._banks.popitem(last=False)
         self._banks.move_to_end(name)
@@ -161,7 +171,7 @@ class Round0:
         fresh = self._network is None
         if self._network is None:
             self._mean, self._spread = features.mean(0), features.std(0) + 1e-3
-            self._network = _perceptron(self.classes + 1, self.seed)
+            self._network = _perceptron(features.shape[1], self.classes + 1, self.seed)
         inputs = torch.from_numpy((features - self._mean) / self._spread)
         counts = torch.bincount(rows, minlength=self.classes + 1).float()
         weights = torch.where(counts > 0, counts.sum() / counts.clamp(min=1), 0.0)
@@ -177,8 +187,8 @@ class Round0:
 
     def _logits(self, network: nn.Module, bank: Floats) -> torch.Tensor:
         """(rows, h, w); rows nobody has labelled can never win."""
-        _, height, width = bank.shape
-        flat = bank.reshape(FEATURES, -1)
+        planes, height, width = bank.shape
+        flat = bank.reshape(planes, -1)
         mean, spread = self._mean[:, None], self._spread[:, None]
         out = torch.empty(self.classes + 1, height * width)
         for start in range(0, height * width, _CHUNK):
@@ -191,15 +201,15 @@ class Round0:
         return out.view(-1, height, width)
 
 
-def _perceptron(outputs: int, seed: int) -> nn.Module:
+def _perceptron(inputs: int, outputs: int, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(FEATURES, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, outputs))
+        return nn.Sequential(nn.Linear(inputs, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, outputs))
 
 
 def _draw(bank: Floats, labels: Rows, rng: np.random.Generator) -> _Samples:
     """At most _SAMPLES pixels of each row, at random."""
-    flat = bank.reshape(FEATURES, -1)
+    flat = bank.reshape(len(bank), -1)
     chosen: list[NDArray[np.intp]] = []
     for row in np.unique(labels[labels != VOID]):
         where = np.flatnonzero(labels == row)
