@@ -206,7 +206,7 @@ def _export(command: argparse.ArgumentParser) -> None:
 def _models(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", nargs="?", type=Path, help="project folder (default: here)")
     action = command.add_mutually_exclusive_group()
-    action.add_argument("--promote", metavar="ID", help="put a model in force")
+    action.add_argument("--promote", metavar="ID|none", help="put a model in force, or none")
     action.add_argument("--roll-back", action="store_true", help="back to the one before")
     action.add_argument("--pin", metavar="ID", help="keep a model for good")
     action.add_argument("--unpin", metavar="ID")

@@ -271,7 +271,8 @@ class Validation(Message):
 
 @dataclass(frozen=True)
 class ModelSaved(Message):
-    """A new numbered model, and whether it was put in force and why."""
+    """A new numbered model, and whether it was put in force and why; `guesses` is the mIoU of the
+    guesses that a first model was compared with."""
 
     job: str
     model: str
@@ -279,6 +280,7 @@ class ModelSaved(Message):
     reason: str
     scores: Mapping[str, Any] = field(default_factory=dict)
     worse: tuple[str, ...] = ()
+    guesses: float | None = None
 
 
 @dataclass(frozen=True)
