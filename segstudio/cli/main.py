@@ -199,7 +199,7 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
 def _export(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help=_FOLDER)
     command.add_argument("out", type=Path, help="new folder")
-    command.add_argument("--format", required=True, help="labelme, voc or index_png")
+    command.add_argument("--format", required=True, help="labelme, voc, index_png or instance_png")
     command.add_argument("--all", action="store_true", help="every image, not only confirmed ones")
 
 
