@@ -36,7 +36,7 @@ class Segment(Message):
     """Predict images; what this model has predicted already is skipped.
 
     A request for one image overtakes a folder run between two images. `as_run`: it is a batch
-    run, which can be taken back as one.
+    run, which can be taken back as one. `ahead`: nobody has asked for it yet.
     """
 
     job: str
@@ -45,6 +45,7 @@ class Segment(Message):
     images: tuple[str, ...]
     device: str = "auto"
     as_run: bool = False
+    ahead: bool = False
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ class Work(QObject):
             wanted,
             self._jobs.device,
             as_run=not quiet and not single,
+            ahead=quiet,
         )
         return self._jobs.run("predictor", title, request, len(wanted), quiet=quiet or single)
 
