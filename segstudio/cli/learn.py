@@ -170,6 +170,11 @@ def evaluate_project(
         folders.say_values(truth.meanings)
         result["values"] = [asdict(meaning) for meaning in truth.meanings]
     say(f"{result['model']} on {result['images']} images")
+    if result["boxes"]:
+        say(
+            f"in {result['boxes']} of them rectangles are boxes around things: compared with the "
+            "segments that training makes of them"
+        )
     _say_scores(result)
     if isinstance(result.get("validation"), dict):
         say(f"of these, {result['validation']['images']} validation images it did not learn from:")

@@ -98,7 +98,9 @@ class Guessing(QObject):
             self._ask()
 
     def _on_models(self) -> None:
-        if not self._is_wanted():
+        if self._is_wanted():  # no model is in force any more
+            self._ask()
+        else:
             self._show(None)
 
     def _is_wanted(self) -> bool:

@@ -417,7 +417,7 @@ class MainWindow(QMainWindow):
         for why, names in (
             *self.class_wishes.allowed(no_project, read_only),
             (no_project, ("export", "close", "find_class")),
-            (no_change, ("import", "rescan", "save", "adopt", "prune", "undo_run")),
+            (no_change, ("import", "rescan", "save", "adopt", "starter", "prune", "undo_run")),
             (no_change or no_way, ("roll_back",)),
             (no_project or no_model, ("evaluate",)),
             (no_image or no_model, ("doubt",)),

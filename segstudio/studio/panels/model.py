@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -17,12 +17,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from segstudio.project.models import ModelInfo
+from segstudio.project.models import CARD, ModelInfo
+from segstudio.project.sample import starter_folder
 from segstudio.studio import theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.training import Curves, TrainingLog, stored_curves
 from segstudio.studio.widgets import faint, heading
+
+_THREE_ROWS: Final = 112
+"""Pixels: two models and none can be seen at once in a low window."""
 
 
 def score_of(model: ModelInfo) -> float | None:
@@ -56,6 +60,7 @@ class ModelPanel(QWidget):
     roll_back_asked = Signal()
     pin_asked = Signal(str, bool)
     adopt_asked = Signal()
+    starter_asked = Signal()
 
     def __init__(self, session: Session, log: TrainingLog, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,17 +74,22 @@ class ModelPanel(QWidget):
         self.table = make_table(tr("class"), "IoU")
         self.history = QListWidget()
         self.history.setAccessibleName("models")
+        self.history.setMinimumHeight(_THREE_ROWS)
+        self.history.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.history.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.promote = QPushButton(tr("Put in force"))
         self.back = QPushButton(tr("Roll back"))
         self.pin = QPushButton(tr("Pin"))
         self.adopt = QPushButton(tr("Add a model file …"))
+        self.starter = QPushButton(tr("Nuclei model …"))
+        self.starter.setToolTip(tr("Add the small model for cell nuclei that comes along"))
         self._lay_out()
         self.history.currentItemChanged.connect(lambda *_: self._show_chosen())
         self.promote.clicked.connect(lambda: self.promote_asked.emit(self._chosen_id() or ""))
         self.back.clicked.connect(self.roll_back_asked)
         self.pin.clicked.connect(self._toggle_pin)
         self.adopt.clicked.connect(self.adopt_asked)
+        self.starter.clicked.connect(self.starter_asked)
         log.changed.connect(self.refresh_curves)
         session.project_changed.connect(self.reload)
 
@@ -88,7 +98,10 @@ class ModelPanel(QWidget):
         for button in (self.promote, self.back, self.pin):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             buttons.addWidget(button)
-        self.adopt.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        more = QHBoxLayout()
+        for button in (self.adopt, self.starter):
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            more.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
@@ -98,7 +111,7 @@ class ModelPanel(QWidget):
         layout.addWidget(heading(tr("MODELS")))
         layout.addWidget(self.history, 2)
         layout.addLayout(buttons)
-        layout.addWidget(self.adopt)
+        layout.addLayout(more)
 
     # -- history
 
@@ -165,6 +178,7 @@ class ModelPanel(QWidget):
         self.back.setToolTip(tr("Back to what was in force before: a model, or none"))
         self.pin.setEnabled(ours and bool(chosen))
         self.adopt.setEnabled(ours)
+        self.starter.setEnabled(ours and (starter_folder() / CARD).is_file())
         self.refresh_curves()
 
     # -- curves

@@ -63,8 +63,8 @@ class TopBar(QFrame):
         self.project.setToolTip(str(project.root))
         self.progress.setText(tr("{done}/{all} confirmed", done=done, all=everything))
         current = project.models.current()
-        words = tr("model {line}", line=model_line(current)) if current else tr("no model yet")
-        self.model.setText(words)
+        none = tr("no model in force") if project.models.all() else tr("no model yet")
+        self.model.setText(tr("model {line}", line=model_line(current)) if current else none)
         self._show_device()
 
     def _show_device(self) -> None:
