@@ -128,7 +128,7 @@ class ModelPanel(QWidget):
             item = self._add(model.id, model_lines(model), model.id == in_force)
             item.setToolTip(self._facts(model))
         if models:
-            self._add("", tr("No model: guesses while you draw"), not in_force)
+            self._add("", tr("No model, only guesses"), not in_force)
         wanted = in_force if chosen is None else chosen
         for row in range(self.history.count()):
             if self.history.item(row).data(Qt.ItemDataRole.UserRole) == wanted:
