@@ -44,6 +44,8 @@ MIN_POINTS: Final[Mapping[str, int]] = MappingProxyType(
 )
 LINE_WIDTH: Final = 10
 POINT_RADIUS: Final = 5
+ROUND_0: Final = "round-0"
+"""The `model` of shapes that were guessed before there was a network."""
 
 
 def as_points(points: ArrayLike | Sequence[Sequence[float]]) -> Points:

@@ -9,6 +9,7 @@ from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
 from segstudio.cli import console
 from segstudio.cli.console import FAILED, INTERRUPTED, OK, Progress, Result, note, say
 from segstudio.formats import Meaning, Numbering, export, find_set, import_into
+from segstudio.formats.instance_png import DEFAULT_CLASS
 from segstudio.project.project import Project
 
 _MOST_ROWS = 60
@@ -49,6 +50,8 @@ def import_set(
             f"classes {_listed(project.classes.names)}"
         )
     say_values(report.values)
+    if report.format == "instance_png" and report.classes == (DEFAULT_CLASS,):
+        note(f"note: the class is called {DEFAULT_CLASS}; --classes NAME calls it something else")
     if report.format == "index_png":
         _doubt_zero(report.values, numbering)
     _list_problems("skipped", report.skipped)

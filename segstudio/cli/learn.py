@@ -170,6 +170,11 @@ def evaluate_project(
         folders.say_values(truth.meanings)
         result["values"] = [asdict(meaning) for meaning in truth.meanings]
     say(f"{result['model']} on {result['images']} images")
+    if result["boxes"]:
+        say(
+            f"in {result['boxes']} of them rectangles are boxes around things: compared with the "
+            "segments that training makes of them"
+        )
     _say_scores(result)
     if isinstance(result.get("validation"), dict):
         say(f"of these, {result['validation']['images']} validation images it did not learn from:")
@@ -178,7 +183,7 @@ def evaluate_project(
 
 
 def choose_model(project: Project, wanted: str | None, in_force: bool = True) -> ModelInfo:
-    """The wanted model, else the one in force, else the only one; UserError says what to do.
+    """The wanted model, else the one in force, else the newest; UserError says what to do.
 
     The starter is copied into the project, and is in force there unless another one is.
     """
@@ -187,14 +192,14 @@ def choose_model(project: Project, wanted: str | None, in_force: bool = True) ->
     if wanted is not None:
         return project.models.get(wanted)
     chosen = project.models.default()
-    if chosen is None:
-        known = project.models.all()
-        if known:
-            remedy = f"Name one with --model: {', '.join(m.id for m in known)}."
-            raise UserError("No model is in force", path=project.root, remedy=remedy)
+    if chosen is not None:
+        return chosen
+    known = project.models.all()
+    if not known:
         remedy = "Train one, or use the nuclei model that ships with --model starter."
         raise UserError("There is no model yet", path=project.root, remedy=remedy)
-    return chosen
+    note(f"note: no model is in force, so {known[-1].id} is used; --model names another one.")
+    return known[-1]
 
 
 def _starter(project: Project, in_force: bool) -> ModelInfo:

@@ -199,14 +199,14 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
 def _export(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help=_FOLDER)
     command.add_argument("out", type=Path, help="new folder")
-    command.add_argument("--format", required=True, help="labelme, voc or index_png")
+    command.add_argument("--format", required=True, help="labelme, voc, index_png or instance_png")
     command.add_argument("--all", action="store_true", help="every image, not only confirmed ones")
 
 
 def _models(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", nargs="?", type=Path, help="project folder (default: here)")
     action = command.add_mutually_exclusive_group()
-    action.add_argument("--promote", metavar="ID", help="put a model in force")
+    action.add_argument("--promote", metavar="ID|none", help="put a model in force, or none")
     action.add_argument("--roll-back", action="store_true", help="back to the one before")
     action.add_argument("--pin", metavar="ID", help="keep a model for good")
     action.add_argument("--unpin", metavar="ID")

@@ -12,6 +12,9 @@ from segstudio.project import sample
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 
+NONE = "none"
+"""What `--promote` is told so that no model is in force."""
+
 
 def models(
     folder: Path | None,
@@ -35,10 +38,12 @@ def models(
         return _shipped()
     with Project.open(folder or Path.cwd()) as project:
         store = project.models
-        if promote is not None:
+        if promote == NONE:
+            store.retire()
+        elif promote is not None:
             store.promote(promote)
         if roll_back and store.roll_back() is None:
-            raise UserError("There is no earlier model to go back to", path=project.root)
+            raise UserError("There is nothing earlier to go back to", path=project.root)
         if pin is not None:
             store.pin(pin, True)
         if unpin is not None:
@@ -71,17 +76,20 @@ def _list(found: list[ModelInfo], current: ModelInfo | None) -> Result:
     force = current.id if current else None
     rows = [
         (
-            "*" if m.id == force else "",
+            "in force" if m.id == force else "",
             m.id,
             m.architecture,
-            m.parameters,
+            m.made,
+            m.learned_from or "",
             _miou(m),
             ", ".join(m.classes),
             "pinned" if m.pinned else "",
         )
         for m in found
     ]
-    console.say_table(("", "id", "network", "parameters", "mIoU", "classes", ""), rows)
+    console.say_table(("", "id", "network", "made", "images", "mIoU", "classes", ""), rows)
+    if force is None and found:
+        say("no model is in force; --promote ID puts one there")
     return OK, [_facts(m, m.id == force) for m in found]
 
 

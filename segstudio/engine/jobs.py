@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +19,9 @@ from segstudio.errors import Cancelled
 from segstudio.learning import events
 from segstudio.project import atomic
 from segstudio.project.bulk import BulkEdit
+from segstudio.project.prepared import Prepared
 from segstudio.project.project import Project
+from segstudio.project.runs import BatchRun
 from segstudio.project.shape_index import ShapeIndex
 
 if TYPE_CHECKING:
@@ -112,8 +114,7 @@ def predictor_role() -> Mapping[type[Message], Handler]:
         tell = teller(worker, request.job)
         with Project.open(Path(request.project)) as project, _first(project.root, request):
             ready = kept.get(project, request.model, request.device, tell)
-            runs, many = project.runs, len(request.images)
-            with runs.start(ready.model.id, many) if request.as_run else nullcontext() as run:
+            with _record(project, ready.model.id, request) as run:
                 result = predictor.segment(
                     project,
                     ready.model,
@@ -147,6 +148,15 @@ def predictor_role() -> Mapping[type[Message], Handler]:
         protocol.Evaluate: evaluate,
         protocol.Adopt: _adopt,
     }
+
+
+def _record(
+    project: Project, model: str, request: protocol.Segment
+) -> AbstractContextManager[BatchRun | Prepared | None]:
+    """What notes the images that are predicted, if anything does."""
+    if request.as_run:
+        return project.runs.start(model, len(request.images))
+    return nullcontext(Prepared(project.root, model) if request.ahead else None)
 
 
 def _refine(worker: Worker, request: protocol.Refine, control: Control) -> Mapping[str, Any]:

@@ -36,7 +36,7 @@ class Segment(Message):
     """Predict images; what this model has predicted already is skipped.
 
     A request for one image overtakes a folder run between two images. `as_run`: it is a batch
-    run, which can be taken back as one.
+    run, which can be taken back as one. `ahead`: nobody has asked for it yet.
     """
 
     job: str
@@ -45,6 +45,7 @@ class Segment(Message):
     images: tuple[str, ...]
     device: str = "auto"
     as_run: bool = False
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,8 @@ class Validation(Message):
 
 @dataclass(frozen=True)
 class ModelSaved(Message):
-    """A new numbered model, and whether it was put in force and why."""
+    """A new numbered model, and whether it was put in force and why; `guesses` is the mIoU of the
+    guesses that a first model was compared with."""
 
     job: str
     model: str
@@ -279,6 +281,7 @@ class ModelSaved(Message):
     reason: str
     scores: Mapping[str, Any] = field(default_factory=dict)
     worse: tuple[str, ...] = ()
+    guesses: float | None = None
 
 
 @dataclass(frozen=True)

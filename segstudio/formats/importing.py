@@ -52,7 +52,7 @@ def find_set(
     """The labelled pictures of a folder; UserError when it is not understood, or has none."""
     if not folder.is_dir():
         raise UserError("There is no such folder", path=folder)
-    chosen = find_format(folder, fmt, images)
+    chosen = find_format(folder, fmt, images, several=len(numbering.classes) > 1)
     source = Source(folder.absolute(), images, numbering)
     items = list(chosen.read(source))
     if not items:
@@ -85,17 +85,21 @@ def import_into(
     return job.finish()
 
 
-def find_format(source: Path, fmt: str = "auto", images: Path | None = None) -> Format:
+def find_format(
+    source: Path, fmt: str = "auto", images: Path | None = None, several: bool = False
+) -> Format:
     """The format of a folder; UserError when none fits, or the name is unknown.
 
     A folder of PNGs whose pictures lie in `images` holds label maps, or, with 16 bits,
-    instance maps.
+    instance maps. Values that are `several` classes are no numbers of objects.
     """
     if fmt != "auto":
         if fmt.replace("-", "_") in TABLE:
             return TABLE[fmt.replace("-", "_")]
         raise UserError(f"There is no format {fmt!r}", remedy=f"Formats: {', '.join(TABLE)}.")
     scores = {name: row.detect(source) for name, row in TABLE.items()}
+    if several and scores["index_png"] > 0:
+        scores["instance_png"] = 0.0
     best = max(scores, key=lambda name: scores[name])
     if scores[best] <= 0 and images is not None:
         first = next(iter(sorted(source.glob("*.png"))), None)

@@ -22,12 +22,10 @@ from segstudio.project.labelme import LabelFile
 from segstudio.project.scan import stem_of
 from segstudio.project.splits import Side
 
-_LABELS: Final = ("labels", "masks", "annotations", "gt", "label", "mask")
-_PICTURES: Final = ("images", "imgs", "image", "pictures", "JPEGImages")
-_ENDINGS: Final = ("", "_mask", "_label", "_labels", "_gt", "_L", "-mask", "_segmentation")
 _PAIRS: Final = (
-    f"Label maps are looked for in {', '.join(_LABELS[:4])}, pictures in {', '.join(_PICTURES)}, "
-    "or train and trainannot; --images names another folder of pictures."
+    f"Label maps are looked for in {', '.join(maps.LABEL_FOLDERS[:4])}, pictures in "
+    f"{', '.join(maps.PICTURE_FOLDERS)}, or train and trainannot; --images names another folder "
+    "of pictures."
 )
 _SPLITS: Final[tuple[tuple[str, Side], ...]] = (
     ("train", "train"),
@@ -54,7 +52,7 @@ def read(source: Source) -> Iterator[ImportItem]:
         pictures = maps.pictures_by_stem(picture_folder)
         prefix = f"{picture_folder.name}/" if len(pairs) > 1 else ""
         for stem, label_map in sorted(maps.pictures_by_stem(label_folder).items()):
-            image = _picture_of(stem, pictures)
+            image = maps.picture_of(stem, pictures)
             if image is not None:
                 place = prefix + image.relative_to(picture_folder).as_posix()
                 yield ImportItem(image, place, loader(label_map, image, names), side)
@@ -98,14 +96,6 @@ def _write_names(job: ExportJob) -> None:
     (job.folder / "labels.txt").write_text(text, encoding="utf-8")
 
 
-def _picture_of(stem: str, pictures: dict[str, Path]) -> Path | None:
-    """The picture of a label map: the same stem, or the stem without a usual ending."""
-    for ending in _ENDINGS:
-        if stem.endswith(ending) and stem.removesuffix(ending) in pictures:
-            return pictures[stem.removesuffix(ending)]
-    return None
-
-
 def _pairs_of_folders(folder: Path) -> list[tuple[Path, Path, Side | None]]:
     """(pictures, label maps, side) folders of a set."""
     found: list[tuple[Path, Path, Side | None]] = []
@@ -114,8 +104,9 @@ def _pairs_of_folders(folder: Path) -> list[tuple[Path, Path, Side | None]]:
             found.append((folder / split, folder / f"{split}annot", side))
     if found:
         return found
-    labels = next((folder / name for name in _LABELS if _holds_maps(folder / name)), None)
-    pictures = next((folder / name for name in _PICTURES if (folder / name).is_dir()), None)
+    named = (folder / name for name in maps.LABEL_FOLDERS)
+    labels = next((place for place in named if _holds_maps(place)), None)
+    pictures = maps.first_folder(folder, maps.PICTURE_FOLDERS)
     return [(pictures, labels, None)] if labels and pictures else []
 
 

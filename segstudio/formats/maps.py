@@ -26,6 +26,10 @@ _BACKGROUND_NAMES: Final = frozenset({BACKGROUND_CLASS, "background", "bg", "unl
 _VOID_NAMES: Final = frozenset({IGNORE_CLASS, "void", "ignore", "ignored", "unlabeled"})
 _NUMBERED: Final = re.compile(r"(\d+)[\s,:;]+(\S.*)")
 _COLOURED: Final = re.compile(r"([^:#]+):(\d+),(\d+),(\d+)")
+LABEL_FOLDERS: Final = ("labels", "masks", "annotations", "gt", "label", "mask")
+PICTURE_FOLDERS: Final = ("images", "imgs", "image", "pictures", "JPEGImages")
+"""What folders of label maps, and of their pictures, are usually called."""
+_ENDINGS: Final = ("", "_mask", "_label", "_labels", "_gt", "_L", "-mask", "_segmentation")
 NAME_FILES: Final = ("labels.txt", "classes.txt", "class_names.txt", "names.txt")
 
 
@@ -245,6 +249,19 @@ def _voc_colour(index: int) -> Colour:
 
 
 # -- pairing
+
+
+def first_folder(folder: Path, names: Iterable[str]) -> Path | None:
+    """The first folder of these names in `folder`."""
+    return next((folder / name for name in names if (folder / name).is_dir()), None)
+
+
+def picture_of(stem: str, pictures: Mapping[str, Path]) -> Path | None:
+    """The picture of a label map: the same stem, or the stem without a usual ending."""
+    for ending in _ENDINGS:
+        if stem.endswith(ending) and stem.removesuffix(ending) in pictures:
+            return pictures[stem.removesuffix(ending)]
+    return None
 
 
 def pictures_by_stem(folder: Path) -> dict[str, Path]:

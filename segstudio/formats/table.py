@@ -22,7 +22,13 @@ TABLE: Final[Mapping[str, Format]] = MappingProxyType(
                 index_png.read,
                 index_png.write,
             ),
-            Format("instance_png", "Instance maps as PNG", instance_png.detect, instance_png.read),
+            Format(
+                "instance_png",
+                "Instance maps as PNG (16 bits)",
+                instance_png.detect,
+                instance_png.read,
+                instance_png.write,
+            ),
         )
     }
 )

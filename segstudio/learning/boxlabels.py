@@ -27,6 +27,7 @@ from segstudio.learning.trainingset import number_table
 from segstudio.learning.weak import grab_cut_targets, has_boxes, instances_in, refined_targets
 from segstudio.networks.fuse import fused
 from segstudio.project import atomic
+from segstudio.project.models import ModelInfo
 from segstudio.project.predictions import png_bytes, read_png
 from segstudio.project.project import Project
 
@@ -164,7 +165,8 @@ class BoxLabels:
         made = grab_cut_targets(self.project.read_image(key), *facts)
         for old in file.parent.glob(f"{_bare(file)}.*.png"):
             old.unlink(missing_ok=True)
-        atomic.write_bytes(file, png_bytes(made), durable=False)
+        if not self.project.read_only:
+            atomic.write_bytes(file, png_bytes(made), durable=False)
         return made
 
     def _is_silent(self, annotation: Annotation) -> bool:
@@ -192,6 +194,14 @@ def _bare(file: Path) -> str:
     """The name of an image's targets up to the stamp, for `glob`."""
     name = file.name.rsplit(".", 3)[0]
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def judged_by_boxes(project: Project, model: ModelInfo | None) -> BoxLabels | None:
+    """What a model is scored against where rectangles are boxes around things, for the project or
+    for the training of the model: the first targets, as in training; else None."""
+    learned = model.card.get("recipe", {}) if model is not None else {}
+    recipes = (project.manifest.recipe, learned)
+    return BoxLabels(project) if any(how.get("weak") == BOXES for how in recipes) else None
 
 
 def box_labels(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
+from segstudio.learning.boxlabels import BoxLabels, judged_by_boxes
 from segstudio.learning.events import Log, Progress
 from segstudio.learning.inference import Prediction
 from segstudio.learning.loop import Scored, Scores, pooled, precision
@@ -41,12 +42,15 @@ def evaluate(
 
     One confusion matrix over all images, void pixels skipped. Truth is the confirmed images'
     labels unless other label maps are given. Scores on confirmed images come apart for the
-    validation side too, since the model was trained on the rest. Predictions of this model
+    validation side too, since the model was trained on the rest. Where rectangles are boxes around
+    things, truth is the segments that training makes of them, and "boxes" says in how many images.
+    Predictions of this model
     that are on the disk are used, the others are made and not kept, and so are all where things
     are judged, since what it is unsure of is not on the disk. An image whose labels
     cannot be read is left out and listed under "skipped".
     """
-    chosen = _labels(project) if truth is None else truth
+    weak = judged_by_boxes(project, model) if truth is None else None
+    chosen = _labels(project, weak) if truth is None else truth
     classes = project.classes.names
     table = rows_of(project)
     parts: Scores = {}
@@ -66,16 +70,25 @@ def evaluate(
         _same_size(key, real, found.labels)
         confusion = Confusion(len(classes) + 1)
         confusion.add(np.maximum(table[found.labels], 0), table[real])
-        things = _things(project, key, found, predict.rows) if finds else None
+        things = _things(project, key, found, predict.rows, weak) if finds else None
         parts[key] = Scored(0.0, confusion, things)
         on_event(Progress(done, len(chosen)))
-    return {**_result(project, model, parts, truth is None), "skipped": skipped}
+    boxes = sum(map(weak.concerns, parts)) if weak is not None else 0
+    return {**_result(project, model, parts, truth is None), "skipped": skipped, "boxes": boxes}
 
 
 def _things(
-    project: Project, key: str, found: Prediction, rows: NDArray[np.int16]
+    project: Project,
+    key: str,
+    found: Prediction,
+    rows: NDArray[np.int16],
+    weak: BoxLabels | None,
 ) -> Compared | None:
-    labels, instances = project.training_maps(key, True)
+    if weak is None:
+        labels, instances = project.training_maps(key, True)
+    else:
+        labels = weak.map(key)
+        instances = weak.instances(key, labels)
     if found.instances is None or instances is None:
         return None
     return compared(found.instances, rows_of(project)[labels], instances, rows)
@@ -103,7 +116,7 @@ def _scores(parts: Scores, classes: Sequence[str]) -> dict[str, Any]:
     return {"images": len(parts), **scores, **precision(parts, classes)}
 
 
-def _labels(project: Project) -> Truth:
+def _labels(project: Project, weak: BoxLabels | None) -> Truth:
     """Of the confirmed images, and of those whose label file is damaged, to name them."""
     keys = project.confirmed_keys()
     if not keys:
@@ -111,7 +124,8 @@ def _labels(project: Project) -> Truth:
             "No image is confirmed, so there is nothing to compare with",
             remedy="Confirm images, or name a folder of label maps",
         )
-    return {key: partial(project.training_map, key) for key in (*keys, *project.damaged_keys())}
+    read = project.training_map if weak is None else weak.map
+    return {key: partial(read, key) for key in (*keys, *project.damaged_keys())}
 
 
 @dataclass(eq=False)

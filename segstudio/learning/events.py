@@ -61,13 +61,15 @@ class ImageFailed:
 
 @dataclass(frozen=True)
 class ModelSaved:
-    """A numbered model was written; `worse` are sentences on what lost IoU."""
+    """A numbered model was written; `worse` are sentences on what lost IoU, `guesses` is the mIoU
+    of the guesses that a first model was compared with."""
 
     model: str
     promoted: bool
     reason: str
     scores: Mapping[str, Any] = field(default_factory=dict)
     worse: tuple[str, ...] = ()
+    guesses: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,37 @@
-"""The model in force on the candidate's validation images, and which of the two is better."""
+"""The model in force on the candidate's validation images, and which of the two is better.
+
+Where no model is in force, the candidate competes with what it would end: the guesses of round 0.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from segstudio.errors import Cancelled
 from segstudio.learning import promotion, store
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.loop import Control, Fit, Scored, Scores, precision, score
-from segstudio.learning.samples import Library
+from segstudio.learning.metrics import Confusion
+from segstudio.learning.round0 import Round0
+from segstudio.learning.samples import Item, Library
 from segstudio.learning.task import task_of
-from segstudio.learning.trainingset import TrainingSet
+from segstudio.learning.trainingset import TrainingSet, spread
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 
+GUESSED_FROM: Final = 24
+"""Training images that the guesses learn from: more would cost time, and add little to so small
+a classifier."""
+
 
 @dataclass(eq=False)
 class Judge:
-    """Scores of the model in force, for the comparison at the end."""
+    """Scores of the model in force, or of the guesses, for the comparison at the end."""
 
     project: Project
     incumbent: ModelInfo | None
@@ -32,14 +42,17 @@ class Judge:
     scores: Scores = field(default_factory=dict)
 
     def score(self) -> None:
-        """Score the model in force on validation images whose labels it was not scored on."""
-        if self.incumbent is None:
-            return
+        """Score the model in force, else the guesses, on validation images whose labels they were
+        not scored on."""
         known = {key: scored.version for key, scored in self.scores.items()}
         items = [i for i in self.data.validation if known.get(i.key) != i.version]
-        if not items:
-            return
-        loaded = store.load_model(self.incumbent)
+        if items and self.incumbent is None:
+            self.scores |= guesses(self.data, items, self.library, self.control)
+        elif items and self.incumbent is not None:
+            self._score(self.incumbent, items)
+
+    def _score(self, model: ModelInfo, items: Sequence[Item]) -> None:
+        loaded = store.load_model(model)
         network = fused(loaded.network).to(self.report.device)
         task = task_of(loaded.architecture)
         self.scores |= score(
@@ -64,11 +77,13 @@ class Judge:
         if renewed or not fit.stopped:
             self.score()
         known_scores = _matching(self.scores, fit.scores)
-        old = None if current is None else {k: s.confusion for k, s in known_scores.items()}
+        guessed = current is None
+        nothing = guessed and not self.scores  # not even a guess could be made
+        old = None if nothing else {k: s.confusion for k, s in known_scores.items()}
         new = {key: scored.confusion for key, scored in fit.scores.items()}
-        known = () if current is None else current.classes
+        known = self.data.classes if current is None else current.classes
         unknown = [name for name in self.data.classes if name not in known]
-        decision = promotion.compare(new, old, self.data.classes, new=unknown)
+        decision = promotion.compare(new, old, self.data.classes, new=unknown, are_guesses=guessed)
         found = {key: fit.scores[key] for key in known_scores}
         decision = promotion.with_precision(
             decision, *(precision(side, self.data.classes) for side in (found, known_scores))
@@ -76,6 +91,32 @@ class Judge:
         if self.data.lent:
             return promotion.unproven(decision, current is None)
         return promotion.doubtful(decision, self.data.doubt) if self.data.doubt else decision
+
+
+def guesses(data: TrainingSet, items: Sequence[Item], library: Library, control: Control) -> Scores:
+    """Scores of round 0, fitted on the training images, on other items; none where these say too
+    little for a guess. Raises Cancelled when stopped."""
+
+    def check() -> None:
+        if control.should_stop():
+            raise Cancelled
+
+    round0 = Round0(len(data.classes))
+    for item in spread(data.train, GUESSED_FROM):
+        check()
+        labelled = library.get(item)
+        round0.take(item.key, labelled.picture, labelled.labels)
+    if not round0.ready:
+        return {}
+    round0.fit()
+    scores = {}
+    for item in items:
+        check()
+        labelled = library.get(item)
+        rows, _ = round0.predict(item.key, labelled.picture)
+        confusion = Confusion(len(data.classes) + 1).add(rows, labelled.labels)
+        scores[item.key] = Scored(item.version, confusion)
+    return scores
 
 
 def _rows_of(classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray[Any, Any]:

@@ -25,6 +25,7 @@ from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import number_table
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
+from segstudio.project.prepared import Prepared
 from segstudio.project.project import Project
 from segstudio.project.runs import BatchRun
 
@@ -114,11 +115,12 @@ def segment(
     should_stop: Callable[[], bool] = events.never,
     between_images: Callable[[], None] = events.at_once,
     predictor: Predictor | None = None,
-    run: BatchRun | None = None,
+    run: BatchRun | Prepared | None = None,
 ) -> SegmentResult:
     """Write a label map and a margin for each image that has none of this model yet.
 
-    With `run` they are part of it, so that they can be taken back together.
+    With a batch run they are part of it, so that they can be taken back together, and so are
+    those that were prepared ahead.
 
     Label files are never touched. An image that fails is reported and the rest goes on. When
     stopped, raises Cancelled between two tiles; what was written stays.
@@ -129,6 +131,8 @@ def segment(
         predictor = open_predictor(project, model, device, on_event)
     job = _Folder(project, predictor, on_event, should_stop, run)
     todo = [key for key in keys if not project.predictions.has(model.id, key)]
+    if isinstance(run, BatchRun):
+        run.take_over(set(keys) - set(todo))
     failed = job.run(todo, between_images)
     done = len(todo) - len(failed)
     seconds = round(time.monotonic() - began, 3)
@@ -171,7 +175,7 @@ class _Folder:
         predictor: Predictor,
         on_event: events.OnEvent,
         should_stop: Callable[[], bool],
-        run: BatchRun | None = None,
+        run: BatchRun | Prepared | None = None,
     ) -> None:
         self._project, self._predictor, self._run = project, predictor, run
         self._on_event, self._should_stop = on_event, should_stop

@@ -22,7 +22,8 @@ _CHUNK: Final = 100
 @dataclass(frozen=True)
 class Decision:
     """`gain` is candidate less incumbent in mIoU pooled over the images; `agreement` the share
-    of bootstrap resamples in which it is positive; `worse` are sentences about losses."""
+    of bootstrap resamples in which it is positive; `worse` are sentences about losses. Of a
+    first model, `guesses` is the mIoU of the guesses that were its incumbent."""
 
     promote: bool
     provisional: bool
@@ -31,6 +32,7 @@ class Decision:
     images: int
     reason: str
     worse: tuple[str, ...] = ()
+    guesses: float | None = None
 
 
 def compare(
@@ -39,8 +41,11 @@ def compare(
     classes: Sequence[str],
     seed: int = 0,
     new: Collection[str] = (),
+    *,
+    are_guesses: bool = False,
 ) -> Decision:
-    """Compare confusion matrices by image; only images that both have count.
+    """Compare confusion matrices by image; only images that both have count. Of a first model the
+    incumbent is no model: with `are_guesses` it is what round 0 makes of the same labels.
 
     A class that is `new` to the incumbent and on no validation image yet is left out of both
     sides: the candidate alone could be wrong about it, and nothing could be right.
@@ -60,22 +65,25 @@ def compare(
     agreement = _agreement(fresh, old, seed, counted)
     provisional = len(keys) < FEWEST_IMAGES
     promote = gain > 0 and (provisional or agreement >= AGREEMENT)
+    facts = promote, provisional, old_score, new_score, agreement, len(keys)
+    if are_guesses:
+        reason = _reason_of_first(*facts)
+        return Decision(promote, provisional, gain, agreement, len(keys), reason, guesses=old_score)
     return Decision(
         promote,
         provisional,
         gain,
         agreement,
         len(keys),
-        _reason(promote, provisional, old_score, new_score, agreement, len(keys))
-        + _unjudged(unjudged),
+        _reason(*facts) + _unjudged(unjudged),
         _worse_classes(fresh.sum(0), old.sum(0), classes) + _worse_images(fresh, old, keys),
     )
 
 
 def unproven(decision: Decision, first: bool) -> Decision:
     """The decision when validation images were training images: only a first model is taken."""
-    why = "scored on training images only"
-    return replace(decision, promote=first, provisional=True, reason=f"{decision.reason}; {why}")
+    why = f"{decision.reason}; scored on training images only"
+    return replace(decision, promote=first and decision.promote, provisional=True, reason=why)
 
 
 def doubtful(decision: Decision, why: str) -> Decision:
@@ -162,6 +170,18 @@ def _reason(
     if promote:
         return f"better: {change}, {sure}"
     return f"{'not surely better' if new > old else 'not better'}: {change}, {sure}"
+
+
+def _reason_of_first(
+    promote: bool, provisional: bool, old: float, new: float, agreement: float, images: int
+) -> str:
+    """Why a first model ends the guesses, or does not."""
+    scores = f"mIoU {new:.3f} against {old:.3f} on {_images(images)}"
+    word = "provisional: " if provisional else ""
+    if promote:
+        return f"{word}first model, better than the guesses: {scores}"
+    surely = "surely " if new > old else ""
+    return f"{word}not yet {surely}better than the guesses: {scores}; more confirmed images help"
 
 
 def _images(count: int) -> str:

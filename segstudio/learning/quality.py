@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import events
+from segstudio.learning.boxlabels import judged_by_boxes
 from segstudio.learning.evaluate import rows_of
 from segstudio.learning.events import Progress
 from segstudio.learning.metrics import VOID, Confusion, boundary_iou, by_name, or_none
@@ -85,7 +86,9 @@ class Quality:
 
     `confusion[i][j]` are pixels confirmed as class i that were shown as j, over all images that
     are not blind; so are `iou`, `miou` and `by_model`. `blind` is the same of the blind ones.
-    `seconds_left` is what the images that are left will take at the pace of the last ones.
+    `seconds_left` is what the images that are left will take at the pace of the last ones. Of
+    `boxes` images the rectangles are boxes around things: what was shown is compared with the
+    segments that training makes of them.
     """
 
     classes: tuple[str, ...]
@@ -98,6 +101,7 @@ class Quality:
     suspicious: tuple[Suspicious, ...]
     by_model: dict[str, float | None] = field(default_factory=dict)
     blind: Agreement | None = None
+    boxes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -113,6 +117,8 @@ def quality(
     names = ("background", *project.classes.names)
     table = rows_of(project)
     keys = project.confirmed_keys()
+    weak = judged_by_boxes(project, project.models.current())
+    read = project.training_map if weak is None else weak.map
     images: list[ImageQuality] = []
     parts: list[tuple[ImageQuality, Confusion]] = []
     suspicious: list[Suspicious] = []
@@ -121,7 +127,7 @@ def quality(
             raise Cancelled
         between_images()
         try:
-            truth = table[project.training_map(key)]
+            truth = table[read(key)]
             image, confusion = _look(project, key, truth, table, names)
         except (UserError, OSError):
             continue
@@ -146,6 +152,7 @@ def quality(
         tuple(sorted(suspicious, key=lambda s: -s.doubt)[:_MOST]),
         _by_model(seen, len(names)),
         _agreement([(image, part) for image, part in parts if image.blind], names),
+        sum(weak.concerns(image.image) for image in images) if weak is not None else 0,
     )
 
 

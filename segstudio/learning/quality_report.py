@@ -126,6 +126,11 @@ def _summary(quality: Quality) -> str:
         words += f"At the pace of the last ones that takes {_duration(quality.seconds_left)}. "
     if shown:
         words += f"On {shown} of them a draft was shown; it agreed by mIoU {_score(quality.miou)}. "
+    if quality.boxes:
+        words += (
+            f"Of {quality.boxes} images the rectangles are boxes around things: the segments that "
+            "training makes of them are compared. "
+        )
     words += _blind_words(quality)
     unchanged = sum(image.unchanged for image in quality.images)
     return words + (f"{unchanged} were accepted as they were shown." if unchanged else "")

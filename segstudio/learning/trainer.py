@@ -231,11 +231,14 @@ def _restore(run: Run, kept: Checkpoint, keeper: _Keeper) -> None:
 def _interrupted(project: Project, request: TrainRequest, weak: bool) -> _Start | None:
     """The run that did not come to its end, when it is what would be trained now."""
     found = checkpoint.read(project.root / checkpoint.PLACE) if request.resume else None
-    if found is None or request.start_from is not None:
+    if found is None or request.start_from == FROM_SCRATCH:
         return None
-    current = project.models.current()
-    in_force = current.id if current is not None else ""
-    same = found.classes == project.classes.names and found.parent in ("", in_force)
+    parent = project.models.get(request.start_from) if request.start_from else None
+    parent = parent or project.models.current()
+    origins = {parent.id if parent is not None else ""}
+    if not request.start_from:
+        origins.add("")
+    same = found.classes == project.classes.names and found.parent in origins
     if not same or request.architecture not in (None, found.architecture):
         return None
     try:
@@ -248,7 +251,7 @@ def _interrupted(project: Project, request: TrainRequest, weak: bool) -> _Start 
         network.load_state_dict(found.state["network"])
     except (UserError, RuntimeError, KeyError, TypeError):
         return None  # of another version of the program
-    parent = current if found.parent else None
+    parent = parent if found.parent else None
     note = f"Going on where training was interrupted, after {found.seconds:.0f} s"
     return _Start(network, found.architecture, how, parent, note, found)
 
@@ -399,6 +402,7 @@ def _save(
         "images": {"train": len(data.train), "validation": len(data.validation)},
         "steps": fit.steps,
         "seconds": fit.seconds,
+        "promoted": decision.promote,
         "reason": decision.reason,
         "worse": list(decision.worse),
         "scores": scores,
@@ -422,7 +426,8 @@ def _save(
     info = project.models.add(start.architecture, write)
     if decision.promote:
         project.models.promote(info.id)
-    on_event(ModelSaved(info.id, decision.promote, decision.reason, scores, decision.worse))
+    told = decision.promote, decision.reason, scores, decision.worse, decision.guesses
+    on_event(ModelSaved(info.id, *told))
     return TrainResult(
         info.id,
         decision.promote,

@@ -40,6 +40,26 @@ class ModelInfo:
     def weights(self) -> Path:
         return self.path / WEIGHTS
 
+    @property
+    def made(self) -> str:
+        """When it was made, by the clock here: "2026-03-01 12:03"; "" where nobody knows."""
+        try:
+            at = datetime.fromisoformat(self.created).astimezone()
+        except ValueError:
+            return ""
+        return at.strftime("%Y-%m-%d %H:%M")
+
+    @property
+    def learned_from(self) -> int:
+        """How many images it has learned from, or was scored on; 0 where nobody knows."""
+        counts = self.card.get("images", {})
+        return sum(int(count) for count in counts.values()) if isinstance(counts, dict) else 0
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether it was trained here and was not better than what it was compared with."""
+        return self.card.get("promoted") is False
+
 
 class ModelStore:
     """`models/`: folders like `000007-unet`, the pointer `current`, its history, and pins."""
@@ -73,12 +93,14 @@ class ModelStore:
         return _read(self.folder / name, self._pins()) if name else None
 
     def default(self) -> ModelInfo | None:
-        """The model to use when nobody names one: the one in force, else the only one there is."""
+        """The model to use when nobody names one: the one in force, else the only one there is,
+        unless it was not good enough, or was in force before."""
         current = self.current()
         if current is not None:
             return current
         models = self.all()
-        return models[0] if len(models) == 1 else None
+        untried = len(models) == 1 and not models[0].is_unproven and not self._choices()
+        return models[0] if untried else None
 
     def promote(self, model_id: str) -> ModelInfo:
         """Put a model in force by swapping the pointer."""
@@ -88,17 +110,22 @@ class ModelStore:
             atomic.write_text(self.folder / "current", info.id + "\n")
         return info
 
-    def roll_back(self) -> ModelInfo | None:
-        """Put the model in force that was so before; None when there is none."""
-        stack = self._stack()
-        if len(stack) < 2:
-            return None
-        self._note("roll back", stack[-2])
-        atomic.write_text(self.folder / "current", stack[-2] + "\n")
-        return self.current()
+    def retire(self) -> None:
+        """Put no model in force, as it was in the beginning; `roll_back` takes that back."""
+        if self._pointer():
+            self._note("promote", "")
+            atomic.write_text(self.folder / "current", "\n")
+
+    def roll_back(self) -> str | None:
+        """Put in force what was so before: its id, "" for no model; None when nothing was."""
+        before = self.previous()
+        if before is not None:
+            self._note("roll back", before)
+            atomic.write_text(self.folder / "current", before + "\n")
+        return before
 
     def previous(self) -> str | None:
-        """The id `roll_back` would return to."""
+        """The id `roll_back` would return to, "" for no model; None when there is no way back."""
         stack = self._stack()
         return stack[-2] if len(stack) > 1 else None
 
@@ -170,17 +197,25 @@ class ModelStore:
         with (self.folder / "history.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
+    def _choices(self) -> list[tuple[str, str]]:
+        """(event, id) of all that was put in force, or given up, so far."""
+        known = ("promote", "roll back")
+        entries = ((str(e.get("event")), str(e.get("model"))) for e in self._history())
+        return [(event, model) for event, model in entries if event in known]
+
     def _stack(self) -> list[str]:
-        """Models that were in force and still exist, the present one last."""
-        stack: list[str] = []
-        for entry in self._history():
-            if entry.get("event") == "promote":
-                stack.append(str(entry.get("model")))
-            elif entry.get("event") == "roll back" and stack:
+        """Models that were in force and still exist, the present one last; "" where none was, as
+        in the beginning."""
+        stack = [""]
+        for event, model in self._choices():
+            if event == "promote":
+                stack.append(model)
+            elif len(stack) > 1:
                 stack.pop()
-        kept = [name for name in stack if (self.folder / name).is_dir()]
-        current = self._pointer()
-        return kept if not current or kept[-1:] == [current] else [*kept, current]
+        there = [name for name in stack if not name or (self.folder / name).is_dir()]
+        if there[-1] != self._pointer():
+            there.append(self._pointer())
+        return [name for name, before in zip(there, [None, *there], strict=False) if name != before]
 
     def _next_number(self) -> int:
         """One above every number ever given, so that removed models keep theirs."""

@@ -32,7 +32,7 @@ class Round:
     @property
     def is_from_base(self) -> bool:
         """Whether it begins anew, beside the model that was trained on and on."""
-        return self.start_from is not None
+        return self.start_from == ""
 
 
 def next_round(
@@ -41,13 +41,15 @@ def next_round(
     in_vain: int = 0,
     after: int = AFTER,
     tried: int = 0,
+    in_force: bool = True,
 ) -> Round | None:
     """What to train now, None when that is better left until there are more labels.
 
     `in_vain` counts the rounds since the last new label that brought nothing better, `tried` is
     how many images there were when one last began from the base weights, better or not. At each
     doubling of the images since the last model from the base weights, another one is tried: a
-    network that is always trained on drifts (Cellpose 2, Pachitariu & Stringer 2022). The
+    network that is always trained on drifts (Cellpose 2, Pachitariu & Stringer 2022). As long as
+    no model is `in_force`, a first one that was not better than the guesses is trained on. The
     promotion test decides as always.
     """
     if confirmed < after or in_vain >= _IN_VAIN:
@@ -57,12 +59,14 @@ def next_round(
         return Round(None, minutes, confirmed)
     if confirmed >= 2 * max(after, tried, _learned_from_base(models)):
         return Round("", min(_LONGEST, 2 * minutes), confirmed)
-    return Round(None, minutes, confirmed)
+    newest = models[-1]
+    unfinished = not in_force and newest.is_unproven
+    return Round(newest.id if unfinished else None, minutes, confirmed)
 
 
 def learned_from(models: Sequence[ModelInfo]) -> int:
     """How many images the newest model has learned from, or was scored on."""
-    return _images(models[-1]) if models else 0
+    return models[-1].learned_from if models else 0
 
 
 def from_base_tried(project: Project) -> int:
@@ -83,8 +87,4 @@ def note_from_base(project: Project, images: int) -> None:
 
 def _learned_from_base(models: Sequence[ModelInfo]) -> int:
     """The most images that a model without a parent has learned from."""
-    return max((_images(model) for model in models if model.parent is None), default=0)
-
-
-def _images(model: ModelInfo) -> int:
-    return sum(int(count) for count in model.card.get("images", {}).values())
+    return max((model.learned_from for model in models if model.parent is None), default=0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from segstudio.errors import UserError
 from segstudio.project import atomic
 from segstudio.project.bulk_plan import link
 from segstudio.project.lock import file_lock, held
+from segstudio.project.prepared import Prepared
 from segstudio.project.reviews import Review
 from segstudio.project.scan import ImageKey
 from segstudio.project.steps import change_shapes
@@ -105,10 +106,25 @@ class BatchRun:
             return
         folder = self._begun()
         review = self._runs.project.reviews.path(key)
-        if review.exists():
+        if review.exists() and not self._is_shown(key):
             link(review, folder / "before" / str(len(self._noted)))
         self._append(_KEYS, key)
         self._noted.add(key)
+
+    def _is_shown(self, key: ImageKey) -> bool:
+        """Whether its review is of drafts that are taken over: it goes with them."""
+        review = self._runs.project.reviews.load(key)
+        has = self._runs.project.predictions.has(self._model, key)
+        return has and review is not None and review.shown == self._model
+
+    def take_over(self, keys: Collection[ImageKey]) -> None:
+        """Of images that have their drafts already, those are part of this run that were prepared
+        ahead: nobody had asked for them, and nobody has decided anything about them."""
+        project = self._runs.project
+        ready = Prepared(project.root, self._model).keys() - self._runs.standing(self._model)
+        for key in keys:
+            if key in ready and not _is_decided(project.reviews.load(key), self._model):
+                self.note(key)
 
     def note_accepted(self, key: ImageKey) -> None:
         """Before the drafts of an image without labels are made its labels."""
@@ -175,6 +191,12 @@ class Runs:
                 touched = set(_listed(folder / _KEYS))
                 keys = keys | touched if state_of(folder) == "undone" else keys - touched
         return keys
+
+    def standing(self, model: str) -> set[ImageKey]:
+        """Images of all runs of `model` that were not taken back."""
+        done = (folder for folder in self._folders() if state_of(folder) == "done")
+        there = (folder for folder in done if _facts_of(folder).get("model") == model)
+        return {key for folder in there for key in _listed(folder / _KEYS)}
 
     def start(self, model: str, asked: int) -> BatchRun:
         """A run of `model` over so many images, to be used as a context manager."""
@@ -306,12 +328,12 @@ class Runs:
 
     def _take_back(self, key: ImageKey, model: str, before: Path) -> bool:
         """Whether a person's decisions about the drafts of this image are kept."""
-        reviews, predictions = self.project.reviews, self.project.predictions
+        reviews = self.project.reviews
         review = reviews.load(key)
         decided = _is_decided(review, model)
         if review is not None and review.shown == model and not decided:
             self._review_back(reviews.path(key), before)
-        predictions.remove(model, key, shown=not decided)
+        self.project.predictions.remove(model, key, shown=not decided)
         return decided
 
     @staticmethod

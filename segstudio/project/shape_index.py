@@ -15,7 +15,7 @@ import numpy as np
 
 from segstudio.annotation import rasterise
 from segstudio.annotation.document import Annotation
-from segstudio.annotation.shape import Shape, class_names
+from segstudio.annotation.shape import ROUND_0, Shape, class_names
 from segstudio.errors import UserError
 from segstudio.project.bulk import Pick
 from segstudio.project.index import Stamp, connect
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 FILE: Final = Path(".segstudio", "cache", "shapes.sqlite")
 FOREIGN: Final = "foreign"
 """The source of what another program drew."""
-SOURCES: Final = ("human", "model", "corrected", FOREIGN)
-_VERSION: Final = 1
+GUESS: Final = "guess"
+"""The source of guesses of round 0 that a person took over."""
+SOURCES: Final = ("human", GUESS, "model", "corrected", FOREIGN)
+_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS files (
     id INTEGER PRIMARY KEY, key TEXT UNIQUE, mtime INTEGER, bytes INTEGER, pixels INTEGER
@@ -237,11 +239,18 @@ def _facts(annotation: Annotation) -> list[tuple[str, str, int, str, str]]:
             shape.class_name,
             shape.kind,
             _area(shape, annotation),
-            FOREIGN if annotation.foreign and shape.source == "human" else shape.source,
+            _source(shape, annotation),
             _words(shape),
         )
         for shape in annotation.shapes
     ]
+
+
+def _source(shape: Shape, annotation: Annotation) -> str:
+    """One of SOURCES."""
+    if annotation.foreign and shape.source == "human":
+        return FOREIGN
+    return GUESS if shape.source == "model" and shape.model == ROUND_0 else shape.source
 
 
 def _area(shape: Shape, annotation: Annotation) -> int:

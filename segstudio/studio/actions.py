@@ -118,6 +118,7 @@ def _of_classes(menu: str) -> list[Spec]:
         Spec("statistics", menu, tr("Classes in numbers …"), ("Ctrl+Shift+K",)),
         Spec("-", menu, ""),
         Spec("rename_class", menu, tr("Rename the class in all images …"), ("F2",)),
+        Spec("recolour_class", menu, tr("Change the colour of the class …"), ()),
         Spec("merge_class", menu, tr("Merge the class into another …"), ()),
         Spec("delete_class", menu, tr("Delete the class in all images …"), ()),
     ]
@@ -214,6 +215,7 @@ def _of_model(menu: str) -> list[Spec]:
         Spec("guess", menu, tr("Guess along while there is no model"), ("Shift+G",), "", True),
         Spec("evaluate", menu, tr("Score the model in force"), ()),
         Spec("roll_back", menu, tr("Roll back to the model before"), ("Ctrl+B",), "rollback"),
+        Spec("starter", menu, tr("Add the nuclei model that comes along …"), ()),
         Spec("adopt", menu, tr("Add a model file …"), (), "model"),
         Spec("prune", menu, tr("Free disk space"), ()),
     ]

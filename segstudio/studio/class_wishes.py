@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from segstudio.studio.dialogs.classes import ClassForm
     from segstudio.studio.main_window import MainWindow
 
-_OF_CLASS = ("rename_class", "merge_class", "delete_class")
+_OF_CLASS = ("rename_class", "recolour_class", "merge_class", "delete_class")
 
 
 class ClassWishes:

@@ -1,8 +1,13 @@
 """Round 0 in the window: a guess of the rest of the picture after every stroke, and drafts on the
-next images, until there is a model."""
+next images, until a model is in force.
+
+Guesses are drafts that every stroke changes: they are accepted one by one, by class, or by
+confirming the image. What is shown is what is accepted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,19 +17,17 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from segstudio.annotation import components
-from segstudio.annotation.document import Annotation, Change
-from segstudio.annotation.rasterise import draw_ids
-from segstudio.annotation.shape import IGNORE_CLASS
+from segstudio.annotation.document import Change
+from segstudio.annotation.rasterise import LabelMap, draw_ids
+from segstudio.annotation.shape import IGNORE_CLASS, ROUND_0, Shape
 from segstudio.engine import protocol as p
 from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs
-from segstudio.studio.open_image import Drafts, draft_name
+from segstudio.studio.open_image import Drafts, OpenImage, draft_name
 from segstudio.studio.session import Session
 from segstudio.studio.work import Work
 
-NAME: Final = "round-0"
-"""What shapes say that came from a guess."""
 _PAUSE: Final = 60
 """Milliseconds after an edit in which another one may come."""
 _EXAMPLES: Final = 8
@@ -32,15 +35,16 @@ _EXAMPLES: Final = 8
 
 
 _SPECK: Final = 1 / 2000
-"""Of the picture; a smaller draft is not worth a person's look."""
+"""Of the picture; a smaller guess is not worth a person's look."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """A guess that was read, as what is to be shown of it: a preview, or drafts."""
 
+    regions: tuple[Shape, ...]
     preview: Guess | None = None
-    drafts: Drafts | None = None
+    """None when they are to be drafts like a model's."""
 
 
 class Guessing(QObject):
@@ -57,7 +61,7 @@ class Guessing(QObject):
     ) -> None:
         super().__init__(parent)
         self.enabled = True
-        self._session, self._jobs, self._work = session, jobs, work
+        self._session, self._jobs = session, jobs
         self._asked = ""
         self._again = self._shown = False
         self._due = QTimer(self, singleShot=True, interval=_PAUSE)
@@ -94,7 +98,9 @@ class Guessing(QObject):
             self._ask()
 
     def _on_models(self) -> None:
-        if not self._is_wanted():
+        if self._is_wanted():  # no model is in force any more
+            self._ask()
+        else:
             self._show(None)
 
     def _is_wanted(self) -> bool:
@@ -103,7 +109,7 @@ class Guessing(QObject):
         project, image = session.project, session.image
         if not self.enabled or project is None or project.read_only or image is None:
             return False
-        if image.document.confirmed or not session.autosave or self._work.model() is not None:
+        if image.document.confirmed or not session.autosave or project.models.current() is not None:
             return False
         here = {shape.class_name for shape in image.document.shapes} - {IGNORE_CLASS}
         return len(here) > 1 or bool(self._examples(image.key))
@@ -155,49 +161,73 @@ class Guessing(QObject):
         if image is None or not here or image.key != key:
             file.unlink(missing_ok=True)
             return
-        annotation = image.annotation()
-        fresh = not annotation.shapes and session.state(key) == "none"
+        fresh = not image.document.shapes and session.state(key) == "none"
+        self._drop_untouched(image)
+        settled = (*image.document.shapes, *image.document.drafts, *image.rejected())
         classes = list(session.choices.classes)
 
         def work() -> _Answer:
             with np.load(file) as found:
                 labels, margin = found["labels"], found["margin"]
             file.unlink(missing_ok=True)
+            labels[_covered(settled, labels.shape)] = 0
+            regions = _regions(labels, margin, {c.id: c.name for c in classes})
             if fresh:
-                names = {c.id: c.name for c in classes}
-                return _Answer(drafts=_drafts(labels, margin, names))
-            colours = {c.id: c.colour for c in classes}
-            labels[_covered(annotation)] = 0
-            return _Answer(preview=Guess.of(labels, margin, colours))
+                return _Answer(regions)
+            return _Answer(regions, Guess.of(labels, margin, {c.id: c.colour for c in classes}))
 
         def show(answer: _Answer | Exception) -> None:
             now = session.image
             if isinstance(answer, Exception) or now is not image or not self._is_wanted():
                 return
-            if answer.drafts is None:
-                self._show(answer.preview)
+            if answer.preview is not None:
+                self._show(answer.preview, answer.regions)
             elif not image.document.shapes and not image.document.drafts:
-                image.show_drafts(answer.drafts)
+                image.show_drafts(_drafts(answer.regions))
 
         session.in_background(work, show)
 
-    def _show(self, guess: Guess | None) -> None:
+    @staticmethod
+    def _drop_untouched(image: OpenImage) -> None:
+        """Guesses that an image opened with follow the strokes, until one was accepted or not."""
+        document = image.document
+        same = len(document.drafts) == len(image.drafts.shapes)
+        if document.shapes and document.drafts and same and not image.drafts.model:
+            image.show_drafts(Drafts())
+
+    def _show(self, guess: Guess | None, regions: tuple[Shape, ...] = ()) -> None:
+        if self._session.image is not None:
+            self._session.image.guesses = regions
         if guess is not None or self._shown:
             self._shown = guess is not None
             self.made.emit(guess)
 
 
-def _drafts(
-    labels: NDArray[np.uint8] | NDArray[np.uint16], margin: NDArray[np.uint8], names: dict[int, str]
-) -> Drafts:
-    """Drafts that no review remembers: the next guess is another one. Specks are left out."""
-    found = components.drafts(labels, margin, names, model=NAME)
-    shapes = [s for s in found if s.bitmap and s.bitmap.area >= _SPECK * labels.size]
-    return Drafts("", tuple(shapes), tuple(draft_name(shape) for shape in shapes))
+def _regions(
+    labels: LabelMap, margin: NDArray[np.uint8], names: Mapping[int, str]
+) -> tuple[Shape, ...]:
+    """The connected parts of a guess (h, w) but for specks, which are taken out of `labels`."""
+    found = components.drafts(labels, margin, names, model=ROUND_0)
+    kept: list[Shape] = []
+    for shape in found:
+        box = shape.bounds()
+        if shape.bitmap is None or box is None:
+            continue
+        if shape.bitmap.area >= _SPECK * labels.size:
+            kept.append(shape)
+            continue
+        x0, y0, x1, y1 = box
+        labels[y0:y1, x0:x1][shape.bitmap.to_array(box)] = 0
+    return tuple(kept)
 
 
-def _covered(annotation: Annotation) -> NDArray[np.bool_]:
-    """Pixels (h, w) that a person has labelled."""
-    box = (0, 0, annotation.width, annotation.height)
-    covered = draw_ids(annotation.shapes, [1] * len(annotation.shapes), box, "L")
+def _drafts(regions: Sequence[Shape]) -> Drafts:
+    """Drafts that no review remembers: the next guess is another one."""
+    return Drafts("", tuple(regions), tuple(draft_name(shape) for shape in regions))
+
+
+def _covered(shapes: Iterable[Shape], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Pixels (h, w) of what a person has decided about."""
+    there = list(shapes)
+    covered = draw_ids(there, [1] * len(there), (0, 0, size[1], size[0]), "L")
     return np.asarray(covered > 0)

@@ -141,7 +141,8 @@ class LiveTraining(QObject):
         if not self._corrected and not confirmed - self._learned and not self._rounds:
             return
         tried = from_base_tried(project) if project is not None else 0
-        planned = next_round(len(confirmed), models, self._in_vain, self.after, tried)
+        in_force = project is not None and project.models.current() is not None
+        planned = next_round(len(confirmed), models, self._in_vain, self.after, tried, in_force)
         if planned is None or project is None:
             return
         if planned.is_from_base:

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from segstudio.annotation.bitmap import Box
 from segstudio.annotation.document import Change
-from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, ROUND_0, Shape
 from segstudio.project import settings
 from segstudio.studio import dialogs, theme
 from segstudio.studio.actions import OPTION_NAMES, TOOL_NAMES, Actions
@@ -43,6 +43,7 @@ from segstudio.studio.looking import Looking
 from segstudio.studio.ordering import Ordering
 from segstudio.studio.panels.blind import BlindStrip
 from segstudio.studio.panels.classes import ClassesPanel
+from segstudio.studio.panels.image_bar import ImageBar
 from segstudio.studio.panels.images import ImagesPanel
 from segstudio.studio.panels.model import ModelPanel
 from segstudio.studio.panels.quality import QualityPanel
@@ -119,6 +120,7 @@ class MainWindow(QMainWindow):
         self.status = StatusBar()
         self.top = TopBar(self.session, self.jobs)
         self.toolbox = Toolbox(self.session, self.actions_)
+        self.image_bar = ImageBar(self.session, self.actions_)
 
     def _lay_out(self) -> None:
         self.actions_.fill(self.menuBar())
@@ -156,11 +158,12 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(whole)
 
     def _under_strip(self) -> QWidget:
-        """The canvas under the strip that speaks up for blind images."""
+        """The canvas under the bar of its image, and the strip that speaks up for blind ones."""
         place = QWidget()
         column = QVBoxLayout(place)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        column.addWidget(self.image_bar)
         column.addWidget(BlindStrip(self.session))
         column.addWidget(self.ruled, 1)
         return place
@@ -200,6 +203,8 @@ class MainWindow(QMainWindow):
         self.status.retry_asked.connect(session.save_now)
         self.work.models_changed.connect(self._after_models)
         self.guessing.made.connect(self.canvas.show_guess)
+        self.guessing.made.connect(lambda _: self._show_allowed())
+        self.guessing.made.connect(lambda _: self.image_bar.refresh())
         self.refining.changes_made.connect(self.canvas.show_changes)
         self.doubts.heat_made.connect(self.canvas.show_heat)
         self.doubts.region_found.connect(self.canvas.show_region)
@@ -395,21 +400,29 @@ class MainWindow(QMainWindow):
         no_image = no_project or ("" if self.session.image else tr("Open an image first."))
         read_only = tr(READ_ONLY) if project is not None and project.read_only else ""
         no_change, no_edit = no_project or read_only, no_image or read_only
-        no_model = "" if self.work.model() else tr("There is no model yet.")
-        drafts = self.session.image.document.drafts if self.session.image is not None else ()
-        no_drafts = no_edit or ("" if drafts else tr("No draft waits here."))
+        no_model = self.work.no_model()
+        no_way = (
+            ""
+            if project is None or project.models.previous() is not None
+            else tr("There is no model before this one.")
+        )
+        image = self.session.image
+        nothing_there = tr("No draft waits here.")
+        no_offer = no_edit or ("" if image is not None and image.offered else nothing_there)
+        no_draft = no_edit or ("" if image is not None and image.document.drafts else nothing_there)
         disable("segment", self.work.no_segment())
         disable("segment_image", no_image or self.work.no_segment())
         disable("train", self.work.no_train(besides=self.live.job))
         for why, names in (
             *self.class_wishes.allowed(no_project, read_only),
             (no_project, ("export", "close", "find_class")),
-            (no_change, ("import", "rescan", "save", "adopt", "prune", "undo_run")),
-            (no_change or no_model, ("roll_back",)),
+            (no_change, ("import", "rescan", "save", "adopt", "starter", "prune", "undo_run")),
+            (no_change or no_way, ("roll_back",)),
             (no_project or no_model, ("evaluate",)),
             (no_image or no_model, ("doubt",)),
             (no_project, ("teaching",)),
-            (no_drafts, ("accept", "accept_class", "accept_all", "reject_all")),
+            (no_offer, ("accept", "accept_class", "accept_all")),
+            (no_draft, ("reject_all",)),
             (no_edit, ("refine", "confirm", "unconfirm", "newest", "reclass", "delete")),
             (no_image, ("select_all", "copy")),
             (no_edit, tuple(name for name in self.arranging.acts() if name != "copy")),
@@ -426,11 +439,8 @@ class MainWindow(QMainWindow):
             self.status.pointer.setText(zoom)
         else:
             number = image.desk.idmap.at(int(x), int(y))
-            shape = image.document.shape(number) if number else None
-            what = f" · {class_words(shape.class_name)}" if shape is not None else ""
-            if shape is not None and shape.model:
-                score = f", {shape.score:.2f}" if shape.score is not None else ""
-                what += f" ({shape.model}{score})"
+            there = image.document.shape(number) if number else None
+            what = _shape_words(there or image.guess_at(int(x), int(y)))
             self.status.pointer.setText(f"{int(x)}, {int(y)}{what} · {zoom}")
 
     # -- looks
@@ -510,6 +520,7 @@ class MainWindow(QMainWindow):
         self.actions_.restyle()
         self.start.restyle()
         self.top.restyle()
+        self.image_bar.restyle()
         self.model.restyle()
         self.quality.restyle()
         self.classes.rebuild()
@@ -605,3 +616,15 @@ class MainWindow(QMainWindow):
             sizes = state.get(name)
             if isinstance(sizes, list) and len(sizes) == count:
                 put([int(size) for size in sizes])
+
+
+def _shape_words(shape: Shape | None) -> str:
+    """What is under the pointer: its class, and who made it."""
+    if shape is None:
+        return ""
+    what = f" · {class_words(shape.class_name)}"
+    if not shape.model:
+        return what
+    maker = tr("guess") if shape.model == ROUND_0 else shape.model
+    score = f", {shape.score:.2f}" if shape.score is not None else ""
+    return f"{what} ({maker}{score})"

@@ -162,6 +162,8 @@ class OpenImage:
     _last_edit: float = field(default_factory=time.monotonic)
     _accepted: set[int] = field(default_factory=set)
     _past: Review | None = None
+    guesses: tuple[Shape, ...] = ()
+    """What round 0 shows of the pixels that nobody labelled: drafts that every stroke changes."""
 
     @classmethod
     def of(cls, loaded: Loaded, past: Review | None) -> OpenImage:
@@ -232,14 +234,38 @@ class OpenImage:
         self._past = None
         self.document.set_drafts(drafts.shapes)
 
+    @property
+    def offered(self) -> list[Shape]:
+        """All that waits to be accepted: drafts, and guesses."""
+        return [*self.document.drafts, *self.guesses]
+
+    def guess_at(self, x: int, y: int) -> Shape | None:
+        """The guess that is shown at an image pixel."""
+        box = (x, y, x + 1, y + 1)
+        near = (s for s in self.guesses if s.bitmap is not None and _meets(s, box))
+        return next((s for s in near if s.bitmap and s.bitmap.to_array(box).any()), None)
+
+    def forget_guesses(self, gone: Sequence[Shape]) -> None:
+        """These are guesses no more: they were taken over."""
+        ids = {id(shape) for shape in gone}
+        self.guesses = tuple(shape for shape in self.guesses if id(shape) not in ids)
+
+    def rejected(self) -> list[Shape]:
+        """The drafts that were dropped since the image was opened."""
+        pending = {id(shape) for shape in self.document.drafts}
+        gone = (shape for shape in self.drafts.shapes if id(shape) not in pending)
+        return [shape for shape in gone if id(shape) not in self._accepted]
+
     def accept_edit(self, chosen: Sequence[Shape], name: str, confirm: bool = False) -> Edit:
-        """Drafts become shapes under all human work, without the pixels taken since.
+        """Drafts and guesses become shapes under all human work, without the pixels taken since.
 
         With `confirm` the same step marks the image as done.
         """
         document = self.document
         gone = self._places(chosen)
+        wanted = {id(shape) for shape in chosen}
         drafts = [document.drafts[index] for index in reversed(gone)]
+        drafts += [shape for shape in self.guesses if id(shape) in wanted]
         taken = clip_to_free(drafts, document.shapes, document.size[1])
         shapes = tuple(s for s in taken if s.bitmap)
         added = (Splice("shapes", 0, (), shapes),) if shapes else ()

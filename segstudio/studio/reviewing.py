@@ -23,12 +23,17 @@ class Reviewing:
         """Opens the image after a confirmed one; None for the next of the list."""
 
     def accept(self, drafts: Sequence[Shape], name: str) -> None:
-        """Make drafts shapes, as one step."""
-        if self._session.image is not None and drafts and not self._session.is_read_only():
-            document = self._session.image.document
-            document.apply(self._session.image.accept_edit(drafts, name))
-            came = document.ids()[0] if len(drafts) == 1 and len(document.shapes) else 0
-            self._session.image.desk.select([came] if came else [])
+        """Make drafts and guesses shapes, as one step.
+
+        They are not selected: the next stroke is not meant for them alone.
+        """
+        image = self._session.image
+        if image is None or not drafts or self._session.is_read_only():
+            return
+        image.document.apply(image.accept_edit(drafts, name))
+        image.forget_guesses(drafts)
+        there = [n for n in image.desk.selection if image.document.shape(n) is not None]
+        image.desk.select(there)
 
     def reject(self, drafts: Sequence[Shape], name: str) -> None:
         """Drop drafts, as one step."""
@@ -37,12 +42,13 @@ class Reviewing:
             self._session.image.desk.select([])
 
     def confirm_and_next(self) -> None:
-        """The image is done: pending drafts are accepted, and the next undone one opens."""
+        """The image is done: what is shown is accepted, drafts and guesses, and the next undone
+        one opens."""
         image, project = self._session.image, self._session.project
         if image is None or project is None or self._session.is_read_only():
             return
-        drafts = list(image.document.drafts)
-        image.document.apply(image.accept_edit(drafts, tr("Confirm"), confirm=True))
+        image.document.apply(image.accept_edit(image.offered, tr("Confirm"), confirm=True))
+        image.forget_guesses(image.guesses)
         self._session.keep_review(image)
         if self.choose_next is not None:
             self.choose_next()
@@ -94,15 +100,18 @@ class Reviewing:
         return [shape for number, shape in pairs if number in wanted]
 
     def accept_here(self, place: tuple[int, int] | None) -> None:
-        """The selected drafts, or the one at an image pixel."""
+        """The selected drafts, or the draft or guess at an image pixel."""
         image = self._session.image
         if image is None:
             return
         drafts = self.drafts_of(image.desk.selection)
         if not drafts and place is not None:
             drafts = self.drafts_of([image.desk.idmap.at(*place)])
+        guess = image.guess_at(*place) if not drafts and place is not None else None
         if drafts:
             self.accept(drafts, tr("Accept draft"))
+        elif guess is not None:
+            self.accept([guess], tr("Accept guess"))
         else:
             words = tr("Point at a draft or select one, then press Y.")
             self._session.message.emit(words, "info")
@@ -113,12 +122,12 @@ class Reviewing:
         if image is not None:
             selected = self.drafts_of(image.desk.selection)
             name = selected[0].class_name if selected else self._session.choices.class_name
-            chosen = [draft for draft in image.document.drafts if draft.class_name == name]
+            chosen = [draft for draft in image.offered if draft.class_name == name]
             self.accept(chosen, tr("Accept all of a class"))
 
     def accept_all(self) -> None:
         if self._session.image is not None:
-            self.accept(list(self._session.image.document.drafts), tr("Accept all drafts"))
+            self.accept(self._session.image.offered, tr("Accept all drafts"))
 
     def reject_all(self) -> None:
         if self._session.image is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QLabel, QToolButton, QWidget
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QLabel, QPushButton, QToolButton, QWidget
 
 from segstudio.studio import theme
 
@@ -28,6 +29,20 @@ def faint(words: str = "", wrap: bool = False) -> QLabel:
 def heading(words: str) -> QLabel:
     """A small heading over a list."""
     return named(QLabel(words), "heading")
+
+
+def does(button: QPushButton, action: QAction, size: int = 16) -> None:
+    """The button does what the action does, is off when it is, and says what that says."""
+    button.setIconSize(QSize(size, size))
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    button.clicked.connect(action.trigger)
+
+    def follow() -> None:
+        button.setEnabled(action.isEnabled())
+        button.setToolTip(action.toolTip())
+
+    action.changed.connect(follow)
+    follow()
 
 
 def flat_button(icon: str, tip: str, size: int = 16) -> QToolButton:

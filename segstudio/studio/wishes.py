@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox
 
 from segstudio import __version__
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
 from segstudio.project import recent, sample, settings
 from segstudio.project.manifest import Unlabelled
+from segstudio.project.models import CARD
 from segstudio.project.project import Project
 from segstudio.project.rectangles import only_rectangles
 from segstudio.project.touching import share_touching
 from segstudio.studio import dialogs, theme
+from segstudio.studio.dialogs import files
 from segstudio.studio.i18n import tr
 from segstudio.studio.locking import LockedError
 from segstudio.studio.work import folder_for_export
@@ -42,6 +44,7 @@ class Wishes:
             "close": self.close_project,
             "train": self.train,
             "adopt": self.adopt,
+            "starter": lambda: self.adopt(sample.starter_folder() / CARD),
             "undo_run": self.undo_run,
             "palette": self.find_action,
             "keys": self.keys,
@@ -55,7 +58,8 @@ class Wishes:
         window.start.open_asked.connect(self.open_any)
         window.start.sample_asked.connect(self.open_sample)
         window.start.recent_asked.connect(lambda root: self.open(Path(root)))
-        window.model.adopt_asked.connect(self.adopt)
+        window.model.adopt_asked.connect(window.actions_["adopt"].trigger)
+        window.model.starter_asked.connect(window.actions_["starter"].trigger)
         window.work.exported.connect(self._show_report)
         window.work.scored.connect(self._show_scores)
 
@@ -103,7 +107,7 @@ class Wishes:
     def open_any(self) -> None:
         start = str(next(iter(recent.load()), Path.home()))
         words = tr("Open a folder of pictures, Labelme files, or a project")
-        chosen = QFileDialog.getExistingDirectory(self._window, words, start)
+        chosen = files.ask_folder(self._window, words, start)
         if chosen:
             self.open(Path(chosen))
 
@@ -134,7 +138,7 @@ class Wishes:
 
     def import_labels(self) -> None:
         words = tr("A folder with labels: Labelme, VOC, or PNG masks")
-        chosen = QFileDialog.getExistingDirectory(self._window, words)
+        chosen = files.ask_folder(self._window, words)
         if chosen:
             self._window.work.import_labels(chosen)
 
@@ -199,10 +203,11 @@ class Wishes:
         self._window.live.give_way(lambda: work.train(architecture, start, minutes, **more))
         self._window.tabs.setCurrentWidget(self._window.model)
 
-    def adopt(self) -> None:
+    def adopt(self, start: Path | None = None) -> None:
+        """Ask for a model file, beginning with `start`."""
         project = self._window.session.project
         if project is not None:
-            dialog = dialogs.AdoptDialog(project.classes.names, self._window)
+            dialog = dialogs.AdoptDialog(project.classes.names, start, self._window)
             dialog.chosen.connect(self._window.work.adopt)
             dialog.open()
 
@@ -243,7 +248,9 @@ class Wishes:
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setWindowTitle(tr("Score of the model in force"))
         box.setText(f"{words}\n{_headline(shown)}")
-        box.setInformativeText(_by_class(shown.get("iou")))
+        about = tr("Rectangles count as boxes: compared with the segments made of them.")
+        notes = [about] if scores.get("boxes") else []
+        box.setInformativeText("\n".join([_by_class(shown.get("iou")), *notes]))
         box.open()
 
     # -- program

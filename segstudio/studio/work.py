@@ -53,13 +53,22 @@ class Work(QObject):
         if project.read_only:
             return tr("This project is open read-only.")
         if self.model() is None:
-            return tr(
-                "There is no model yet: label an image or two, then press Train, or add one of "
-                "your own, or the nuclei model that comes along, in the menu Model."
-            )
+            return self.no_model()
         if any(not job.quiet for job in self._jobs.running("predictor")):
             return tr("The folder is being segmented.")
         return ""
+
+    def no_model(self) -> str:
+        """Why there is no model to use, or ""."""
+        project = self._session.project
+        if self.model() is not None or project is None:
+            return ""
+        if project.models.all():
+            return tr("No model is in force: choose one in the tab Model, or go on training.")
+        return tr(
+            "There is no model yet: label an image or two, then press Train, or add one of "
+            "your own, or the nuclei model that comes along, in the menu Model."
+        )
 
     def no_train(self, besides: str = "") -> str:
         """Why nothing can be trained now, or ""; a job of id `besides` is not in the way."""
@@ -75,7 +84,8 @@ class Work(QObject):
         return ""
 
     def model(self) -> ModelInfo | None:
-        """The model in force, else the only one there is; read once until something changes."""
+        """The model in force, else the only one there is unless it was not good enough; read once
+        until something changes."""
         if self._model is None:
             project = self._session.project
             self._model = (project.models.default() if project is not None else None,)
@@ -108,6 +118,7 @@ class Work(QObject):
             wanted,
             self._jobs.device,
             as_run=not quiet and not single,
+            ahead=quiet,
         )
         return self._jobs.run("predictor", title, request, len(wanted), quiet=quiet or single)
 
@@ -180,18 +191,21 @@ class Work(QObject):
         return self._jobs.run("predictor", tr("Scoring"), request)
 
     def promote(self, model_id: str) -> None:
-        project = self._session.project
-        if project is not None and self._session.try_(lambda p: p.models.promote(model_id)):
+        """Put a model in force, or, with "", none."""
+        if not model_id:
+            if self._session.try_(lambda p: p.models.retire()):
+                self._after_model(tr("No model is in force: guesses go on."))
+        elif self._session.try_(lambda p: p.models.promote(model_id)):
             self._after_model(tr("Model {name} is in force.", name=model_id))
 
     def roll_back(self) -> None:
         project = self._session.project
-        if project is None or project.models.previous() is None:
+        before = project.models.previous() if project is not None else None
+        if before is None:
             self._session.message.emit(tr("There is no model before this one."), "warn")
         elif self._session.try_(lambda p: p.models.roll_back()):
-            model = project.models.current()
-            name = model.id if model is not None else ""
-            self._after_model(tr("Model {name} is in force again.", name=name))
+            again = tr("Model {name} is in force again.", name=before)
+            self._after_model(again if before else tr("No model is in force: guesses go on."))
 
     def pin(self, model_id: str, pinned: bool) -> None:
         project = self._session.project
@@ -267,7 +281,8 @@ class Work(QObject):
         if event.promoted:
             self._prune(project)
         tail = tr(" Worse now: {what}.", what=", ".join(event.worse[:4])) if event.worse else ""
-        self._after_model(f"{event.reason.rstrip('.')}.{tail}")
+        words = _against_guesses(event) or f"{event.reason.rstrip('.')}."
+        self._after_model(f"{words}{tail}")
 
     def _after_model(self, words: str) -> None:
         self.models_changed.emit()
@@ -312,6 +327,21 @@ class Work(QObject):
                 tail = tr("It is run {n}: Model › Undo a run … takes it back.", n=request["run"])
                 words = f"{words} {tail}"
             self._session.message.emit(words, "info")
+
+
+def _against_guesses(event: p.ModelSaved) -> str:
+    """What a first model that was not better than the guesses means; "" for any other."""
+    if event.promoted or event.guesses is None:
+        return ""
+    return tr(
+        "Not yet better than the guesses, which go on: mIoU {new} against {old} on {n} image. "
+        "More confirmed images help.|"
+        "Not yet better than the guesses, which go on: mIoU {new} against {old} on {n} images. "
+        "More confirmed images help.",
+        new=f"{event.scores.get('miou') or 0.0:.2f}",
+        old=f"{event.guesses:.2f}",
+        n=int(event.scores.get("images", 0)),
+    )
 
 
 def folder_for_export(project: Project, form: str = "masks") -> Path:

@@ -184,7 +184,14 @@ def test_models(run: Run, root: Path) -> None:
     run("models", root, "--pin", ids[1])
     assert run("models", root, "--roll-back", "--json") == console.OK
     assert [m["in_force"] for m in run.json] == [True, False, False]
+    run("models", root, "--roll-back", "--json")
+    assert not any(m["in_force"] for m in run.json)  # as before the first
     assert run("models", root, "--roll-back") == console.USAGE
+    run("models", root, "--promote", ids[0])
+    run("models", root, "--promote", "none", "--json")
+    assert not any(m["in_force"] for m in run.json)
+    run("models", root, "--roll-back", "--json")
+    assert [m["in_force"] for m in run.json] == [True, False, False]
     run("models", root, "--prune", "1", "--json")
     assert [m["id"] for m in run.json] == ids
     run("models", root, "--unpin", ids[1])
@@ -232,8 +239,7 @@ def test_the_model_that_is_meant(
         first = project.models.add("unet", write_model)
         assert learn.choose_model(project, None).id == first.id
         second = project.models.add("unet", write_model)
-        with pytest.raises(UserError, match=second.id):
-            learn.choose_model(project, None)
+        assert learn.choose_model(project, None).id == second.id  # the newest, and it says so
         project.models.promote(first.id)
         assert learn.choose_model(project, None).id == first.id
         assert learn.choose_model(project, "2").id == second.id

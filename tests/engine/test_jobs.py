@@ -87,7 +87,8 @@ def test_train_segment_evaluate_export(project: Project, engine: Engine, tmp_pat
     assert isinstance(told[-1], Done), told[-1]
     assert next(e for e in told if isinstance(e, Ready)).device == "cpu"
     saved = next(e for e in told if isinstance(e, ModelSaved))
-    assert saved.promoted
+    assert saved.guesses is not None
+    assert saved.promoted == (project.models.current() is not None)
 
     engine.ask("predictor", Segment("s", root, saved.model, project.images(), "cpu", True))
     told = engine.until_end("s")

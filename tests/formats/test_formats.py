@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from segstudio.annotation import rasterise
@@ -119,7 +122,7 @@ def test_an_export_never_writes_into_a_full_folder(tmp_path: Path, project: Proj
     with pytest.raises(UserError, match="not empty"):
         export(project, tmp_path / "out", "voc")
     with pytest.raises(UserError, match="cannot be written"):
-        export(project, tmp_path / "new", "instance_png")
+        export(project, tmp_path / "new", "camvid")
 
 
 def test_an_unreadable_picture_is_left_out_with_its_reason(
@@ -317,6 +320,87 @@ def test_instances_become_one_shape_each(tmp_path: Path) -> None:
         _, ids = rasterise.instance_map(found.shapes, {"nucleus": 1}, found.size)
         assert len(np.unique(ids)) == 4
         assert np.array_equal(ids > 0, numbers > 0)
+
+
+def numbered(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A map (30, 40) of that many blobs of 2 x 2 pixels, 1..count."""
+    numbers = np.zeros((30, 40), np.uint16)
+    for value, place in enumerate(rng.choice(130, count, replace=False), start=1):
+        y, x = 3 * (place // 13), 3 * (place % 13)
+        numbers[y : y + 2, x : x + 2] = value
+    return numbers
+
+
+@pytest.mark.parametrize("folder", ["masks", "labels"])
+def test_numbers_of_objects_are_known_from_numbers_of_classes(tmp_path: Path, folder: str) -> None:
+    rng = np.random.default_rng(0)
+    for n, name in enumerate("abc"):
+        picture(tmp_path / "set" / "images" / f"{name}.png", 40, 30)
+        maps.save_index(numbered(rng, 5 + 60 * n), tmp_path / "set" / folder / f"{name}_mask.png")
+    with Project.create(tmp_path / "p") as project:
+        report = import_into(project, find_set(tmp_path / "set", numbering=Numbering(("cell",))))
+        assert (report.format, report.classes) == ("instance_png", ("cell",))
+        assert [len(project.load(key).shapes) for key in project.images()] == [5, 65, 125]
+    assert find_format(tmp_path / "set", "instance_png").name == "instance_png"
+    assert len(find_set(tmp_path / "set", "instance_png").items) == 3
+    assert find_set(tmp_path / "set", numbering=Numbering(("a", "b"))).format.name == "index_png"
+    (tmp_path / "set" / "classes.txt").write_text("sky\nroad\n")
+    assert find_format(tmp_path / "set").name == "index_png"
+
+
+def test_classes_in_16_bits_are_no_objects(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    scene = rng.integers(0, 12, (30, 40)).astype(np.uint16)  # every class in many pieces
+    picture(tmp_path / "set" / "images" / "a.png", 40, 30)
+    maps.save_index(scene, tmp_path / "set" / "labels" / "a.png")
+    assert find_format(tmp_path / "set").name == "index_png"
+
+
+def test_an_instance_export_tells_objects_and_classes(tmp_path: Path, project: Project) -> None:
+    export(project, tmp_path / "out", "instance_png")
+    numbers = np.array(Image.open(tmp_path / "out" / "instances" / "deep" / "1.png"))
+    assert numbers.dtype == np.uint16
+    assert set(np.unique(numbers)) == {0, 1, 2, 3, 4, 65535}
+    lines = (tmp_path / "out" / "instances.csv").read_text().splitlines()
+    assert lines[0] == "map,value,class"
+    assert [line for line in lines if line.startswith("deep/1.png,")] == [
+        f"deep/1.png,{value},{name}"
+        for value, name in ((1, "cat"), (2, "dog"), (3, "dog"), (4, "cat"), (65535, IGNORE_CLASS))
+    ]
+    (tmp_path / "out" / "instances.csv").write_text("map;value\n")
+    with pytest.raises(UserError, match="table of objects"):
+        find_set(tmp_path / "out")
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 20), st.integers(1, 12), st.integers(0, 2)),
+        min_size=1,
+        max_size=12,
+    )
+)
+@settings(max_examples=25, deadline=None)
+def test_instances_come_back_as_they_were(blobs: list[tuple[int, int, int, int]]) -> None:
+    names = ("cat", "dog", "with, comma")
+    values = {name: n for n, name in enumerate(names, start=1)}
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        picture(root / "p" / "images" / "a.png", 40, 30)
+        drawn = tuple(
+            mask_shape(names[which], Bitmap.from_array(np.ones((size, size)), x, y))
+            for x, y, size, which in blobs
+        )
+        with Project.create(root / "p", classes=names) as project:
+            project.save("images/a.png", Annotation(40, 30, drawn, confirmed=True))
+            assert export(project, root / "out", "instance_png").lost == 0
+            before = project.load("images/a.png")
+        with Project.create(root / "q", classes=names) as other:
+            import_into(other, find_set(root / "out"))
+            after = other.load("images/a.png")
+    maps_ = [rasterise.instance_map(a.shapes, values, a.size) for a in (before, after)]
+    assert np.array_equal(maps_[0][0], maps_[1][0])
+    pairs = np.unique(np.stack([maps_[0][1].ravel(), maps_[1][1].ravel()]), axis=1)
+    assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]
 
 
 def test_a_map_of_another_size_is_skipped_with_its_reason(tmp_path: Path) -> None:

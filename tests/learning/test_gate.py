@@ -18,7 +18,7 @@ from segstudio.annotation.shape import mask_shape
 from segstudio.engine import jobs
 from segstudio.errors import Cancelled
 from segstudio.learning import promotion, store
-from segstudio.learning.events import Event, Log, Progress, Validation
+from segstudio.learning.events import Event, Log, ModelSaved, Progress, Validation
 from segstudio.learning.loop import Control
 from segstudio.learning.metrics import Confusion
 from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, _download_watch, train
@@ -166,6 +166,49 @@ def test_a_trainer_fed_wrong_labels_never_replaces_the_good_model(
     assert current is not None
     assert current.id == good.model
     assert good.scores["miou"] > 0.8
+
+
+@pytest.mark.guesses
+def test_a_first_network_must_be_better_than_the_guesses(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project(images=12, confirmed=12)
+    told: list[Event] = []
+    useless = train(project, quick(), told.append)
+    assert not useless.promoted
+    assert useless.reason.startswith(("not yet better", "provisional: not yet better"))
+    assert "more confirmed images help" in useless.reason
+    (saved,) = (event for event in told if isinstance(event, ModelSaved))
+    assert saved.guesses is not None
+    assert saved.guesses > useless.scores["miou"]
+    assert project.models.current() is None
+    assert project.models.get(useless.model).is_unproven
+
+
+@pytest.mark.guesses
+def test_a_network_better_than_the_guesses_comes_into_force(
+    disc_project: Callable[..., Project],
+) -> None:
+    """Guesses from wrong labels are bad ones; the network learned from the right ones before."""
+    project = disc_project(images=12, confirmed=12)
+    good = train(project, quick(max_steps=60, learning_rate=3e-3))
+    project.models.retire()
+    mislabel(project)
+    request = replace(quick(max_steps=1, learning_rate=0.0), start_from=good.model)
+    first = train(project, request)
+    assert first.promoted
+    assert "better than the guesses" in first.reason
+    assert not first.worse
+
+
+@pytest.mark.guesses
+def test_one_class_alone_can_be_no_guess(disc_project: Callable[..., Project]) -> None:
+    project = disc_project(images=2, confirmed=0)
+    for key in project.images():
+        label(project, key, confirmed=False)  # strokes of one class, the rest unknown
+    first = train(project, quick())
+    assert first.promoted
+    assert "first model" in first.reason
 
 
 def spoil(model: ModelInfo) -> None:

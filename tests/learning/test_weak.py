@@ -16,7 +16,9 @@ from segstudio.annotation.shape import Shape, as_points
 from segstudio.errors import Cancelled, UserError
 from segstudio.learning import boxlabels
 from segstudio.learning.boxlabels import BOXES, PLACE, ROUNDS, BoxLabels, box_labels
+from segstudio.learning.evaluate import evaluate
 from segstudio.learning.events import Event
+from segstudio.learning.quality import quality
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.trainer import TrainRequest, train
 from segstudio.learning.trainingset import TrainingSet
@@ -141,6 +143,11 @@ def test_training_on_boxes_leaves_label_files_and_says_what_it_was(boxed: Projec
     model = boxed.models.get(result.model)
     assert model.card["recipe"]["weak"] == BOXES
     assert len(list((boxed.root / PLACE).rglob("*.first.png"))) == 6
+    again = evaluate(boxed, model, device="cpu")  # by the same segments, not by whole rectangles
+    assert again["boxes"] == 6
+    assert again["validation"]["miou"] == pytest.approx(result.scores["miou"])
+    boxed.models.promote(model.id)
+    assert quality(boxed).boxes == 6
     plain = train(boxed, TrainRequest(overrides=QUICK, device="cpu"))
     assert "rectangles" not in plain.reason
 

@@ -650,17 +650,41 @@ def test_models_are_numbered_promoted_and_rolled_back(tmp_path: Path) -> None:
     assert ids == ["000001-unet", "000002-unet", "000003-unet"]
     for model_id in (ids[0], ids[2], ids[1]):
         store.promote(model_id)
-    assert [_id(store.roll_back()), _id(store.roll_back()), store.roll_back()] == [
-        ids[2],
-        ids[0],
-        None,
-    ]
+    assert [store.roll_back() for _ in range(2)] == [ids[2], ids[0]]
     assert _id(store.current()) == ids[0]
+    assert (store.roll_back(), store.current()) == ("", None)  # as it was in the beginning
+    assert store.roll_back() is None
     assert (store.get("2").id, store.get("2").classes, store.get("2").parameters) == (
         ids[1], ("cat",), 5
     )  # fmt: skip
     with pytest.raises(UserError, match="000003-unet"):
         store.get("9")
+
+
+def test_no_model_may_be_in_force(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+    one = store.add("unet", _write_model).id
+    assert _id(store.default()) == one  # the only one, and nobody has said anything
+    store.promote(one)
+    store.retire()
+    store.retire()
+    assert (store.current(), store.default(), store.previous()) == (None, None, one)
+    assert store.roll_back() == one
+    assert _id(store.current()) == one
+    assert store.previous() == ""
+
+
+def test_a_model_that_was_not_good_enough_is_nobodys_default(tmp_path: Path) -> None:
+    def write(folder: Path) -> None:
+        _write_model(folder)
+        with (folder / "model.toml").open("a") as card:
+            card.write("promoted = false\nimages = { train = 4, validation = 2 }\n")
+
+    store = ModelStore(tmp_path / "models")
+    info = store.add("unet", write)
+    assert info.is_unproven
+    assert info.learned_from == 6
+    assert store.default() is None
 
 
 def _id(model: object) -> str | None:

@@ -51,6 +51,15 @@ def test_a_model_from_elsewhere_is_trained_on_first() -> None:
     assert next_round(2 * AFTER, [starter]).is_from_base  # type: ignore[union-attr]
 
 
+def test_a_first_model_that_is_not_good_enough_yet_is_trained_on() -> None:
+    first = ModelInfo("000001-unet", 1, Path(), "unet", card={"promoted": False})
+    planned = next_round(AFTER, [first], in_force=False)
+    assert planned is not None
+    assert planned.start_from == first.id
+    assert not planned.is_from_base
+    assert next_round(AFTER, [first], in_force=True) == Round(None, 2.25, AFTER)
+
+
 def test_rounds_grow_with_the_images_up_to_ten_minutes() -> None:
     grown = [next_round(n, [model(1, images=n)]) for n in (5, 40, 400)]
     assert [r.minutes for r in grown if r is not None] == [2.25, 4.0, 10.0]

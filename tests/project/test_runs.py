@@ -20,6 +20,7 @@ from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import Shape, as_points
 from segstudio.errors import UserError
 from segstudio.project import runs as room
+from segstudio.project.prepared import Prepared
 from segstudio.project.project import Project
 from segstudio.project.reviews import Review
 from segstudio.project.runs import KEPT
@@ -78,6 +79,36 @@ def test_a_run_has_a_number_and_a_name_and_undo_restores_what_was(root: Path) ->
         with pytest.raises(UserError, match="no run 9") as caught:
             project.runs.undo(9)
         assert caught.value.path == project.root
+
+
+def test_what_was_prepared_ahead_is_part_of_the_run_that_asks_for_it(root: Path) -> None:
+    asked, seen, decided, late = KEYS
+    with Project.open(root) as project:
+        before = files(root)
+        prepared = Prepared(root, "m1")
+        for key in (asked, seen, decided):
+            prepared.note(key)
+            project.predictions.write("m1", key, LABELS, MARGIN)
+        for key, review in (
+            (seen, Review(shown="m1", model="m1")),
+            (decided, Review(shown="m1", model="m1", rejected=("cat:1",))),
+        ):
+            project.predictions.mark_shown("m1", key)
+            project.reviews.save(key, review)
+        with project.runs.start("m1", 4) as run:
+            run.take_over(KEYS[:3])
+            run.note(late)
+            project.predictions.write("m1", late, LABELS, MARGIN)
+        with project.runs.start("m1", 4) as again:
+            again.take_over(KEYS)  # all of it belongs to the first run
+            assert again.number == 0
+        assert project.runs.undo(run.number).images == 3
+        assert project.predictions.done("m1") == {decided}
+        assert project.runs.refused("m1") == {asked, seen, late}
+        left = {name: data for name, data in files(root).items() if "prepared" not in name}
+        assert set(left) - set(before) == {
+            name for name in left if Path(name).name.startswith(Path(decided).stem + ".")
+        } - set(before)
 
 
 @pytest.mark.parametrize(

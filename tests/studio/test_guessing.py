@@ -6,15 +6,18 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
+from segstudio.annotation.rasterise import label_map
 from segstudio.annotation.shape import mask_shape
 from segstudio.project.project import Project
+from segstudio.project.shape_index import Query, ShapeIndex
 from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.main_window import MainWindow
-from tests.studio.conftest import click, make_project, press, sweep
+from tests.studio.conftest import at, click, make_project, press, sweep
 
 PATIENCE = 120_000
 
@@ -91,6 +94,96 @@ def test_the_next_image_opens_with_guesses_as_drafts(
     with Project.open(root, read_only=True) as project:
         (kept,) = project.load(image.key).shapes
     assert (kept.source, kept.model) == ("model", "round-0")
+
+
+def test_what_is_guessed_is_accepted_by_region_and_by_confirming(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    made = opened(window, root, qtbot)
+    session = window.session
+    window.use_tool("brush")
+    session.choices.set_brush_radius(3)
+    paint(window, Qt.Key.Key_1, (36, 36), (44, 44))
+    paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
+    wait_for_a_guess(made, qtbot)
+    image = session.image
+    assert image is not None
+    qtbot.waitUntil(window.actions_["accept"].isEnabled)
+    assert not window.actions_["reject_all"].isEnabled()
+    shown = np.zeros(image.document.size, int)
+    for value, name in enumerate(("cell", "dirt"), start=1):
+        for guess in image.guesses:
+            if guess.class_name == name and guess.bitmap is not None:
+                shown[guess.bitmap.to_array((0, 0, 120, 90))] = value
+    drawn = list(image.document.shapes)
+
+    made.clear()
+    press(window, Qt.Key.Key_Escape)
+    QTest.mouseMove(window.canvas, at(window, 40, 32))
+    press(window, Qt.Key.Key_Y)
+    (taken,) = [s for s in image.document.shapes if s.model == "round-0"]
+    assert taken.class_name == "cell"
+    assert taken.bitmap is not None
+    assert taken.bitmap.to_array((40, 32, 41, 33)).all()
+    assert not image.desk.selection  # the next stroke is not for that shape alone
+    window._undo()
+    assert list(image.document.shapes) == drawn
+    wait_for_a_guess(made, qtbot)
+
+    press(window, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert image.document.confirmed
+    kept = [s for s in image.document.shapes if s.model == "round-0"]
+    assert kept
+    values = {"cell": 1, "dirt": 2}
+    labels = label_map(image.document.shapes, values, image.document.size)
+    assert (labels == shown)[shown > 0].mean() > 0.95
+    image.document.undo()  # one step takes all of it back
+    assert list(image.document.shapes) == drawn
+    assert not image.document.confirmed
+    image.document.redo()
+    assert session.save_now()
+    index = ShapeIndex(None)
+    with Project.open(root, read_only=True) as project:
+        index.refresh(project)
+    count, hits = index.find(Query(sources=("guess",)), 100)
+    index.close()
+    assert count == len(kept)
+    assert {hit.source for hit in hits} == {"guess"}
+
+
+def test_guesses_an_image_opened_with_follow_the_strokes(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    label_first(root)
+    made = opened(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    qtbot.waitUntil(lambda: bool(image.document.drafts), timeout=PATIENCE)
+    window.use_tool("brush")
+    paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
+    wait_for_a_guess(made, qtbot)
+    assert not image.document.drafts  # one layer of guesses, not two
+    assert {s.class_name for s in image.guesses} >= {"cell"}
+
+
+def test_a_guess_that_was_rejected_does_not_come_again(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    label_first(root)
+    made = opened(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    qtbot.waitUntil(lambda: bool(image.document.drafts), timeout=PATIENCE)
+    click(window, 50, 40)
+    press(window, Qt.Key.Key_Delete)
+    gone = image.rejected()
+    assert gone
+    window.use_tool("brush")
+    paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
+    guess = wait_for_a_guess(made, qtbot)
+    bitmap = gone[0].bitmap
+    assert bitmap is not None
+    assert not (guess.pixels >> 24)[bitmap.to_array((0, 0, 120, 90))].any()
 
 
 def label_first(root: Path) -> None:

@@ -8,10 +8,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLineEdit, QWidget
 
 from segstudio.errors import UserError
-from segstudio.networks.registry import ARCHITECTURES
 from segstudio.project.models import CARD, read_model
-from segstudio.project.sample import starter_folder
 from segstudio.studio.dialogs.base import FolderField, Form
+from segstudio.studio.dialogs.networks import NetworkBox
 from segstudio.studio.i18n import tr
 
 
@@ -23,15 +22,14 @@ class AdoptDialog(Form):
 
     chosen = Signal(str, str, dict)
 
-    def __init__(self, classes: tuple[str, ...], parent: QWidget | None = None) -> None:
-        super().__init__(parent, tr("Add a model file"), tr("Add"))
+    def __init__(
+        self, classes: tuple[str, ...], start: Path | None = None, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent, tr("Add a model"), tr("Add"))
         self._project_classes = classes
         files = tr("models") + " (*.safetensors *.pt *.pth model.toml)"
-        starter = str(starter_folder() / CARD) if (starter_folder() / CARD).is_file() else ""
-        self.file = FolderField(starter, files=files)
-        self.network = QComboBox()
-        for card in ARCHITECTURES.values():
-            self.network.addItem(card.title, card.name)
+        self.file = FolderField(str(start or ""), wanted=files)
+        self.network = NetworkBox()
         self.names = QLineEdit(placeholderText=tr("its classes in order, without background"))
         self.mapping = QGroupBox(tr("Its class → class of this project"))
         self._boxes: dict[str, QComboBox] = {}

@@ -6,7 +6,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from segstudio.studio.dialogs import files
 from segstudio.studio.i18n import tr
 from segstudio.studio.widgets import named
 
@@ -29,7 +29,7 @@ class Form(QDialog):
         self.setWindowTitle(title)
         self.setMinimumWidth(520)
         self.rows = QFormLayout()
-        self.rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self.rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.rows.setVerticalSpacing(10)
         self.problem = named(QLabel(), "warn")
         self.problem.setWordWrap(True)
@@ -68,9 +68,9 @@ class FolderField(QWidget):
 
     changed = Signal(str)
 
-    def __init__(self, start: str = "", hint: str = "", files: str = "") -> None:
+    def __init__(self, start: str = "", hint: str = "", wanted: str = "") -> None:
         super().__init__()
-        self._files = files
+        self._files = wanted
         self.field = QLineEdit(start, placeholderText=hint)
         choose = QPushButton(tr("Choose …"))
         choose.setAutoDefault(False)
@@ -86,8 +86,8 @@ class FolderField(QWidget):
 
     def _choose(self) -> None:
         if self._files:
-            chosen, _ = QFileDialog.getOpenFileName(self, "", self.text(), self._files)
+            chosen = files.ask_file(self, tr("Choose a file"), self.text(), self._files)
         else:
-            chosen = QFileDialog.getExistingDirectory(self, "", self.text())
+            chosen = files.ask_folder(self, tr("Choose a folder"), self.text())
         if chosen:
             self.field.setText(chosen)

@@ -27,6 +27,7 @@ def export_formats() -> list[tuple[str, str]]:
     """(name, words) of what can be written."""
     return [
         ("index_png", tr("Label maps as PNG (index and palette)")),
+        ("instance_png", tr("Instance maps as PNG (16 bits)")),
         ("voc", tr("PASCAL VOC")),
         ("labelme", tr("Labelme JSON")),
     ]

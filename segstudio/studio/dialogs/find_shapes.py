@@ -55,6 +55,7 @@ def source_word(source: str) -> str:
     """Who made a shape, for a person."""
     return {
         "human": tr("by hand"),
+        "guess": tr("a guess"),
         "model": tr("by the model"),
         "corrected": tr("corrected"),
         "foreign": tr("by another program"),

@@ -13,7 +13,6 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
-    QFileDialog,
     QHBoxLayout,
     QPushButton,
     QSizePolicy,
@@ -29,6 +28,7 @@ from segstudio.project.shape_index import ClassStatistics
 from segstudio.studio import theme
 from segstudio.studio.canvas.colouring import UNKNOWN
 from segstudio.studio.class_words import class_words
+from segstudio.studio.dialogs import files
 from segstudio.studio.dialogs.find_shapes import class_icon
 from segstudio.studio.finder import Finder
 from segstudio.studio.i18n import tr
@@ -186,7 +186,7 @@ class Statistics(QDialog):
         if project is None:
             return
         start = str(project.root / f"{project.name}-classes.csv")
-        chosen, _ = QFileDialog.getSaveFileName(self, self.windowTitle(), start, "CSV (*.csv)")
+        chosen = files.ask_new_file(self, self.windowTitle(), start, "CSV (*.csv)")
         if chosen:
             self.save_as(Path(chosen))
 

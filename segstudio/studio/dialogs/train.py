@@ -13,6 +13,7 @@ from segstudio.networks.choosing import Measured, Situation
 from segstudio.networks.registry import ARCHITECTURES, Card
 from segstudio.project.models import ModelInfo
 from segstudio.studio.dialogs.base import FolderField, Form
+from segstudio.studio.dialogs.networks import NetworkBox
 from segstudio.studio.i18n import tr
 from segstudio.studio.panels.model import model_line
 from segstudio.studio.widgets import faint
@@ -42,16 +43,14 @@ class TrainDialog(Form):
             if current is not None and model.id == current.id:
                 self.start.setCurrentIndex(self.start.count() - 1)
         self.start.addItem(tr("from scratch"), "")
-        self.network = QComboBox()
-        for card in ARCHITECTURES.values():
-            self.network.addItem(card.title, card.name)
+        self.network = NetworkBox()
         self._situation, self._chosen_by_hand = situation, False
         self.network.activated.connect(self._keep_choice)
         self._advise()
         self.good_for = faint()
         self.good_for.setWordWrap(True)
         files = tr("models") + " (*.pth *.pt *.safetensors)"
-        self.weights = FolderField(hint=tr("a weights file; none; or empty to fetch"), files=files)
+        self.weights = FolderField(hint=tr("a weights file; none; or empty to fetch"), wanted=files)
         self.minutes = QDoubleSpinBox(minimum=0.2, maximum=24 * 60, value=10, decimals=1)
         self.minutes.setSuffix(tr(" minutes"))
         self.rows.addRow(tr("Start"), self.start)
@@ -85,12 +84,9 @@ class TrainDialog(Form):
     def _advise(self) -> None:
         """Say which network is recommended, and choose it unless a person has chosen."""
         advised, _ = choosing.recommend(self._situation, self._measured.values())
-        for index in range(self.network.count()):
-            card = ARCHITECTURES[self.network.itemData(index)]
-            title = tr("{network} – recommended", network=card.title)
-            self.network.setItemText(index, title if card.name == advised else card.title)
+        self.network.advise(advised)
         if not self._chosen_by_hand:
-            self.network.setCurrentIndex(self.network.findData(advised))
+            self.network.choose(advised)
 
     def _keep_choice(self) -> None:
         self._chosen_by_hand = True

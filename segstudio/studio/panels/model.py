@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -17,12 +17,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from segstudio.project.models import ModelInfo
+from segstudio.project.models import CARD, ModelInfo
+from segstudio.project.sample import starter_folder
 from segstudio.studio import theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.training import Curves, TrainingLog, stored_curves
 from segstudio.studio.widgets import faint, heading
+
+_THREE_ROWS: Final = 112
+"""Pixels: two models and none can be seen at once in a low window."""
 
 
 def score_of(model: ModelInfo) -> float | None:
@@ -40,13 +44,23 @@ def model_line(model: ModelInfo) -> str:
     return f"#{model.number} {model.architecture}{tail}"
 
 
+def model_lines(model: ModelInfo) -> str:
+    """A model in two lines: what it is and how good, then when it was made, of how many images."""
+    pinned = f" · {tr('pinned')}" if model.pinned else ""
+    images = tr("{n} image|{n} images", n=model.learned_from) if model.learned_from else ""
+    facts = " · ".join(fact for fact in (model.made, images) if fact)
+    return "\n".join(line for line in (model_line(model) + pinned, facts) if line)
+
+
 class ModelPanel(QWidget):
     """What the model in force is worth, how training goes, and the way back."""
 
     promote_asked = Signal(str)
+    """A model's id, or "" for no model."""
     roll_back_asked = Signal()
     pin_asked = Signal(str, bool)
     adopt_asked = Signal()
+    starter_asked = Signal()
 
     def __init__(self, session: Session, log: TrainingLog, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,17 +74,22 @@ class ModelPanel(QWidget):
         self.table = make_table(tr("class"), "IoU")
         self.history = QListWidget()
         self.history.setAccessibleName("models")
+        self.history.setMinimumHeight(_THREE_ROWS)
+        self.history.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.history.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.promote = QPushButton(tr("Put in force"))
         self.back = QPushButton(tr("Roll back"))
         self.pin = QPushButton(tr("Pin"))
         self.adopt = QPushButton(tr("Add a model file …"))
+        self.starter = QPushButton(tr("Nuclei model …"))
+        self.starter.setToolTip(tr("Add the small model for cell nuclei that comes along"))
         self._lay_out()
         self.history.currentItemChanged.connect(lambda *_: self._show_chosen())
-        self.promote.clicked.connect(lambda: self.promote_asked.emit(self._chosen_id()))
+        self.promote.clicked.connect(lambda: self.promote_asked.emit(self._chosen_id() or ""))
         self.back.clicked.connect(self.roll_back_asked)
         self.pin.clicked.connect(self._toggle_pin)
         self.adopt.clicked.connect(self.adopt_asked)
+        self.starter.clicked.connect(self.starter_asked)
         log.changed.connect(self.refresh_curves)
         session.project_changed.connect(self.reload)
 
@@ -79,7 +98,10 @@ class ModelPanel(QWidget):
         for button in (self.promote, self.back, self.pin):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             buttons.addWidget(button)
-        self.adopt.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        more = QHBoxLayout()
+        for button in (self.adopt, self.starter):
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            more.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
@@ -89,7 +111,7 @@ class ModelPanel(QWidget):
         layout.addWidget(heading(tr("MODELS")))
         layout.addWidget(self.history, 2)
         layout.addLayout(buttons)
-        layout.addWidget(self.adopt)
+        layout.addLayout(more)
 
     # -- history
 
@@ -100,29 +122,45 @@ class ModelPanel(QWidget):
         self.history.blockSignals(True)
         self.history.clear()
         current = project.models.current() if project is not None else None
-        for model in reversed(project.models.all()) if project is not None else ():
-            mark = "● " if current is not None and model.id == current.id else "○ "
-            pinned = f" · {tr('pinned')}" if model.pinned else ""
-            item = QListWidgetItem(mark + model_line(model) + pinned)
-            item.setData(Qt.ItemDataRole.UserRole, model.id)
+        in_force = current.id if current is not None else ""
+        models = project.models.all() if project is not None else []
+        for model in reversed(models):
+            item = self._add(model.id, model_lines(model), model.id == in_force)
             item.setToolTip(self._facts(model))
-            self.history.addItem(item)
-            if model.id == (chosen or (current.id if current else "")):
-                self.history.setCurrentItem(item)
+        if models:
+            self._add("", tr("No model, only guesses"), not in_force)
+        wanted = in_force if chosen is None else chosen
+        for row in range(self.history.count()):
+            if self.history.item(row).data(Qt.ItemDataRole.UserRole) == wanted:
+                self.history.setCurrentRow(row)
         self.history.blockSignals(False)
         self._show_chosen()
 
+    def _add(self, model_id: str, words: str, is_in_force: bool) -> QListWidgetItem:
+        """A row; the one in force says so in its first line, and is bold."""
+        first, *rest = words.split("\n")
+        mark = f"● {first} · {tr('in force')}" if is_in_force else f"○ {first}"
+        item = QListWidgetItem("\n".join([mark, *(f"    {line}" for line in rest)]))
+        item.setData(Qt.ItemDataRole.UserRole, model_id)
+        font = item.font()
+        font.setBold(is_in_force)
+        item.setFont(font)
+        self.history.addItem(item)
+        return item
+
     @staticmethod
     def _facts(model: ModelInfo) -> str:
-        facts = [model.id, tr("{n} parameters", n=f"{model.parameters:,}"), model.created]
+        facts = [model.id, tr("{n} parameters", n=f"{model.parameters:,}"), model.made]
         if model.parent:
             facts.append(tr("trained on from {parent}", parent=model.parent))
         facts.append(", ".join(model.classes))
-        return "\n".join(facts)
+        reason = model.card.get("reason")
+        return "\n".join([*facts, str(reason)] if reason else facts)
 
-    def _chosen_id(self) -> str:
+    def _chosen_id(self) -> str | None:
+        """The id of the chosen model, "" for no model; None when nothing is chosen."""
         item = self.history.currentItem()
-        return str(item.data(Qt.ItemDataRole.UserRole)) if item is not None else ""
+        return str(item.data(Qt.ItemDataRole.UserRole)) if item is not None else None
 
     def _toggle_pin(self) -> None:
         project, chosen = self._session.project, self._chosen_id()
@@ -133,12 +171,14 @@ class ModelPanel(QWidget):
         project, chosen = self._session.project, self._chosen_id()
         current = project.models.current() if project is not None else None
         ours = project is not None and not project.read_only
-        may_promote = bool(chosen) and (current is None or current.id != chosen)
+        in_force = current.id if current is not None else ""
+        may_promote = chosen is not None and chosen != in_force
         self.promote.setEnabled(ours and may_promote)
         self.back.setEnabled(ours and project is not None and project.models.previous() is not None)
-        self.back.setToolTip(tr("Put the model in force that was so before"))
+        self.back.setToolTip(tr("Back to what was in force before: a model, or none"))
         self.pin.setEnabled(ours and bool(chosen))
         self.adopt.setEnabled(ours)
+        self.starter.setEnabled(ours and (starter_folder() / CARD).is_file())
         self.refresh_curves()
 
     # -- curves

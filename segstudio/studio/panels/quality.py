@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QListWidget,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 from segstudio.annotation.bitmap import Box
 from segstudio.engine import protocol as p
 from segstudio.studio import theme
+from segstudio.studio.dialogs import files
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs, time_left
 from segstudio.studio.panels.model import make_table
@@ -58,6 +58,7 @@ class QualityPanel(QWidget):
         self.doubtful.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.doubtful.itemActivated.connect(self._open_doubtful)
         self.doubtful.itemClicked.connect(self._open_doubtful)
+        self.calm = faint(tr("No label stands out."), wrap=True)
         self.again = QPushButton(tr("Refresh"))
         self.save = QPushButton(tr("Save report …"))
         self._lay_out()
@@ -78,9 +79,20 @@ class QualityPanel(QWidget):
         layout.addWidget(self.caption)
         layout.addLayout(self.place, 3)
         layout.addWidget(self.table, 3)
-        layout.addWidget(heading(tr("LABELS TO LOOK AT AGAIN")))
+        self.over_doubtful = heading(tr("LABELS TO LOOK AT AGAIN"))
+        layout.addWidget(self.over_doubtful)
+        layout.addWidget(self.calm)
         layout.addWidget(self.doubtful, 2)
+        layout.addStretch()
+        self._show_lists()
         layout.addLayout(buttons)
+
+    def _show_lists(self) -> None:
+        """A title stands over something: labels to look at, or that there are none."""
+        compared, found = bool(self.facts.get("images")), self.doubtful.count() > 0
+        self.over_doubtful.setVisible(compared)
+        self.calm.setVisible(compared and not found)
+        self.doubtful.setVisible(compared and found)
 
     # -- asking
 
@@ -93,12 +105,12 @@ class QualityPanel(QWidget):
         request = p.Quality(self._jobs.new_id(), str(project.root))
         self._asked = request.job
         if not self.facts:
-            self.caption.setText(tr("Comparing"))
+            self.caption.setText(tr("Comparing …"))
         self._jobs.run("files", tr("Comparing"), request, quiet=True)
 
     def _ask_file(self) -> None:
         words = tr("Web page (*.html);;Table (*.csv)")
-        chosen, _ = QFileDialog.getSaveFileName(self, tr("Save report"), "quality.html", words)
+        chosen = files.ask_new_file(self, tr("Save report"), "quality.html", words)
         if chosen:
             self.save_report(chosen)
 
@@ -120,6 +132,8 @@ class QualityPanel(QWidget):
         if job.state == "done" and project is not None and job.project == str(project.root):
             self.facts = job.result["quality"]
             self.show_facts()
+        elif job.state == "failed" and not self.facts:
+            self.caption.setText(job.text)
 
     def _mark_old(self) -> None:
         self._is_old = True
@@ -150,6 +164,7 @@ class QualityPanel(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, dict(doubt))
             item.setToolTip(tr("The model is sure of it: {n}", n=f"{doubt['doubt']:.2f}"))
             self.doubtful.addItem(item)
+        self._show_lists()
         points = [
             (place, image["miou"], image["image"])
             for place, image in enumerate(images)
@@ -199,6 +214,9 @@ def _caption(facts: Facts) -> str:
     if blind is not None and blind["miou"] is not None:
         words = tr("Blind images: {n}, overlap {score}: what it is when nobody sees the draft.")
         parts.append(words.format(n=blind["images"], score=f"{blind['miou']:.3f}"))
+    if facts.get("boxes"):
+        words = tr("Rectangles count as boxes: compared with the segments made of them.")
+        parts.append(words)
     unchanged = sum(bool(image["unchanged"]) for image in images)
     if unchanged:
         parts.append(tr("Accepted as shown: {n}.", n=unchanged))

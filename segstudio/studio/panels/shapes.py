@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from segstudio.annotation.shape import Shape
+from segstudio.annotation.shape import ROUND_0, Shape
 from segstudio.studio import theme
 from segstudio.studio.canvas.colouring import UNKNOWN
 from segstudio.studio.class_words import class_words
@@ -154,7 +154,7 @@ class ShapeList(QAbstractListModel):
     def _facts(shape: Shape, is_draft: bool) -> list[str]:
         facts = [tr("draft") if is_draft else kind_word(shape.kind)]
         if not is_draft and shape.source != "human":
-            facts.append(tr("corrected") if shape.source == "corrected" else tr("by the model"))
+            facts.append(_maker(shape))
         if shape.score is not None:
             facts.append(f"{shape.score:.2f}")
         if shape.group_id is not None:
@@ -172,6 +172,13 @@ class ShapeList(QAbstractListModel):
             colour.setAlpha(110)
             pixmap.fill(colour)
         return QIcon(pixmap)
+
+
+def _maker(shape: Shape) -> str:
+    """Who made a shape that was not drawn by hand."""
+    if shape.source == "corrected":
+        return tr("corrected")
+    return tr("a guess") if shape.model == ROUND_0 else tr("by the model")
 
 
 class ShapesPanel(QWidget):

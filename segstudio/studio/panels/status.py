@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+from PySide6.QtGui import QMouseEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QToolTip,
+    QWidget,
+)
 
 from segstudio.studio import theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, progress_line
 from segstudio.studio.widgets import faint, flat_button
+
+_LEAST: Final = 3000
+_A_LETTER: Final = 50
+"""Milliseconds that a message stays: so many, and so many more for each letter."""
 
 
 class JobRow(QWidget):
@@ -45,6 +60,33 @@ class JobRow(QWidget):
         self.bar.setValue(job.done)
 
 
+class Message(QLabel):
+    """One sentence in one line: what does not fit is seen by pointing at it, or by a click."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = ""
+        self.setMinimumWidth(60)
+
+    def say(self, text: str) -> None:
+        self.whole = text
+        self.setToolTip(text)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if self.text() != self.whole:
+            QToolTip.showText(event.globalPosition().toPoint(), self.whole, self)
+
+    def _fit(self) -> None:
+        line = self.whole.replace("\n", " ")
+        room = max(200, self.width() - 8)
+        self.setText(self.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, room))
+
+
 class StatusBar(QFrame):
     """Pointer read-out on the left, messages in the middle, saving and jobs on the right."""
 
@@ -58,8 +100,10 @@ class StatusBar(QFrame):
         self.setFixedHeight(34)
         self.pointer = faint()
         self.pointer.setMinimumWidth(230)
-        self.message = QLabel()
-        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.message = Message()
+        self.dismiss = flat_button("cancel", tr("Put this message away"))
+        self.dismiss.clicked.connect(self.forget)
+        self.dismiss.hide()
         self.saved = faint()
         self.retry = QPushButton(tr("Retry"))
         self.retry.hide()
@@ -70,26 +114,30 @@ class StatusBar(QFrame):
         row.setContentsMargins(10, 0, 10, 0)
         row.setSpacing(10)
         row.addWidget(self.pointer)
+        row.addWidget(self.dismiss)
         row.addWidget(self.message, 1)
         row.addLayout(self._jobs)
         row.addWidget(self.saved)
         row.addWidget(self.retry)
-        self._fade = QTimer(self, singleShot=True, interval=9000)
-        self._fade.timeout.connect(self.message.clear)
+        self._fade = QTimer(self, singleShot=True)
+        self._fade.timeout.connect(self.forget)
+
+    def forget(self) -> None:
+        """Put the message away."""
+        self.message.say("")
+        self.dismiss.hide()
 
     def say(self, text: str, kind: str = "info") -> None:
-        """A sentence; it goes after a while unless it is bad."""
+        """A sentence; it goes after the time it takes to read it, unless it is bad: then a person
+        puts it away, or the next one does."""
         look = theme.current()
         colour = {"warn": look.warn, "bad": look.bad}.get(kind, look.text)
         self.message.setStyleSheet(f"color: {colour};")
-        short = self.message.fontMetrics().elidedText(
-            text.replace("\n", " "), Qt.TextElideMode.ElideRight, max(200, self.message.width() - 8)
-        )
-        self.message.setText(short)
-        self.message.setToolTip(text)
+        self.message.say(text)
+        self.dismiss.setVisible(kind == "bad")
         self._fade.stop()
         if kind != "bad":
-            self._fade.start()
+            self._fade.start(_LEAST + _A_LETTER * len(text))
 
     def show_saving(self, state: str, why: str) -> None:
         words = {"saving": tr("saving …"), "saved": tr("saved ✓"), "failed": tr("not saved")}

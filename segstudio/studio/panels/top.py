@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
@@ -11,7 +11,7 @@ from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
 from segstudio.studio.panels.model import model_line
 from segstudio.studio.session import Session
-from segstudio.studio.widgets import faint, named
+from segstudio.studio.widgets import does, faint, named
 
 
 class TopBar(QFrame):
@@ -44,16 +44,7 @@ class TopBar(QFrame):
         """A button that does what `action` does and is off when it is."""
         button = named(QPushButton(words), "primary" if primary else "")
         button.setIcon(theme.icon(name, on_accent=primary))
-        button.setIconSize(QSize(18, 18))
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        button.clicked.connect(action.trigger)
-
-        def follow() -> None:
-            button.setEnabled(action.isEnabled())
-            button.setToolTip(action.toolTip())
-
-        action.changed.connect(follow)
-        follow()
+        does(button, action, 18)
         self.buttons[name] = button
         self._row.addWidget(button)
 
@@ -72,8 +63,8 @@ class TopBar(QFrame):
         self.project.setToolTip(str(project.root))
         self.progress.setText(tr("{done}/{all} confirmed", done=done, all=everything))
         current = project.models.current()
-        words = tr("model {line}", line=model_line(current)) if current else tr("no model yet")
-        self.model.setText(words)
+        none = tr("no model in force") if project.models.all() else tr("no model yet")
+        self.model.setText(tr("model {line}", line=model_line(current)) if current else none)
         self._show_device()
 
     def _show_device(self) -> None:

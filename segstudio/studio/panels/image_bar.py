@@ -1,0 +1,86 @@
+"""The bar above the canvas: which image is open, its state, and the button that confirms it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
+
+from segstudio.studio import theme
+from segstudio.studio.actions import Actions
+from segstudio.studio.i18n import tr
+from segstudio.studio.panels.image_list import state_word
+from segstudio.studio.session import Session
+from segstudio.studio.widgets import does, faint, named
+
+_GATHER = 60
+"""Milliseconds over which changes are gathered before the words are made again."""
+
+
+class ImageBar(QFrame):
+    """Previous, next · name · state and what waits — Confirm, or, once it is, the way back."""
+
+    def __init__(self, session: Session, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("image")
+        self._session = session
+        self.name = named(QLabel(), "project")
+        self.name.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        self.name.setMinimumWidth(40)
+        self.state = faint()
+        self.confirm = QPushButton(tr("Confirm"))
+        self.reopen = QPushButton(tr("Not finished"))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 4, 10, 4)
+        row.setSpacing(8)
+        for name in ("previous", "next"):
+            row.addWidget(_step(actions[name]))
+        row.addWidget(self.name)
+        row.addWidget(self.state)
+        row.addStretch(1)
+        for button, name in ((self.reopen, "unconfirm"), (self.confirm, "confirm")):
+            does(button, actions[name])
+            row.addWidget(button)
+        self._due = QTimer(self, singleShot=True, interval=_GATHER)
+        self._due.timeout.connect(self.refresh)
+        session.image_changed.connect(self.refresh)
+        session.states_changed.connect(lambda _: self._due.start())
+        session.document_changed.connect(lambda _: self._due.start())
+        self.restyle()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Say what is open, and in which state."""
+        image = self._session.image
+        self.setVisible(image is not None)
+        if image is None:
+            return
+        done = image.document.confirmed
+        words = [state_word("confirmed" if done else self._session.state(image.key))]
+        waiting = len(image.document.drafts)
+        if waiting and not done:
+            words.append(tr("{n} draft waits|{n} drafts wait", n=waiting))
+        if image.guesses and not done:
+            words.append(tr("guesses shown"))
+        short = self.name.fontMetrics().elidedText(
+            image.key.rpartition("/")[2], Qt.TextElideMode.ElideMiddle, self.width() // 2
+        )
+        self.name.setText(short)
+        self.name.setToolTip(image.key)
+        self.state.setText(" · ".join(words))
+        self.confirm.setVisible(not done)
+        self.reopen.setVisible(done)
+
+    def restyle(self) -> None:
+        """The look has changed."""
+        self.confirm.setIcon(theme.icon("confirm"))
+        self.reopen.setIcon(theme.icon("undo"))
+
+
+def _step(action: QAction) -> QToolButton:
+    button = named(QToolButton(), "flat")
+    button.setDefaultAction(action)
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+    button.setIconSize(QSize(16, 16))
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return button

@@ -1,0 +1,196 @@
+"""What a person meets in the first hour: confirming, models in force, networks, messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QPushButton, QToolButton
+from pytestqt.qtbot import QtBot
+
+from segstudio.engine import protocol as p
+from segstudio.networks.choosing import Situation
+from segstudio.networks.registry import ARCHITECTURES
+from segstudio.project.project import Project
+from segstudio.studio.dialogs import files
+from segstudio.studio.dialogs.adopt import AdoptDialog
+from segstudio.studio.dialogs.networks import NetworkBox
+from segstudio.studio.dialogs.train import TrainDialog
+from segstudio.studio.main_window import MainWindow
+from tests.studio.conftest import at, press, sweep
+
+CARD = 'architecture = "unet"\nclasses = ["cell", "dirt"]\ncreated = "2026-03-01T12:00:00+00:00"\n'
+LOST = "promoted = false\n[images]\ntrain = 4\nvalidation = 2\n"
+
+
+def with_models(root: Path, *cards: str) -> list[str]:
+    """Models of these cards, the first in force; its drafts of the first image: a square."""
+    labels = np.zeros((90, 120), np.uint8)
+    labels[10:30, 10:30] = 1
+    with Project.open(root) as project:
+        ids = [
+            project.models.add(
+                "unet", lambda folder, card=card: (folder / "model.toml").write_text(card) and None
+            ).id
+            for card in cards
+        ]
+        project.models.promote(ids[0])
+        project.predictions.write(ids[0], "images/0.png", labels, np.full((90, 120), 200, np.uint8))
+    return ids
+
+
+def opened(window: MainWindow, root: Path, qtbot: QtBot) -> None:
+    window.open_folder(root)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20_000)
+    window._show_allowed_now()
+
+
+def test_the_bar_above_the_picture_confirms_and_takes_that_back(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    with_models(root, CARD)
+    opened(window, root, qtbot)
+    image, bar = window.session.image, window.image_bar
+    assert image is not None
+    bar.refresh()
+    assert bar.name.text() == "0.png"
+    assert "1 draft waits" in bar.state.text()
+    assert "Ctrl+Return" in bar.confirm.toolTip()
+    assert bar.confirm.isVisible()
+    assert not bar.reopen.isVisible()
+    QTest.mouseClick(bar.confirm, Qt.MouseButton.LeftButton)
+    assert image.document.confirmed
+    qtbot.waitUntil(lambda: window.session.image is not image, timeout=20_000)
+    window.session.go("images/0.png")
+    qtbot.waitUntil(bar.reopen.isVisible, timeout=20_000)
+    assert bar.state.text() == "confirmed"
+    window._show_allowed_now()
+    QTest.mouseClick(bar.reopen, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(bar.confirm.isVisible, timeout=20_000)
+    assert not window.session.image.document.confirmed  # type: ignore[union-attr]
+
+
+def test_the_stroke_after_accepting_is_not_for_what_was_accepted(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    with_models(root, CARD)
+    opened(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    window.use_tool("brush")
+    QTest.mouseMove(window.canvas, at(window, 20, 20))
+    press(window, Qt.Key.Key_Y)
+    (accepted,) = image.document.shapes
+    assert image.desk.selection == ()
+    press(window, Qt.Key.Key_1)
+    sweep(window, (80, 60), (90, 60))
+    assert image.document.shapes[0] is accepted
+    assert len(image.document.shapes) == 2
+
+
+def test_any_model_or_none_is_put_in_force_from_the_list(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    first, lost = with_models(root, CARD, CARD + LOST)
+    opened(window, root, qtbot)
+    panel, session = window.model, window.session
+    assert session.project is not None
+    models = session.project.models
+    texts = [panel.history.item(row).text() for row in range(panel.history.count())]
+    assert texts[0].startswith("○ #2 unet")
+    assert "6 images" in texts[0]
+    assert texts[1].startswith("● #1 unet · in force\n    2026-03-01")
+    assert texts[2] == "○ No model, only guesses"
+    assert not panel.promote.isEnabled()  # the one in force is chosen
+    panel.history.setCurrentRow(2)
+    assert panel.promote.isEnabled()
+    panel.promote.click()
+    assert models.current() is None
+    assert window.top.model.text() == "no model in force"
+    assert "choose one" in window.work.no_segment()
+    window._show_allowed_now()
+    window.actions_["roll_back"].trigger()
+    assert models.current() == models.get(first)
+    panel.history.setCurrentRow(0)
+    panel.promote.click()
+    assert models.current() == models.get(lost)
+
+
+def test_a_first_model_that_loses_says_how_far_it_falls_short(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    opened(window, root, qtbot)
+    scores = {"miou": 0.31, "images": 4}
+    window.work._model_saved(p.ModelSaved("j", "000001-unet", False, "…", scores, guesses=0.42))
+    said = window.status.message.whole
+    assert "mIoU 0.31 against 0.42 on 4 images" in said
+    assert "More confirmed images help" in said
+
+
+def test_a_message_that_does_not_fit_is_whole_at_a_click_and_goes_when_it_is_bad(
+    window: MainWindow,
+) -> None:
+    words = "The disk is full. " * 30
+    window.status.say(words, "bad")
+    message = window.status.message
+    assert message.text().endswith("…")
+    assert message.whole == message.toolTip() == words
+    assert not window.status._fade.isActive()
+    window.status.dismiss.click()
+    assert message.text() == ""
+    assert not window.status.dismiss.isVisible()
+    window.status.say("a", "info")
+    short = window.status._fade.interval()
+    window.status.say(words, "info")
+    assert window.status._fade.interval() > short
+
+
+def test_networks_stand_in_groups_and_the_recommended_comes_first(qtbot: QtBot) -> None:
+    dialog = TrainDialog([], None, Situation(3))
+    qtbot.addWidget(dialog)
+    box = dialog.network
+    assert isinstance(box, NetworkBox)
+    assert (box.itemText(0), box.currentIndex()) == ("Recommended", 1)
+    names = [box.itemData(row) for row in range(box.count())]
+    assert sorted(name for name in names if name) == sorted(ARCHITECTURES)
+    headings = [box.itemText(row) for row, name in enumerate(names) if not name]
+    assert headings[:3] == ["Recommended", "Quick to start", "U-Nets"]
+    assert {"DeepLab and dilated", "Classics", "Transformers", "Things, one by one"} <= {*headings}
+    model = box.model()
+    for row, name in enumerate(names):
+        assert bool(model.flags(model.index(row, 0)) & Qt.ItemFlag.ItemIsEnabled) == bool(name)
+    QTest.keyClicks(box, "segf")  # typing finds a title, across the headings
+    assert box.currentData() == "segformer"
+    box.advise("segnet")
+    assert box.currentData() == "segformer"
+
+
+def test_buttons_of_dialogs_have_no_icons_of_qt(qtbot: QtBot, window: MainWindow) -> None:
+    dialog = AdoptDialog(("cell",), None, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    (box,) = dialog.findChildren(QDialogButtonBox)
+    assert all(button.icon().isNull() for button in box.findChildren(QPushButton))
+    chooser = QFileDialog(window)
+    chooser.setOption(QFileDialog.Option.DontUseNativeDialog)
+    qtbot.addWidget(chooser)
+    up = chooser.findChild(QToolButton, "toParentButton")
+    assert isinstance(up, QToolButton)
+    before = up.icon().cacheKey()
+    files.dress(chooser)
+    assert up.icon().cacheKey() != before
+    assert not up.icon().isNull()
+
+
+def test_the_model_that_comes_along_has_a_menu_entry_of_its_own(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    opened(window, root, qtbot)
+    window.actions_["starter"].trigger()
+    (dialog,) = window.findChildren(AdoptDialog)
+    assert dialog.file.text().endswith("model.toml")
+    assert dialog.names.text() == "nucleus"
+    dialog.reject()
+    assert window.actions_["recolour_class"].isEnabled()  # as the guide says of the menu Class
