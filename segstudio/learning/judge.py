@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from segstudio.errors import Cancelled
-from segstudio.learning import promotion, store
+from segstudio.learning import encoded, promotion, store
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.loop import Control, Fit, Scored, Scores, precision, score
 from segstudio.learning.metrics import Confusion
@@ -101,7 +101,7 @@ def guesses(data: TrainingSet, items: Sequence[Item], library: Library, control:
         if control.should_stop():
             raise Cancelled
 
-    round0 = Round0(len(data.classes))
+    round0 = Round0(len(data.classes), encoder=encoded.at_hand())
     for item in spread(data.train, GUESSED_FROM):
         check()
         labelled = library.get(item)
