@@ -194,9 +194,8 @@ class Runs:
 
     def standing(self, model: str) -> set[ImageKey]:
         """Images of all runs of `model` that were not taken back."""
-        done = (folder for folder in self._folders() if state_of(folder) == "done")
-        there = (folder for folder in done if _facts_of(folder).get("model") == model)
-        return {key for folder in there for key in _listed(folder / _KEYS)}
+        there = (f for f in self._folders() if _facts_of(f).get("model") == model)
+        return {key for f in there if state_of(f) == "done" for key in _listed(f / _KEYS)}
 
     def start(self, model: str, asked: int) -> BatchRun:
         """A run of `model` over so many images, to be used as a context manager."""

@@ -7,7 +7,7 @@ confirming the image. What is shown is what is accepted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from segstudio.annotation import components
 from segstudio.annotation.document import Change
-from segstudio.annotation.rasterise import LabelMap, draw_ids
-from segstudio.annotation.shape import IGNORE_CLASS, ROUND_0, Shape
+from segstudio.annotation.rasterise import draw_ids
+from segstudio.annotation.shape import IGNORE_CLASS, Shape
 from segstudio.engine import protocol as p
 from segstudio.studio.canvas.guess import Guess
+from segstudio.studio.guesses import Guesses
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs
 from segstudio.studio.open_image import Drafts, OpenImage, draft_name
@@ -34,17 +34,13 @@ _EXAMPLES: Final = 8
 """Other labelled images to learn from: the nearest in the list."""
 
 
-_SPECK: Final = 1 / 2000
-"""Of the picture; a smaller guess is not worth a person's look."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """A guess that was read, as what is to be shown of it: a preview, or drafts."""
 
-    regions: tuple[Shape, ...]
+    found: Guesses
     preview: Guess | None = None
-    """None when they are to be drafts like a model's."""
+    """None when what was found is to be drafts like a model's."""
 
 
 class Guessing(QObject):
@@ -171,19 +167,20 @@ class Guessing(QObject):
                 labels, margin = found["labels"], found["margin"]
             file.unlink(missing_ok=True)
             labels[_covered(settled, labels.shape)] = 0
-            regions = _regions(labels, margin, {c.id: c.name for c in classes})
+            made = Guesses(labels, margin, {c.id: c.name for c in classes})
             if fresh:
-                return _Answer(regions)
-            return _Answer(regions, Guess.of(labels, margin, {c.id: c.colour for c in classes}))
+                return _Answer(made)
+            return _Answer(made, Guess.of(labels, margin, {c.id: c.colour for c in classes}))
 
         def show(answer: _Answer | Exception) -> None:
             now = session.image
             if isinstance(answer, Exception) or now is not image or not self._is_wanted():
                 return
             if answer.preview is not None:
-                self._show(answer.preview, answer.regions)
+                self._show(answer.preview, answer.found)
+                session.in_background(lambda: answer.found.shapes, lambda _: None)
             elif not image.document.shapes and not image.document.drafts:
-                image.show_drafts(_drafts(answer.regions))
+                image.show_drafts(_drafts(answer.found.shapes))
 
         session.in_background(work, show)
 
@@ -195,30 +192,12 @@ class Guessing(QObject):
         if document.shapes and document.drafts and same and not image.drafts.model:
             image.show_drafts(Drafts())
 
-    def _show(self, guess: Guess | None, regions: tuple[Shape, ...] = ()) -> None:
+    def _show(self, guess: Guess | None, found: Guesses | None = None) -> None:
         if self._session.image is not None:
-            self._session.image.guesses = regions
+            self._session.image.guessed = found
         if guess is not None or self._shown:
             self._shown = guess is not None
             self.made.emit(guess)
-
-
-def _regions(
-    labels: LabelMap, margin: NDArray[np.uint8], names: Mapping[int, str]
-) -> tuple[Shape, ...]:
-    """The connected parts of a guess (h, w) but for specks, which are taken out of `labels`."""
-    found = components.drafts(labels, margin, names, model=ROUND_0)
-    kept: list[Shape] = []
-    for shape in found:
-        box = shape.bounds()
-        if shape.bitmap is None or box is None:
-            continue
-        if shape.bitmap.area >= _SPECK * labels.size:
-            kept.append(shape)
-            continue
-        x0, y0, x1, y1 = box
-        labels[y0:y1, x0:x1][shape.bitmap.to_array(box)] = 0
-    return tuple(kept)
 
 
 def _drafts(regions: Sequence[Shape]) -> Drafts:

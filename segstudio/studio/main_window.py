@@ -408,7 +408,7 @@ class MainWindow(QMainWindow):
         )
         image = self.session.image
         nothing_there = tr("No draft waits here.")
-        no_offer = no_edit or ("" if image is not None and image.offered else nothing_there)
+        no_offer = no_edit or ("" if image is not None and image.has_offers else nothing_there)
         no_draft = no_edit or ("" if image is not None and image.document.drafts else nothing_there)
         disable("segment", self.work.no_segment())
         disable("segment_image", no_image or self.work.no_segment())
@@ -439,8 +439,9 @@ class MainWindow(QMainWindow):
             self.status.pointer.setText(zoom)
         else:
             number = image.desk.idmap.at(int(x), int(y))
-            there = image.document.shape(number) if number else None
-            what = _shape_words(there or image.guess_at(int(x), int(y)))
+            shape = image.document.shape(number) if number else None
+            guess = image.guessed.class_at(int(x), int(y)) if image.guessed is not None else None
+            what = _shape_words(shape) if shape is not None else _guess_words(guess)
             self.status.pointer.setText(f"{int(x)}, {int(y)}{what} · {zoom}")
 
     # -- looks
@@ -618,10 +619,12 @@ class MainWindow(QMainWindow):
                 put([int(size) for size in sizes])
 
 
-def _shape_words(shape: Shape | None) -> str:
+def _guess_words(class_name: str | None) -> str:
+    return f" · {class_words(class_name)} ({tr('guess')})" if class_name else ""
+
+
+def _shape_words(shape: Shape) -> str:
     """What is under the pointer: its class, and who made it."""
-    if shape is None:
-        return ""
     what = f" · {class_words(shape.class_name)}"
     if not shape.model:
         return what

@@ -21,6 +21,7 @@ from segstudio.project.history import History
 from segstudio.project.project import Project
 from segstudio.project.reviews import Review
 from segstudio.studio.canvas.picture import Picture
+from segstudio.studio.guesses import Guesses
 from segstudio.tools import Desk
 
 _VIEW = (1600, 1000)
@@ -162,7 +163,7 @@ class OpenImage:
     _last_edit: float = field(default_factory=time.monotonic)
     _accepted: set[int] = field(default_factory=set)
     _past: Review | None = None
-    guesses: tuple[Shape, ...] = ()
+    guessed: Guesses | None = None
     """What round 0 shows of the pixels that nobody labelled: drafts that every stroke changes."""
 
     @classmethod
@@ -235,20 +236,23 @@ class OpenImage:
         self.document.set_drafts(drafts.shapes)
 
     @property
+    def guesses(self) -> tuple[Shape, ...]:
+        """What is guessed, as shapes."""
+        return self.guessed.shapes if self.guessed is not None else ()
+
+    @property
+    def has_offers(self) -> bool:
+        """Whether anything waits to be accepted, a draft or a guess."""
+        return bool(self.document.drafts) or self.has_guesses
+
+    @property
+    def has_guesses(self) -> bool:
+        return self.guessed is not None and not self.guessed.is_empty
+
+    @property
     def offered(self) -> list[Shape]:
-        """All that waits to be accepted: drafts, and guesses."""
+        """All that waits to be accepted."""
         return [*self.document.drafts, *self.guesses]
-
-    def guess_at(self, x: int, y: int) -> Shape | None:
-        """The guess that is shown at an image pixel."""
-        box = (x, y, x + 1, y + 1)
-        near = (s for s in self.guesses if s.bitmap is not None and _meets(s, box))
-        return next((s for s in near if s.bitmap and s.bitmap.to_array(box).any()), None)
-
-    def forget_guesses(self, gone: Sequence[Shape]) -> None:
-        """These are guesses no more: they were taken over."""
-        ids = {id(shape) for shape in gone}
-        self.guesses = tuple(shape for shape in self.guesses if id(shape) not in ids)
 
     def rejected(self) -> list[Shape]:
         """The drafts that were dropped since the image was opened."""

@@ -31,7 +31,8 @@ class Reviewing:
         if image is None or not drafts or self._session.is_read_only():
             return
         image.document.apply(image.accept_edit(drafts, name))
-        image.forget_guesses(drafts)
+        if image.guessed is not None:
+            image.guessed.take(drafts)
         there = [n for n in image.desk.selection if image.document.shape(n) is not None]
         image.desk.select(there)
 
@@ -48,7 +49,7 @@ class Reviewing:
         if image is None or project is None or self._session.is_read_only():
             return
         image.document.apply(image.accept_edit(image.offered, tr("Confirm"), confirm=True))
-        image.forget_guesses(image.guesses)
+        image.guessed = None
         self._session.keep_review(image)
         if self.choose_next is not None:
             self.choose_next()
@@ -107,7 +108,9 @@ class Reviewing:
         drafts = self.drafts_of(image.desk.selection)
         if not drafts and place is not None:
             drafts = self.drafts_of([image.desk.idmap.at(*place)])
-        guess = image.guess_at(*place) if not drafts and place is not None else None
+        guess = None
+        if not drafts and place is not None and image.guessed is not None:
+            guess = image.guessed.at(*place)
         if drafts:
             self.accept(drafts, tr("Accept draft"))
         elif guess is not None:

@@ -60,7 +60,7 @@ class ImageBar(QFrame):
         waiting = len(image.document.drafts)
         if waiting and not done:
             words.append(tr("{n} draft waits|{n} drafts wait", n=waiting))
-        if image.guesses and not done:
+        if image.has_guesses and not done:
             words.append(tr("guesses shown"))
         short = self.name.fontMetrics().elidedText(
             image.key.rpartition("/")[2], Qt.TextElideMode.ElideMiddle, self.width() // 2
