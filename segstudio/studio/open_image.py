@@ -216,8 +216,10 @@ class OpenImage:
         if self.document.is_live or not change.is_edit:
             return
         self.strokes += 1
-        came = any(s.layer == "shapes" and s.inserted for s in change.splices)
-        for splice in change.splices:
+        # a stroke that ends has changed the document before: only its step says how
+        splices = change.splices or (change.step[1].splices if change.step is not None else ())
+        came = any(s.layer == "shapes" and s.inserted for s in splices)
+        for splice in splices:
             if splice.layer == "drafts" and came:
                 self._accepted.update(id(shape) for shape in splice.removed)
 

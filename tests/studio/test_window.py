@@ -321,6 +321,28 @@ def test_a_rejected_draft_is_remembered_without_leaving_the_image(
     qtbot.waitUntil(lambda: not json.loads(file.read_text())["rejected"], timeout=20_000)
 
 
+@pytest.mark.parametrize("key", [Qt.Key.Key_B, Qt.Key.Key_E])
+def test_a_draft_that_was_painted_on_counts_as_accepted(
+    window: MainWindow, root: Path, qtbot: QtBot, key: Qt.Key
+) -> None:
+    add_prediction(root, "images/0.png", two_drafts())
+    open_image(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    click(window, 20, 20)
+    press(window, key)
+    sweep(window, (20, 20), (24, 60))
+    assert [s.source for s in image.document.shapes] == ["corrected"]
+    review = image.review()
+    assert (len(review.accepted), review.rejected) == (1, ())
+    press(window, Qt.Key.Key_Z, CTRL)
+    assert image.review().accepted == ()
+    press(window, Qt.Key.Key_Z, CTRL | Qt.KeyboardModifier.ShiftModifier)
+    assert len(image.review().accepted) == 1
+    press(window, Qt.Key.Key_Return, CTRL)
+    assert not image.review().accepted_unchanged
+
+
 def test_drafts_that_arrive_are_no_edit(window: MainWindow, root: Path, qtbot: QtBot) -> None:
     open_image(window, root, qtbot)
     add_prediction(root, "images/0.png", two_drafts())
