@@ -16,6 +16,7 @@ from segstudio.networks import registry
 from segstudio.networks.dilation import context_module
 from segstudio.networks.fcn import FCN, doubling
 from segstudio.networks.pspnet import averages
+from segstudio.networks.s2s import S2S
 
 K = 21
 """Classes with the background, as in PASCAL VOC."""
@@ -272,3 +273,14 @@ def test_averages_are_adaptive_pooling() -> None:
     maps = torch.randn(2, 3, 13, 10)
     for parts in (1, 2, 3, 6):
         torch.testing.assert_close(averages(maps, parts), F.adaptive_avg_pool2d(maps, parts))
+
+
+def test_s2s_has_the_published_layers() -> None:
+    """Luc et al. 2017, and their model definition, for the 19 classes of Cityscapes."""
+    coarse: list[Layer] = [(76, 128, 3), (128, 256, 3), (256, 128, 3), (128, 19, 3)]
+    fine: list[Layer] = [(95, 128, 5), (128, 256, 3), (256, 128, 3), (128, 19, 5)]
+    network = S2S(19)
+    assert parameters(network) == biased(coarse + fine)
+    kernels = [m.kernel_size for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert kernels == [(3, 3)] * 4 + [(5, 5), (3, 3), (3, 3), (5, 5)]
+    assert not isinstance(network.fine[-1], nn.ReLU)
