@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from segstudio.project.grouping import are_frames
@@ -28,18 +28,26 @@ def before(keys: Sequence[ImageKey], key: ImageKey, most: int = FARTHEST) -> lis
     return found
 
 
-def way_back(project: Project, key: ImageKey, least: int = 1) -> list[ImageKey]:
+def way_back(
+    project: Project,
+    key: ImageKey,
+    least: int = 1,
+    is_labelled: Callable[[ImageKey], bool] | None = None,
+) -> list[ImageKey]:
     """An image, the frames before it, up to the nearest that has labels and is `least` frames
-    back or more; [] when none is."""
+    back or more; [] when none is. What has labels is looked for on the disk."""
+    labelled = is_labelled or (lambda one: project.label_stamp(one) is not None)
     way = [key]
     for earlier in before(project.included(), key):
         way.append(earlier)
-        if len(way) > least and project.label_stamp(earlier) is not None:
+        if len(way) > least and labelled(earlier):
             return way
     return []
 
 
-def is_expected(project: Project, key: ImageKey) -> bool:
+def is_expected(
+    project: Project, key: ImageKey, is_labelled: Callable[[ImageKey], bool] | None = None
+) -> bool:
     """Whether drafts of an image may come from a frame before: nobody has labelled it or seen
     other drafts of it, it is not blind, and a frame before it has labels."""
     if project.label_stamp(key) is not None or project.is_blind(key):
@@ -47,4 +55,4 @@ def is_expected(project: Project, key: ImageKey) -> bool:
     predictions = project.predictions
     others = (model for model in predictions.models() if model != FRAME_BEFORE)
     seen = any(predictions.paths(model, key).shown.exists() for model in others)
-    return not seen and bool(way_back(project, key))
+    return not seen and bool(way_back(project, key, is_labelled=is_labelled))

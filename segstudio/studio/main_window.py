@@ -32,9 +32,10 @@ from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.canvas.rulers import Ruled
 from segstudio.studio.class_wishes import ClassWishes
-from segstudio.studio.class_words import class_words
+from segstudio.studio.class_words import class_words, source_words
 from segstudio.studio.doubts import Doubts
 from segstudio.studio.finder import Finder
+from segstudio.studio.following import Following
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
@@ -78,6 +79,8 @@ class MainWindow(QMainWindow):
         self.log = TrainingLog(self)
         self.work = Work(self.session, self.jobs, self.log, self)
         self.work.models_kept = int(now["models_kept"])
+        self.following = Following(self.session, self.jobs, self)
+        self.following.enabled = bool(now["follow_frames"])
         self.guessing = Guessing(self.session, self.jobs, self.work, self)
         self.guessing.enabled = bool(now["guess_along"])
         self.live = LiveTraining(self.session, self.jobs, self.work, self)
@@ -202,6 +205,7 @@ class MainWindow(QMainWindow):
         self.status.retry_asked.connect(session.save_now)
         self.work.models_changed.connect(self._after_models)
         self.guessing.made.connect(self.canvas.show_guess)
+        self.following.settled.connect(self.guessing.look_again)
         self.refining.changes_made.connect(self.canvas.show_changes)
         self.doubts.heat_made.connect(self.canvas.show_heat)
         self.doubts.region_found.connect(self.canvas.show_region)
@@ -252,6 +256,7 @@ class MainWindow(QMainWindow):
             "guess": self._toggle_guessing,
             "live": self._toggle_live,
             "ahead": self._toggle_ahead,
+            "follow": self._toggle_following,
             "next": lambda: session.step(1),
             "previous": lambda: session.step(-1),
             "confirm": session.reviewing.confirm_and_next,
@@ -274,6 +279,7 @@ class MainWindow(QMainWindow):
         self.actions_["guess"].setChecked(self.guessing.enabled)
         self.actions_["live"].setChecked(self.live.enabled)
         self.actions_["ahead"].setChecked(self.ahead.enabled)
+        self.actions_["follow"].setChecked(self.following.enabled)
         self.actions_["smart_order"].setChecked(self.ordering.enabled)
         self.actions_["select"].setChecked(True)
         for number in range(1, 10):
@@ -431,7 +437,7 @@ class MainWindow(QMainWindow):
             what = f" · {class_words(shape.class_name)}" if shape is not None else ""
             if shape is not None and shape.model:
                 score = f", {shape.score:.2f}" if shape.score is not None else ""
-                what += f" ({shape.model}{score})"
+                what += f" ({source_words(shape.model)}{score})"
             self.status.pointer.setText(f"{int(x)}, {int(y)}{what} · {zoom}")
 
     # -- looks
@@ -504,6 +510,11 @@ class MainWindow(QMainWindow):
         enabled = self.actions_["ahead"].isChecked()
         self.ahead.set_enabled(enabled)
         settings.save({"drafts_ahead": enabled})
+
+    def _toggle_following(self) -> None:
+        enabled = self.actions_["follow"].isChecked()
+        self.following.set_enabled(enabled)
+        settings.save({"follow_frames": enabled})
 
     def restyle(self) -> None:
         """The look of the program has changed."""
