@@ -50,7 +50,7 @@ BASIC_CONTEXT_10: list[Layer] = [*[(K, K, 3)] * 9, (K, K, 1)]
 def resnet(blocks: Iterable[int], width: int = 64, stem: Iterable[Layer] = ()) -> list[Layer]:
     """He et al. 2016, table 1: 1x1, 3x3, 1x1 in each block, a 1x1 beside the first."""
     layers = list(stem) or [(3, width, 7)]
-    inputs = width
+    inputs = layers[-1][1]
     for stage, count in enumerate(blocks):
         planes = width * 2**stage
         layers.append((inputs, 4 * planes, 1))
@@ -87,10 +87,10 @@ REFINENET: list[Layer] = [
 # Zhao et al. 2017, figure 3: four levels of a quarter, 3x3 to 512; auxiliary loss on stage 4
 PSP: list[Layer] = [*[(2048, 512, 1)] * 4, (4096, 512, 3), (1024, 256, 3)]
 PSP_SCORES: list[Layer] = [(512, K, 1), (256, K, 1)]
-# Zhao et al. 2018, figures 2 and 3: PSPNet-50 with half its kernels, the whole picture's branch,
-# two fusions of 128 channels
+# Zhao et al. 2018, figures 2 and 3, and their published model: PSPNet-50 with half its kernels but
+# in the stem, the whole picture's branch, two fusions of 128 channels
 ICNET: list[Layer] = [
-    *resnet((3, 4, 6, 3), 32, [(3, 16, 3), (16, 16, 3), (16, 32, 3)]),
+    *resnet((3, 4, 6, 3), 32, [(3, 32, 3), (32, 32, 3), (32, 64, 3)]),
     (1024, 256, 1),
     *[(3, 32, 3), (32, 32, 3), (32, 64, 3)],
     *[(256, 128, 3), (256, 128, 1), (128, 128, 3), (64, 128, 1)],
@@ -145,6 +145,7 @@ def test_published_totals() -> None:
     """Figures in millions from the papers' own tables."""
     assert TABLES["deeplab_v1"] / 1e6 == pytest.approx(20.5, abs=0.1)  # v1, table 2
     assert biased(VGG) / 1e6 == pytest.approx(14.7, abs=0.05)  # SegNet, section 3
+    assert normalised(ICNET) + biased([(128, 19, 1)]) == 6_699_987  # icnet_cityscapes.prototxt
     assert TABLES["fcn32s"] / 1e6 == pytest.approx(134, abs=0.5)  # FCN, table 1
 
 
