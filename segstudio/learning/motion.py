@@ -108,8 +108,8 @@ def path(motions: Sequence[Motion]) -> Path:
 def _flow(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Floats:
     """Where each pixel of `one` is in `other`, as a shift (h, w, 2)."""
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    still = np.zeros((*one.shape, 2), np.float32)
-    return np.asarray(flow.calc(one, other, still), np.float32)
+    found = flow.calc(one, other, None)  # type: ignore[call-overload]
+    return np.asarray(found, np.float32)
 
 
 def _grid(shape: Sequence[int], top: int = 0) -> Floats:
