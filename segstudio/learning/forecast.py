@@ -77,11 +77,8 @@ class Forecaster:
     def forecast(self, project: Project, way: Sequence[ImageKey]) -> Forecast | None:
         """For the first image of `way` from the labels of its last; None where the scene changes
         on the way, pictures cannot be read or differ in size, or nothing is labelled."""
-        if len(way) < 2:
-            return None
-        motions = [self._motion(project, earlier, later) for later, earlier in pairwise(way)]
-        seen = [one for one in motions if one is not None and one.is_same_scene]
-        if len(seen) < len(motions):
+        seen = self._seen(project, way)
+        if not seen:
             return None
         try:
             labels, numbers = project.training_maps(way[-1], True)
@@ -101,6 +98,16 @@ class Forecaster:
             carried.margin(labels.shape),
             None if things is None else things.astype(np.uint16),
         )
+
+    def _seen(self, project: Project, way: Sequence[ImageKey]) -> list[Motion]:
+        """The motions back along `way`; [] as soon as the scene changes."""
+        found: list[Motion] = []
+        for later, earlier in pairwise(way):
+            one = self._motion(project, earlier, later)
+            if one is None or not one.is_same_scene:
+                return []
+            found.append(one)
+        return found
 
     def agreement(self, project: Project, key: ImageKey, steps: int = 1) -> float | None:
         """Mean IoU of forecasts over at least so many frames with what is confirmed on the last

@@ -49,8 +49,8 @@ def is_expected(
     project: Project, key: ImageKey, is_labelled: Callable[[ImageKey], bool] | None = None
 ) -> bool:
     """Whether drafts of an image may come from a frame before: nobody has labelled it or seen
-    other drafts of it, it is not blind, and a frame before it has labels."""
-    if project.label_stamp(key) is not None or project.is_blind(key):
+    other drafts of it, it is neither blind nor large, and a frame before it has labels."""
+    if project.label_stamp(key) is not None or project.is_blind(key) or project.is_large(key):
         return False
     predictions = project.predictions
     others = (model for model in predictions.models() if model != FRAME_BEFORE)

@@ -33,7 +33,7 @@ class Following(QObject):
         self._held: set[str] = set()
         session.let_wait(self.expects, lambda key: key == self._waiting)
         session.image_changed.connect(self._on_image)
-        session.saving.connect(lambda state, _: self._ask() if state == "saved" else None)
+        session.saving.connect(lambda state, _: self._ask() if state != "saving" else None)
         jobs.changed.connect(self._take)
 
     def set_enabled(self, enabled: bool) -> None:
