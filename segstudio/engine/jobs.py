@@ -20,7 +20,7 @@ from segstudio.errors import Cancelled
 from segstudio.learning import events
 from segstudio.project import atomic
 from segstudio.project.bulk import BulkEdit
-from segstudio.project.frames import is_expected
+from segstudio.project.frames import FRAME_BEFORE, is_expected
 from segstudio.project.project import Project
 from segstudio.project.shape_index import ShapeIndex
 
@@ -120,8 +120,8 @@ def predictor_role() -> Mapping[type[Message], Handler]:
         from segstudio.learning.forecast import write
 
         with Project.open(Path(request.project)) as project, _first(project.root, request):
-            found = None
-            if is_expected(project, request.image):
+            found, taken_back = None, request.image in project.runs.refused(FRAME_BEFORE)
+            if is_expected(project, request.image) and not taken_back:
                 found = forecaster().offer(project, request.image).forecast
                 found = found if write(project, request.image, found) else None
         return {"image": request.image, "source": found.source if found else ""}
