@@ -13,6 +13,7 @@ import torchvision.models.segmentation
 from torch import nn
 
 from segstudio.networks import registry
+from segstudio.networks.atrous import Atrous
 from segstudio.networks.dilation import context_module
 from segstudio.networks.fcn import FCN, doubling
 from segstudio.networks.pspnet import averages
@@ -285,3 +286,19 @@ def test_s2s_has_the_published_layers() -> None:
     kernels = [m.kernel_size for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert kernels == [(3, 3)] * 4 + [(5, 5), (3, 3), (3, 3), (5, 5)]
     assert not isinstance(network.fine[-1], nn.ReLU)
+
+
+@pytest.mark.parametrize(("kernel", "rate"), [(7, 4), (3, 2), (3, 1)])
+def test_phase_by_phase_is_the_atrous_convolution(kernel: int, rate: int) -> None:
+    layer = Atrous(3, 5, kernel, rate).train()
+    maps = torch.randn(2, 3, 13, 18, requires_grad=True)
+    found = layer(maps)
+    expected = layer.eval()(maps)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn_like(found)
+    grads = [
+        torch.autograd.grad((out * weights).sum(), [maps, layer.weight])
+        for out in (found, expected)
+    ]
+    for ours, theirs in zip(*grads, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
