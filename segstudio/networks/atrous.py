@@ -21,8 +21,9 @@ class Atrous(nn.Conv2d):
             return super().forward(x)
         height, width = x.shape[-2:]
         whole = F.pad(x, (0, -width % rate, 0, -height % rate))
-        phases = F.pixel_unshuffle(whole, rate).unflatten(1, (-1, rate**2)).transpose(1, 2)
-        apart = phases.flatten(0, 1)
+        phases = F.pixel_unshuffle(whole, rate)
+        count, size = rate**2, phases.shape[-2:]
+        apart = phases.view(len(x), -1, count, *size).transpose(1, 2).flatten(0, 1)
         found = F.conv2d(apart, self.weight, self.bias, padding=self.kernel_size[0] // 2)
-        together = found.unflatten(0, (len(x), -1)).transpose(1, 2).flatten(1, 2)
+        together = found.view(len(x), count, -1, *size).transpose(1, 2).flatten(1, 2)
         return F.pixel_shuffle(together, rate)[..., :height, :width]

@@ -9,7 +9,7 @@ to 64, as in the authors' published models (fyu/dilation). Their training adds n
 identity; here it is a thousandth of the weights.
 
 Other than the paper's, each convolution is padded with zeros instead of the picture with its
-mirror image: the same values inside.
+mirror image: the same values inside. In training fc6 is worked phase by phase (`atrous`).
 """
 
 from __future__ import annotations
