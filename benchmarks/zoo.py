@@ -1,7 +1,10 @@
 """Every network on CamVid, from scratch: size, speed, memory, and how it learns.
 
-By default each takes a fixed number of steps and the fall of its loss is shown; with `--minutes`
-it trains for so long and is scored on the validation part. Each network has a process of its own.
+By default each takes a fixed number of steps and the fall of its loss is shown (`--quick`: few and
+small ones, all networks in a quarter of an hour on two cores); with `--minutes` it trains for so
+long and is scored on the validation part. Networks that find things learn from nuclei, and are not
+scored. Each network has a process of its own; `--record FILE` keeps what is done, so that a run
+that was cut off goes on.
 """
 
 from __future__ import annotations
@@ -11,22 +14,27 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 import torch
 
 from benchmarks import camvid
-from benchmarks.common import parser
+from benchmarks.common import DATA, need, parser
 from segstudio.learning import device as devices
 from segstudio.learning.loop import Control, Fit, Run, pooled, score, seed_everything
 from segstudio.learning.measure import measure
 from segstudio.learning.metrics import or_zero
 from segstudio.learning.recipe import Recipe
-from segstudio.learning.samples import Library
-from segstudio.learning.task import PIXELS
+from segstudio.learning.samples import Item, Labelled, Library
+from segstudio.learning.task import PIXELS, Task, task_of
 from segstudio.networks import registry
 from segstudio.networks.choosing import Measured
 from segstudio.networks.fuse import fused
+from segstudio.project.images import read_image
+from segstudio.project.predictions import read_png
 
 PICTURES = 367
 
@@ -51,6 +59,8 @@ def zoo_parser() -> argparse.ArgumentParser:
     result.add_argument("--minutes", type=float, help="train for so long instead, and score")
     result.add_argument("--batch", type=int, default=4)
     result.add_argument("--crop", type=int, default=256)
+    result.add_argument("--quick", action="store_true", help="8 steps of two crops of 128 pixels")
+    result.add_argument("--record", type=Path, help="a file of rows; networks in it are left out")
     result.add_argument("--options", type=json.loads, default={}, help='such as {"width": 32}')
     result.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     return result
@@ -68,7 +78,7 @@ def run(name: str, options: argparse.Namespace) -> Row:
     few = max(1, len(losses) // 5)
     last = sum(losses[-few:]) / few
     row = Row(measured, fit.steps, fit.seconds, losses[0], last)
-    if options.minutes is None:
+    if options.minutes is None or task_of(name) is not PIXELS:
         return row
     reader = PIXELS.reader(fused(fit.network), library.normalisation, report.device)
     scores = score(reader, camvid.items("val"), library, Control(), camvid.CLASSES)
@@ -94,11 +104,31 @@ def _train(
         max_steps=None if options.minutes else options.steps,
         warm_up=5 if options.minutes is None else 50,
     )
-    library = camvid.library(camvid.items(count=PICTURES if options.minutes else 40))
-    network = registry.build(name, camvid.CLASSES, **options.options)
+    task = task_of(name)
+    library, classes = _material(task, PICTURES if options.minutes else 40)
+    network = registry.build(name, len(classes), **options.options)
     seconds = options.minutes * 60 if options.minutes else None
-    training = Run(network, library, [], camvid.NAMES, recipe, report.device, seconds=seconds)
+    training = Run(network, library, [], classes, recipe, report.device, task=task, seconds=seconds)
     return training.fit(), library
+
+
+def _material(task: Task, count: int) -> tuple[Library, tuple[str, ...]]:
+    """What a network can learn from, and the classes."""
+    if not task.instances:
+        return camvid.library(camvid.items(count=count)), camvid.NAMES
+    pictures = sorted((need(DATA / "nuclei") / "images").glob("*.png"))[:count]
+    items = [Item(p.stem, lambda p=p: _things(p)) for p in pictures]  # type: ignore[misc]
+    library = Library(items, Recipe().normalisation)
+    for item in items:
+        library.known(item)
+    return library, ("nucleus",)
+
+
+def _things(picture: Path) -> Labelled:
+    numbers = read_png(picture.parents[1] / "instances" / picture.name)
+    assert numbers is not None
+    things = numbers.astype(np.int32)
+    return Labelled(read_image(picture), (things > 0).astype(np.int16), None, things)
 
 
 def apart(name: str, arguments: list[str]) -> Row | str:
@@ -107,8 +137,7 @@ def apart(name: str, arguments: list[str]) -> Row | str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return "ended by the system" if done.returncode < 0 else done.stderr.strip()[-300:]
-    facts = json.loads(done.stdout.splitlines()[-1])
-    return Row(Measured(**facts.pop("measured")), **facts)
+    return row_of(json.loads(done.stdout.splitlines()[-1]))
 
 
 def line(row: Row) -> str:
@@ -126,20 +155,43 @@ def main() -> int:
     if options.alone:
         print(json.dumps(asdict(run(options.names[0], options))))
         return 0
-    arguments = ["--batch", str(options.batch), "--crop", str(options.crop)]
-    arguments += ["--steps", str(options.steps), "--options", json.dumps(options.options)]
-    arguments += [] if options.minutes is None else ["--minutes", str(options.minutes)]
+    if options.quick:
+        options.steps, options.batch, options.crop = 8, 2, 128
     print(f"{'network':<20} {'million':>8} {'predict/s':>9} {'train/s':>9} {'MB':>9} {'steps':>6} "
           f"loss (mIoU, mAcc on val)   torch {torch.__version__}")  # fmt: skip
-    rows = []
-    dense = [name for name, card in registry.ARCHITECTURES.items() if card.answers == "pixels"]
-    for name in options.names or dense:
-        found = apart(name, arguments)
+    rows = known(options.record)
+    for done in rows:
+        print(line(row_of(done)))
+    names = [row["measured"]["name"] for row in rows]
+    for name in options.names or list(registry.ARCHITECTURES):
+        if name in names:
+            continue
+        found = apart(name, _passed_on(options))
         print(f"{name:<20} {found}" if isinstance(found, str) else line(found), flush=True)
         rows.append({"name": name, "error": found} if isinstance(found, str) else asdict(found))
+        if options.record and not isinstance(found, str):
+            with options.record.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(asdict(found)) + "\n")
     if options.json:
         print(json.dumps(rows))
     return 0
+
+
+def _passed_on(options: argparse.Namespace) -> list[str]:
+    arguments = ["--batch", str(options.batch), "--crop", str(options.crop)]
+    arguments += ["--steps", str(options.steps), "--options", json.dumps(options.options)]
+    return arguments + ([] if options.minutes is None else ["--minutes", str(options.minutes)])
+
+
+def known(record: Path | None) -> list[dict[str, Any]]:
+    """Rows of a run that was cut off."""
+    if record is None or not record.exists():
+        return []
+    return [json.loads(text) for text in record.read_text(encoding="utf-8").splitlines()]
+
+
+def row_of(facts: dict[str, Any]) -> Row:
+    return Row(**{**facts, "measured": Measured(**facts["measured"])})
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from segstudio.cli.console import FAILED, INTERRUPTED, OK, Progress, Result, not
 from segstudio.errors import UserError
 from segstudio.formats import Numbering, Truth, find_truth
 from segstudio.project import sample
+from segstudio.project.frames import FRAME_BEFORE
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 from segstudio.project.rectangles import only_rectangles
@@ -77,27 +78,64 @@ def train_project(
 
 
 def segment(
-    folder: Path, model: str | None, only: str, accept: bool, device: str, json: bool
+    folder: Path,
+    model: str | None,
+    from_previous: bool,
+    only: str,
+    accept: bool,
+    device: str,
+    json: bool,
 ) -> Result:
+    if from_previous and model is not None:
+        raise UserError("--from-previous takes no model", remedy="Leave out one of the two.")
     with Project.open(folder) as project:
         project.ensure_written()
+        if from_previous:
+            return _segment_frames(project, accept)
         chosen = choose_model(project, model)
         with project.runs.start(chosen.id, len(project.included())) as run:
             code, result = segment_project(project, chosen, only, device, run)
             if accept and code != INTERRUPTED:
-                result["accepted"] = _accept(project, chosen, run)
-        if run.number:
-            result["run"] = run.number
-            say(f"`segstudio runs FOLDER --undo {run.number}` takes it back")
-        return code, result
+                result["accepted"] = _accept(project, chosen.id, run)
+        return code, _with_run(result, run)
 
 
-def _accept(project: Project, model: ModelInfo, run: BatchRun) -> int:
+def _with_run(result: dict[str, Any], run: BatchRun) -> dict[str, Any]:
+    if run.number:
+        result["run"] = run.number
+        say(f"`segstudio runs FOLDER --undo {run.number}` takes it back")
+    return result
+
+
+def _segment_frames(project: Project, accept: bool) -> Result:
+    """Drafts from the labels of frames before."""
+    from segstudio.learning.forecast import forecast_folder
+
+    labelled = set(project.labelled_keys())
+    keys = [key for key in project.included() if key not in labelled]
+    teller = Teller("carrying labels along")
+    with project.runs.start(FRAME_BEFORE, len(keys)) as run:
+        with console.stoppable() as stopper:
+            found = forecast_folder(project, keys, teller, stopper, run)
+        teller.close()
+        seconds = console.duration(found.seconds)
+        say(f"{found.done} frames have drafts from a frame before, in {seconds}")
+        if found.without:
+            say(f"{found.without} images have none: nothing before them in their film has labels")
+        if found.agreement is not None:
+            say(f"mIoU of such drafts with what is confirmed before them: {found.agreement:.2f}")
+        result = asdict(found)
+        if accept:
+            result["accepted"] = _accept(project, FRAME_BEFORE, run)
+    return OK, _with_run(result, run)
+
+
+def _accept(project: Project, model: str, run: BatchRun) -> int:
     """Make the drafts of images that nobody has labelled their labels, not confirmed."""
     names = project.classes.by_value
     accepted = 0
     for key in project.included():
-        found = project.predictions.read(model.id, key)
+        found = project.predictions.read(model, key)
         review = project.reviews.load(key)
         if found is None or project.label_stamp(key) is not None:
             continue
@@ -107,8 +145,8 @@ def _accept(project: Project, model: ModelInfo, run: BatchRun) -> int:
         if project.is_blind(key):
             note(f"{key} is left out: it is blind, its drafts are hidden until it is confirmed")
             continue
-        things = project.predictions.read_instances(model.id, key)
-        shapes = components.of_prediction(*found, things, names, model.id)
+        things = project.predictions.read_instances(model, key)
+        shapes = components.of_prediction(*found, things, names, model)
         run.note_accepted(key)
         project.save(key, replace(project.load(key), shapes=tuple(shapes)))
         accepted += 1

@@ -176,6 +176,11 @@ def _segment(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model", metavar="ID", help="id, number or `starter`; default: the model in force"
     )
+    command.add_argument(
+        "--from-previous", action="store_true",
+        help="instead of a model: frames without labels get those of the frame before, carried "
+        "along by the motion between the pictures",
+    )  # fmt: skip
     command.add_argument("--only", choices=["all", "unlabelled"], default="all")
     command.add_argument(
         "--accept", action="store_true",

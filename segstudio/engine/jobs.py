@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from segstudio.errors import Cancelled
 from segstudio.learning import events
 from segstudio.project import atomic
 from segstudio.project.bulk import BulkEdit
+from segstudio.project.frames import FRAME_BEFORE, is_expected
 from segstudio.project.prepared import Prepared
 from segstudio.project.project import Project
 from segstudio.project.runs import BatchRun
@@ -26,6 +28,7 @@ from segstudio.project.shape_index import ShapeIndex
 
 if TYPE_CHECKING:
     from segstudio.learning.device import DeviceReport
+    from segstudio.learning.forecast import Forecaster
     from segstudio.learning.predictor import Predictor
 
 _PREDICTING: Final = Path(".segstudio", "predicting.lock")
@@ -35,6 +38,7 @@ _LOOK_AGAIN: Final = 0.1
 
 _PROMPT: Final = (
     protocol.Guess,
+    protocol.Forecast,
     protocol.Refine,
     protocol.Bulk,
     protocol.UndoRun,
@@ -104,9 +108,25 @@ def predictor_role() -> Mapping[type[Message], Handler]:
     kept = _Kept()
     guesser = Guesser()
 
+    @cache
+    def forecaster() -> Forecaster:
+        from segstudio.learning.forecast import Forecaster
+
+        return Forecaster()
+
     def guess(worker: Worker, request: protocol.Guess, control: Control) -> Mapping[str, Any]:
         with _first(Path(request.project), request):
             return guesser.guess(request)
+
+    def forecast(worker: Worker, request: protocol.Forecast, control: Control) -> Mapping[str, Any]:
+        from segstudio.learning.forecast import write
+
+        with Project.open(Path(request.project)) as project, _first(project.root, request):
+            found, taken_back = None, request.image in project.runs.refused(FRAME_BEFORE)
+            if is_expected(project, request.image) and not taken_back:
+                found = forecaster().offer(project, request.image).forecast
+                found = found if write(project, request.image, found) else None
+        return {"image": request.image, "source": found.source if found else ""}
 
     def segment(worker: Worker, request: protocol.Segment, control: Control) -> Mapping[str, Any]:
         from segstudio.learning import predictor
@@ -145,6 +165,7 @@ def predictor_role() -> Mapping[type[Message], Handler]:
         protocol.Refine: _refine,
         protocol.Segment: segment,
         protocol.Guess: guess,
+        protocol.Forecast: forecast,
         protocol.Evaluate: evaluate,
         protocol.Adopt: _adopt,
     }

@@ -64,6 +64,20 @@ class Guess(Message):
 
 
 @dataclass(frozen=True)
+class Forecast(Message):
+    """Carry the labels of a frame before `image` along to it, as its drafts, where that is the
+    best there is.
+
+    Done's result has `image`, and `source`, the frame whose labels they are, "" where the model in
+    force does better or the scene changes.
+    """
+
+    job: str
+    project: str
+    image: str
+
+
+@dataclass(frozen=True)
 class Refine(Message):
     """Better outlines for part of an image: `file` is an .npz with `labels` (h, w) int32, `margin`
     (h, w) uint8 and `fixed` (h, w) bool of the part of the picture that begins at `corner`.

@@ -4,10 +4,12 @@ Convolutions", ICLR 2016 (arXiv 1511.07122), sections 3 and 4, table 1.
 The front end is VGG-16 without its last two poolings, the last stage at atrous rate 2 and fc6 at
 rate 4. The context module works on maps of scores; it is `basic` (as many maps as classes) or
 `large` (2, 2, 4, 8, 16, 32, 32 times as many), and starts as the identity (equations 4 and 5).
-Dilation8 (PASCAL VOC, large) has rates up to 16, Dilation10 (Cityscapes, basic) up to 64.
+Dilation8 (PASCAL VOC, large; CamVid, basic) has rates up to 16, Dilation10 (Cityscapes, basic) up
+to 64, as in the authors' published models (fyu/dilation). Their training adds noise of 0.01 to the
+identity; here it is a thousandth of the weights.
 
 Other than the paper's, each convolution is padded with zeros instead of the picture with its
-mirror image: the same values inside.
+mirror image: the same values inside. In training fc6 is worked phase by phase (`atrous`).
 """
 
 from __future__ import annotations

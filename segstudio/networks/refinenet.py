@@ -5,6 +5,10 @@ The four stages of a ResNet are joined from coarse to fine. Each joint: two resi
 units on every path, a sum at the finest size, chained residual pooling of two blocks, one more
 unit. 512 channels at the coarsest joint, 256 at the others; two more units before the scores.
 The scores are those of 1/4 of the picture.
+
+The authors' published code (gen_network_refine_group.m) has the same units, three after each
+pooling: the one there, and the two of the path into the next joint or before the scores. It chains
+four poolings where the paper has two, which is what is here.
 """
 
 from __future__ import annotations

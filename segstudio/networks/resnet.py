@@ -22,7 +22,8 @@ class ResNet(nn.Module):
     keeps the size of the one before it.
 
     `lagging` lets the first block of such a stage keep the rate before, as torchvision does,
-    whose weights were trained so. `deep_stem` has three 3x3 convolutions for the 7x7 one.
+    whose weights were trained so. `deep_stem` is the number of channels after three 3x3
+    convolutions in place of the 7x7 one, the first two of which have half as many; 0 for none.
     """
 
     def __init__(
@@ -32,17 +33,17 @@ class ResNet(nn.Module):
         width: int = 64,
         rates: Sequence[int] = (1, 1, 1, 1),
         lagging: bool = False,
-        deep_stem: bool = False,
+        deep_stem: int = 0,
     ) -> None:
         super().__init__()
         if deep_stem:
-            self.conv1: nn.Module = _deep_stem(channels, width)
+            self.conv1: nn.Module = _deep_stem(channels, deep_stem)
         else:
             self.conv1 = nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        inputs, before = deep_stem or width, 1
+        self.bn1 = nn.BatchNorm2d(inputs)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        inputs, before = width, 1
         for stage, (blocks, rate) in enumerate(zip(BLOCKS[layers], rates, strict=True)):
             stride = 1 if stage == 0 or rate > 1 else 2
             first = before if lagging else rate
@@ -63,7 +64,7 @@ class ResNet(nn.Module):
         return found
 
     def stem(self, x: Tensor) -> Tensor:
-        """(n, channels, h, w) to (n, width, h / 4, w / 4)."""
+        """(n, channels, h, w) to maps (n, c, h / 4, w / 4)."""
         found: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return found
 

@@ -13,6 +13,8 @@ from typing import Final
 
 from torch import Tensor, nn
 
+from segstudio.networks.atrous import Atrous
+
 STAGES: Final = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))
 """Channels of each 3x3 convolution in units of the width, by stage."""
 
@@ -55,7 +57,7 @@ def fully_convolutional(width: int, rate: int = 1) -> nn.Sequential:
     64 x width, the size kept; fc6 at an atrous rate."""
     wide = 64 * width
     return nn.Sequential(
-        nn.Conv2d(8 * width, wide, 7, padding=3 * rate, dilation=rate),
+        Atrous(8 * width, wide, 7, rate),
         nn.ReLU(inplace=True),
         nn.Dropout(),
         nn.Conv2d(wide, wide, 1),

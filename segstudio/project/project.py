@@ -18,6 +18,7 @@ from segstudio.project.bands import Raw, read_raw
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.bulk_store import BulkStore
 from segstudio.project.classes import ClassTable
+from segstudio.project.frames import FRAME_BEFORE
 from segstudio.project.history import Histories
 from segstudio.project.images import RGB
 from segstudio.project.index import Index, LabelFacts, Stamp, stamp
@@ -355,8 +356,7 @@ class Project:
 
     def states(self, keys: Iterable[ImageKey] | None = None) -> dict[ImageKey, State]:
         """The state of many images, from the last scan and our own writes."""
-        model = self.models.current()
-        drafted = self.predictions.done(model.id) if model else set()
+        drafted = set[ImageKey]().union(*map(self.predictions.done, self._drafting()))
         states: dict[ImageKey, State] = {}
         for key in self.images() if keys is None else keys:
             state = _state_of(self._labels.listed_summary(key))
@@ -480,8 +480,12 @@ class Project:
         return self.classes.now(name)
 
     def _has_draft(self, key: ImageKey) -> bool:
+        return any(self.predictions.has(name, key) for name in self._drafting())
+
+    def _drafting(self) -> tuple[str, ...]:
+        """Whose predictions are shown as drafts."""
         model = self.models.current()
-        return model is not None and self.predictions.has(model.id, key)
+        return (FRAME_BEFORE,) if model is None else (FRAME_BEFORE, model.id)
 
     def _check_writable(self) -> None:
         if self.read_only:

@@ -19,6 +19,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "train_by_itself": False,
     "guess_along": True,
     "drafts_ahead": True,
+    "follow_frames": True,
     "smart_order": False,
     "remember_view": False,
     "models_kept": 5,

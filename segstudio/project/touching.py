@@ -20,7 +20,9 @@ _PIXELS: Final = 2_000_000
 def share_touching(project: Project) -> float:
     """The share of the things on a few confirmed images that touch another, 0..1."""
     keys = project.confirmed_keys()
-    counts = [_count(*maps) for maps in _maps(project, keys[:: -(-len(keys) // _IMAGES) or 1])]
+    counts = [
+        count_touching(*maps) for maps in _maps(project, keys[:: -(-len(keys) // _IMAGES) or 1])
+    ]
     things = sum(count for _, count in counts)
     return sum(touching for touching, _ in counts) / things if things else 0.0
 
@@ -37,7 +39,7 @@ def _maps(project: Project, keys: list[str]) -> Iterable[tuple[NDArray[np.intege
             continue
 
 
-def _count(labels: NDArray[np.integer], instances: NDArray[np.integer]) -> tuple[int, int]:
+def count_touching(labels: NDArray[np.integer], instances: NDArray[np.integer]) -> tuple[int, int]:
     """How many things touch another of their class, side by side or one above the other, of how
     many."""
     found = [np.zeros(0, instances.dtype)]

@@ -212,6 +212,7 @@ def _of_model(menu: str) -> list[Spec]:
         Spec("train", menu, tr("Train …"), ("Ctrl+T",), "train"),
         Spec("live", menu, tr("Train by itself"), ("Shift+T",), "", True),
         Spec("ahead", menu, tr("Prepare drafts of the next images"), (), "", True),
+        Spec("follow", menu, tr("Carry labels along from frame to frame"), (), "", True),
         Spec("guess", menu, tr("Guess along while there is no model"), ("Shift+G",), "", True),
         Spec("evaluate", menu, tr("Score the model in force"), ()),
         Spec("roll_back", menu, tr("Roll back to the model before"), ("Ctrl+B",), "rollback"),

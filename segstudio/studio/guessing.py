@@ -74,6 +74,10 @@ class Guessing(QObject):
         if enabled:
             self._ask()
 
+    def look_again(self) -> None:
+        """What was in the way of guessing may be there no more."""
+        self._on_image()
+
     # -- when
 
     def _on_change(self, change: Change) -> None:
@@ -105,6 +109,8 @@ class Guessing(QObject):
         project, image = session.project, session.image
         if not self.enabled or project is None or project.read_only or image is None:
             return False
+        if image.drafts.model or session.reviewing.waits(image.key):
+            return False  # there are drafts, or may be in a moment
         if image.document.confirmed or not session.autosave or project.models.current() is not None:
             return False
         here = {shape.class_name for shape in image.document.shapes} - {IGNORE_CLASS}

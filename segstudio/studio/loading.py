@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from segstudio.errors import UserError
+from segstudio.project.frames import FRAME_BEFORE
 from segstudio.project.index import stamp
 from segstudio.project.project import Project
 from segstudio.studio.canvas.picture import Picture, halved
@@ -43,6 +44,8 @@ class Loader(QObject):
         self._at_work: set[TiledPicture] = set()
         self._next: _Ahead | None = None
         self._closed = False
+        self.waits: Callable[[Project, str], bool] = lambda project, key: False
+        """Whether no model's drafts are to be shown yet, because others may come."""
         self._in_window.connect(lambda task: task())
 
     def close(self) -> None:
@@ -100,9 +103,10 @@ class Loader(QObject):
 
         def work() -> Loaded:
             before()
-            loaded = ahead.take(project, key) if ahead is not None else None
+            model = self._model_to_show(project, key)
+            loaded = ahead.take(project, key, model) if ahead is not None else None
             if loaded is None:
-                loaded = _load(project, key, picture)
+                loaded = _load(project, key, picture, model)
             if not project.read_only:
                 keep_shown(project, key, loaded.drafts)
             return loaded
@@ -114,9 +118,23 @@ class Loader(QObject):
         picture = self.picture_of(project, key)
 
         def work() -> tuple[object, Loaded]:
-            return _state_of(project, key), _load(project, key, picture)
+            model = self._model_to_show(project, key)
+            return _state_of(project, key, model), _load(project, key, picture, model)
 
         self._next = _Ahead(project, key, self._pool.submit(work))
+
+    def _model_to_show(self, project: Project, key: str) -> str:
+        """What a person has begun to review stays, as do labels carried along that he has seen;
+        else the model in force, and such labels where it has predicted nothing."""
+        review, has = project.reviews.load(key), project.predictions.has
+        if review is not None and review.shown and has(review.shown, key):
+            return review.shown
+        current, waits = project.models.current(), self.waits(project, key)
+        model = current.id if current is not None and not waits else ""
+        if not has(FRAME_BEFORE, key):
+            return model
+        seen = project.predictions.paths(FRAME_BEFORE, key).shown.exists()
+        return model if not seen and (waits or has(model, key)) else FRAME_BEFORE
 
     @property
     def has_read_ahead(self) -> bool:
@@ -209,14 +227,14 @@ class _Ahead:
     key: str
     read: Future[tuple[object, Loaded]]
 
-    def take(self, project: Project, key: str) -> Loaded | None:
+    def take(self, project: Project, key: str, model: str) -> Loaded | None:
         """On a thread: what was read, unless it is another image, or not so any more."""
         if (project, key) != (self.project, self.key) or self.read.cancel():
             return None
         if self.read.exception() is not None:
             return None  # read again, and then it is said
         state, loaded = self.read.result()
-        return loaded if state == _state_of(project, key) else None
+        return loaded if state == _state_of(project, key, model) else None
 
 
 def _let_go(future: Future[Picture] | None) -> None:
@@ -231,11 +249,11 @@ def _close(future: Future[Picture]) -> None:
         picture.close()
 
 
-def _load(project: Project, key: str, picture: Future[Picture]) -> Loaded:
+def _load(project: Project, key: str, picture: Future[Picture], model: str) -> Loaded:
     round = project.label_round
     file = project.load_label_file(key)
     annotation = file.annotation if file is not None else project.load(key)
-    drafts = load_drafts(project, key, annotation, _model_to_show(project, key))
+    drafts = load_drafts(project, key, annotation, model)
     desk = make_desk(annotation, drafts)
     shown = picture.result()
     size = (annotation.width, annotation.height)
@@ -247,19 +265,9 @@ def _load(project: Project, key: str, picture: Future[Picture]) -> Loaded:
     return Loaded(project, key, shown, annotation, drafts, desk, history, repairs, round)
 
 
-def _state_of(project: Project, key: str) -> object:
+def _state_of(project: Project, key: str, model: str) -> object:
     """Equal as long as `_load` would bring the same."""
-    model = _model_to_show(project, key)
     paths = project.predictions.paths(model, key) if model else None
     shown = (paths.label, paths.conf) if paths else ()
     files = (*shown, project.reviews.path(key), project.histories.path(key))
     return model, project.manifest, project.label_stamp(key), tuple(map(stamp, files))
-
-
-def _model_to_show(project: Project, key: str) -> str:
-    """What a person has begun to review stays; else the model in force."""
-    review = project.reviews.load(key)
-    if review is not None and review.shown and project.predictions.has(review.shown, key):
-        return review.shown
-    current = project.models.current()
-    return current.id if current is not None else ""

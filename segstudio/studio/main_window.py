@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from segstudio.annotation.bitmap import Box
 from segstudio.annotation.document import Change
-from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, ROUND_0, Shape
+from segstudio.annotation.shape import BACKGROUND_CLASS, IGNORE_CLASS, Shape
 from segstudio.project import settings
 from segstudio.studio import dialogs, theme
 from segstudio.studio.actions import OPTION_NAMES, TOOL_NAMES, Actions
@@ -32,9 +32,10 @@ from segstudio.studio.canvas.canvas import READ_ONLY, Canvas
 from segstudio.studio.canvas.colouring import Look, colour_table
 from segstudio.studio.canvas.rulers import Ruled
 from segstudio.studio.class_wishes import ClassWishes
-from segstudio.studio.class_words import class_words
+from segstudio.studio.class_words import class_words, source_words
 from segstudio.studio.doubts import Doubts
 from segstudio.studio.finder import Finder
+from segstudio.studio.following import Following
 from segstudio.studio.guessing import Guessing
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
@@ -80,6 +81,8 @@ class MainWindow(QMainWindow):
         self.log = TrainingLog(self)
         self.work = Work(self.session, self.jobs, self.log, self)
         self.work.models_kept = int(now["models_kept"])
+        self.following = Following(self.session, self.jobs, self)
+        self.following.enabled = bool(now["follow_frames"])
         self.guessing = Guessing(self.session, self.jobs, self.work, self)
         self.guessing.enabled = bool(now["guess_along"])
         self.live = LiveTraining(self.session, self.jobs, self.work, self)
@@ -205,6 +208,7 @@ class MainWindow(QMainWindow):
         self.guessing.made.connect(self.canvas.show_guess)
         self.guessing.made.connect(lambda _: self._show_allowed())
         self.guessing.made.connect(lambda _: self.image_bar.refresh())
+        self.following.settled.connect(self.guessing.look_again)
         self.refining.changes_made.connect(self.canvas.show_changes)
         self.doubts.heat_made.connect(self.canvas.show_heat)
         self.doubts.region_found.connect(self.canvas.show_region)
@@ -255,6 +259,7 @@ class MainWindow(QMainWindow):
             "guess": self._toggle_guessing,
             "live": self._toggle_live,
             "ahead": self._toggle_ahead,
+            "follow": self._toggle_following,
             "next": lambda: session.step(1),
             "previous": lambda: session.step(-1),
             "confirm": session.reviewing.confirm_and_next,
@@ -277,6 +282,7 @@ class MainWindow(QMainWindow):
         self.actions_["guess"].setChecked(self.guessing.enabled)
         self.actions_["live"].setChecked(self.live.enabled)
         self.actions_["ahead"].setChecked(self.ahead.enabled)
+        self.actions_["follow"].setChecked(self.following.enabled)
         self.actions_["smart_order"].setChecked(self.ordering.enabled)
         self.actions_["select"].setChecked(True)
         for number in range(1, 10):
@@ -515,6 +521,11 @@ class MainWindow(QMainWindow):
         self.ahead.set_enabled(enabled)
         settings.save({"drafts_ahead": enabled})
 
+    def _toggle_following(self) -> None:
+        enabled = self.actions_["follow"].isChecked()
+        self.following.set_enabled(enabled)
+        settings.save({"follow_frames": enabled})
+
     def restyle(self) -> None:
         """The look of the program has changed."""
         self.canvas.ground = QColor(theme.current().canvas)
@@ -628,6 +639,5 @@ def _shape_words(shape: Shape) -> str:
     what = f" · {class_words(shape.class_name)}"
     if not shape.model:
         return what
-    maker = tr("guess") if shape.model == ROUND_0 else shape.model
     score = f", {shape.score:.2f}" if shape.score is not None else ""
-    return f"{what} ({maker}{score})"
+    return f"{what} ({source_words(shape.model)}{score})"

@@ -21,6 +21,8 @@ class Reviewing:
         self._session = session
         self.choose_next: Callable[[], None] | None = None
         """Opens the image after a confirmed one; None for the next of the list."""
+        self.waits: Callable[[str], bool] = lambda key: False
+        """Whether an image gets no drafts yet, because better ones may come."""
 
     def accept(self, drafts: Sequence[Shape], name: str) -> None:
         """Make drafts and guesses shapes, as one step.
@@ -77,16 +79,22 @@ class Reviewing:
         image, project = self._session.image, self._session.project
         if image is None or project is None or image.document.confirmed:
             return
-        if only_if_untouched and image.drafts.model:
+        if only_if_untouched and (image.drafts.model or self.waits(image.key)):
             return
         if image.is_blind and not only_if_untouched:
             self._session.message.emit(tr("This image is blind: confirm it first."), "warn")
             return
         current = project.models.current()
-        if current is None:
+        if current is not None:
+            self.show_drafts_of(current.id)
+
+    def show_drafts_of(self, model: str) -> None:
+        """Show what a model predicts for the open image, or what was carried along to it."""
+        image, project = self._session.image, self._session.project
+        if image is None or project is None:
             return
         self._session.keep_review(image)
-        drafts = load_drafts(project, image.key, image.annotation(), current.id)
+        drafts = load_drafts(project, image.key, image.annotation(), model)
         if not project.read_only:
             self._session.try_(lambda p: keep_shown(p, image.key, drafts))
         image.show_drafts(drafts)

@@ -332,6 +332,13 @@ class Session(QObject):
         """The image asked for last."""
         return self._wanted
 
+    def let_wait(
+        self, expects: Callable[[Project, str], bool], waits: Callable[[str], bool]
+    ) -> None:
+        """A model's drafts of images are not shown while `waits`, nor at first where somebody
+        `expects` (on any thread) better ones."""
+        self._loader.waits, self.reviewing.waits = expects, waits
+
     def state(self, key: str) -> State:
         return self._states[key]
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import picture
+from moving import CLASSES, film, label
 from PIL import Image
 
 from segstudio.annotation.document import Annotation
@@ -584,3 +585,20 @@ def test_classes_refuses_what_cannot_be(run: Run, root: Path) -> None:
         assert run("classes", root, "--delete", "cat") == 2
         assert "window" in run.err
         assert run("classes", root) == 0
+
+
+def test_labels_are_carried_along_a_film(run: Run, tmp_path: Path) -> None:
+    film(tmp_path, 4)
+    with Project.create(tmp_path, classes=CLASSES) as project:
+        label(project, "images/a_000.png", 0)
+        label(project, "images/a_001.png", 1)
+    assert run("segment", tmp_path, "--from-previous", "--accept", "--json") == console.OK
+    assert (run.json["done"], run.json["without"], run.json["accepted"]) == (2, 0, 2)
+    assert run.json["agreement"] > 0.9
+    with Project.open(tmp_path) as project:
+        assert len(project.load("images/a_003.png").shapes) == 3
+        assert not project.load("images/a_003.png").is_confirmed
+    assert run("runs", tmp_path, "--undo", run.json["run"], "--json") == console.OK
+    with Project.open(tmp_path) as project:
+        assert project.labelled_keys() == ["images/a_000.png", "images/a_001.png"]
+    assert run("segment", tmp_path, "--from-previous", "--model", "1") == console.USAGE

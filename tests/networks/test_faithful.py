@@ -13,9 +13,11 @@ import torchvision.models.segmentation
 from torch import nn
 
 from segstudio.networks import registry
+from segstudio.networks.atrous import Atrous
 from segstudio.networks.dilation import context_module
 from segstudio.networks.fcn import FCN, doubling
 from segstudio.networks.pspnet import averages
+from segstudio.networks.s2s import S2S
 
 K = 21
 """Classes with the background, as in PASCAL VOC."""
@@ -49,7 +51,7 @@ BASIC_CONTEXT_10: list[Layer] = [*[(K, K, 3)] * 9, (K, K, 1)]
 def resnet(blocks: Iterable[int], width: int = 64, stem: Iterable[Layer] = ()) -> list[Layer]:
     """He et al. 2016, table 1: 1x1, 3x3, 1x1 in each block, a 1x1 beside the first."""
     layers = list(stem) or [(3, width, 7)]
-    inputs = width
+    inputs = layers[-1][1]
     for stage, count in enumerate(blocks):
         planes = width * 2**stage
         layers.append((inputs, 4 * planes, 1))
@@ -86,10 +88,10 @@ REFINENET: list[Layer] = [
 # Zhao et al. 2017, figure 3: four levels of a quarter, 3x3 to 512; auxiliary loss on stage 4
 PSP: list[Layer] = [*[(2048, 512, 1)] * 4, (4096, 512, 3), (1024, 256, 3)]
 PSP_SCORES: list[Layer] = [(512, K, 1), (256, K, 1)]
-# Zhao et al. 2018, figures 2 and 3: PSPNet-50 with half its kernels, the whole picture's branch,
-# two fusions of 128 channels
+# Zhao et al. 2018, figures 2 and 3, and their published model: PSPNet-50 with half its kernels but
+# in the stem, the whole picture's branch, two fusions of 128 channels
 ICNET: list[Layer] = [
-    *resnet((3, 4, 6, 3), 32, [(3, 16, 3), (16, 16, 3), (16, 32, 3)]),
+    *resnet((3, 4, 6, 3), 32, [(3, 32, 3), (32, 32, 3), (32, 64, 3)]),
     (1024, 256, 1),
     *[(3, 32, 3), (32, 32, 3), (32, 64, 3)],
     *[(256, 128, 3), (256, 128, 1), (128, 128, 3), (64, 128, 1)],
@@ -144,6 +146,7 @@ def test_published_totals() -> None:
     """Figures in millions from the papers' own tables."""
     assert TABLES["deeplab_v1"] / 1e6 == pytest.approx(20.5, abs=0.1)  # v1, table 2
     assert biased(VGG) / 1e6 == pytest.approx(14.7, abs=0.05)  # SegNet, section 3
+    assert normalised(ICNET) + biased([(128, 19, 1)]) == 6_699_987  # icnet_cityscapes.prototxt
     assert TABLES["fcn32s"] / 1e6 == pytest.approx(134, abs=0.5)  # FCN, table 1
 
 
@@ -272,3 +275,30 @@ def test_averages_are_adaptive_pooling() -> None:
     maps = torch.randn(2, 3, 13, 10)
     for parts in (1, 2, 3, 6):
         torch.testing.assert_close(averages(maps, parts), F.adaptive_avg_pool2d(maps, parts))
+
+
+def test_s2s_has_the_published_layers() -> None:
+    """Luc et al. 2017, and their model definition, for the 19 classes of Cityscapes."""
+    coarse: list[Layer] = [(76, 128, 3), (128, 256, 3), (256, 128, 3), (128, 19, 3)]
+    fine: list[Layer] = [(95, 128, 5), (128, 256, 3), (256, 128, 3), (128, 19, 5)]
+    network = S2S(19)
+    assert parameters(network) == biased(coarse + fine)
+    kernels = [m.kernel_size for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert kernels == [(3, 3)] * 4 + [(5, 5), (3, 3), (3, 3), (5, 5)]
+    assert not isinstance(network.fine[-1], nn.ReLU)
+
+
+@pytest.mark.parametrize(("kernel", "rate"), [(7, 4), (3, 2), (3, 1)])
+def test_phase_by_phase_is_the_atrous_convolution(kernel: int, rate: int) -> None:
+    layer = Atrous(3, 5, kernel, rate).train()
+    maps = torch.randn(2, 3, 13, 18, requires_grad=True)
+    found = layer(maps)
+    expected = layer.eval()(maps)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn_like(found)
+    grads = [
+        torch.autograd.grad((out * weights).sum(), [maps, layer.weight])
+        for out in (found, expected)
+    ]
+    for ours, theirs in zip(*grads, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)

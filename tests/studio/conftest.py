@@ -43,9 +43,8 @@ def window(qtbot: QtBot, qapp: QApplication) -> Iterator[MainWindow]:
     i18n.use_language("en")
     theme.apply(qapp, "dark")
     shown = MainWindow()
-    shown.guessing.enabled = shown.ahead.enabled = (
-        False  # a predictor for every stroke, where no test is about it
-    )
+    for helper in (shown.guessing, shown.ahead, shown.following):
+        helper.enabled = False  # a predictor for every stroke, where no test is about it
     shown.resize(1280, 800)
     shown.show()
     qtbot.waitExposed(shown)

@@ -34,7 +34,7 @@ CARDS: Final = (
         divisor=32,
         source="Zhao et al. 2018, arXiv 1704.08545",
         auxiliary={"aux_16": 0.16, "aux_8": 0.4},
-        parameters=6_680_000,
+        parameters=6_710_000,
     ),
     Card(
         "lraspp",

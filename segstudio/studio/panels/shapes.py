@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 )
 
 from segstudio.annotation.shape import ROUND_0, Shape
+from segstudio.project.frames import FRAME_BEFORE
 from segstudio.studio import theme
 from segstudio.studio.canvas.colouring import UNKNOWN
 from segstudio.studio.class_words import class_words
@@ -178,7 +179,8 @@ def _maker(shape: Shape) -> str:
     """Who made a shape that was not drawn by hand."""
     if shape.source == "corrected":
         return tr("corrected")
-    return tr("a guess") if shape.model == ROUND_0 else tr("by the model")
+    words = {ROUND_0: tr("a guess"), FRAME_BEFORE: tr("from the frame before")}
+    return words.get(shape.model or "", tr("by the model"))
 
 
 class ShapesPanel(QWidget):
