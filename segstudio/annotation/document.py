@@ -103,10 +103,12 @@ class Change:
 
 @dataclass(slots=True)
 class _Row:
-    """One layer: shapes in z-order and, beside them, numbers that stay with them."""
+    """One layer: shapes in z-order and, beside them, numbers that stay with them; `last` is the
+    place that was found last."""
 
     shapes: list[Shape] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
+    last: int = 0
 
 
 class Document:
@@ -161,10 +163,15 @@ class Document:
 
     def index_of(self, number: int, layer: Layer = "shapes") -> int | None:
         """The place of shape `number` in its layer, or None when it is gone."""
+        row = self._rows[layer]
+        # while one shape is being changed it is asked for again and again
+        if row.last < len(row.ids) and row.ids[row.last] == number:
+            return row.last
         try:
-            return self._rows[layer].ids.index(number)
+            row.last = row.ids.index(number)
         except ValueError:
             return None
+        return row.last
 
     def shape(self, number: int) -> Shape | None:
         return self._by_number.get(number)

@@ -93,6 +93,13 @@ class IdMap:
         self._make_room()
         return out
 
+    def prepare(self, step: int) -> None:
+        """Draw every tile of a level, as far as there is room, so that `sample` finds them."""
+        rows, columns = (-(-side // (step * TILE)) for side in (self.height, self.width))
+        for row in range(rows):
+            self._draw_missing(step, row, range(columns))
+        self._make_room()
+
     def at_hand(self, columns: NDArray[np.intp], rows: NDArray[np.intp], step: int) -> int:
         """The step nearest to `step` with which `sample` has nothing to draw first; `step` itself
         when there is none."""

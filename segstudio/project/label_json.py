@@ -16,6 +16,7 @@ import simdjson
 
 SHAPES: Final = "shapes"
 POINTS: Final = "points"
+_PRIMITIVE: Final = frozenset((str, int, float, bool, type(None)))
 _PAIR: Final = 16  # bytes
 _FEW: Final = 4
 """One in so many points may have a whole number."""
@@ -33,10 +34,10 @@ def loads(data: bytes) -> Any:
         found: Any = simdjson.Parser().parse(data)
     except (ValueError, RuntimeError):  # both mean that simdjson is stricter than we are
         return json.loads(_decoded(data))
-    values = _members(found)
-    if values is None:
+    keys = _keys(found)
+    if keys is None:
         return _plain(found)
-    return {key: _shapes(v) if key == SHAPES else _plain(v) for key, v in values.items()}
+    return {key: (_shapes if key == SHAPES else _plain)(found[key]) for key in keys}
 
 
 def with_lists(shape: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,20 +49,26 @@ def with_lists(shape: Mapping[str, Any]) -> dict[str, Any]:
 def _shapes(shapes: Any) -> Any:
     if not isinstance(shapes, simdjson.Array):
         return _plain(shapes)
-    entries = [_entry(shape) for shape in shapes]
+    entries: list[Any] = []
+    usual: list[str] = []
+    for shape in shapes:
+        # most shapes have the keys of the one before, which need not be looked at again
+        is_usual = isinstance(shape, simdjson.Object) and list(shape) == usual
+        keys = usual if is_usual else _keys(shape)
+        entries.append(_plain(shape) if keys is None else _entry(shape, keys))
+        usual = keys or usual
     _set_points([entry for entry in entries if _has_points(entry)])
     return entries
 
 
-def _entry(shape: Any) -> Any:
+def _entry(shape: Any, keys: list[str]) -> dict[str, Any]:
     """The object of a shape, a list of points as simdjson has it."""
-    values = _members(shape)
-    if values is None:
-        return _plain(shape)
-    return {
-        key: v if key == POINTS and isinstance(v, simdjson.Array) else _plain(v)
-        for key, v in values.items()
-    }
+    entry = {}
+    for key in keys:
+        value: Any = shape[key]
+        is_list = key == POINTS and isinstance(value, simdjson.Array)
+        entry[key] = value if is_list else _plain(value)
+    return entry
 
 
 def _has_points(entry: Any) -> bool:
@@ -105,22 +112,19 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, simdjson.Array) and len(value) == 2
 
 
-def _members(found: Any) -> dict[str, Any] | None:
-    """The members of an object as simdjson has them; None for what is no object, and for one that
-    only a conversion of all reads rightly: of repeated keys the last counts, and looking for a key
-    ends at a NUL."""
+def _keys(found: Any) -> list[str] | None:
+    """The keys of an object; None for what is no object, and for one that only a conversion of all
+    reads rightly: of repeated keys the last counts, and looking for a key ends at a NUL."""
     if not isinstance(found, simdjson.Object):
         return None
     keys = list(found)
-    if len(set(keys)) < len(keys) or "\0" in "".join(keys):
-        return None
-    return {key: found[key] for key in keys}
+    return None if len(set(keys)) < len(keys) or "\0" in "".join(keys) else keys
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, simdjson.Object):
-        return value.as_dict()
-    return value.as_list() if isinstance(value, simdjson.Array) else value
+    if type(value) in _PRIMITIVE:
+        return value
+    return value.as_dict() if isinstance(value, simdjson.Object) else value.as_list()
 
 
 def _decoded(data: bytes) -> str:

@@ -163,13 +163,16 @@ class ShapeReader:
             "class_name": self._label(raw, number),
             "group_id": self._group(raw.get("group_id"), number),
             "description": description if description is None else str(description),
-            "flags": read_flags(raw.get("flags"), f"shape {number}: flags", self.repairs),
+            "flags": self._flags(raw.get("flags"), number),
             "locked": raw.get("locked") is True,
             "source": _source(source),
             "model": model if isinstance(model, str) else None,
             "score": float(score) if isinstance(score, int | float) else None,
             "extra": extra,
         }
+
+    def _flags(self, raw: Any, number: int) -> dict[str, bool]:
+        return read_flags(raw, f"shape {number}: flags", self.repairs) if raw else {}
 
     def _label(self, raw: Mapping[str, Any], number: int) -> str:
         label = raw.get("label")

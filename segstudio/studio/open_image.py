@@ -143,7 +143,7 @@ def make_desk(annotation: Annotation, drafts: Drafts) -> Desk:
     while max(width / _VIEW[0], height / _VIEW[1]) >= 2 * step:
         step *= 2
     if document.shapes or document.drafts:
-        idmap.sample(np.arange(0, width, step), np.arange(0, height, step), step)
+        idmap.prepare(step)
     return Desk(document, idmap)
 
 

@@ -174,3 +174,23 @@ def test_shapes_out_of_all_measure_do_not_stop_the_drawing(far: float) -> None:
             seen = everywhere(idmap, step)
             assert seen.any() or far > 1e6, (shape.kind, step)
     assert bounds_of([ring]).tolist() == [list(ring.bounds() or ())]
+
+
+def test_what_is_prepared_need_not_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    square = Shape("a", "rectangle", as_points([[100, 100], [700, 500]]))
+    document = Document(Annotation(900, 600, (square,)))
+    ready, other = IdMap(document), IdMap(document)
+    columns, rows = np.arange(0, 900, 2), np.arange(0, 600, 2)
+    expected = other.sample(columns, rows, 2)
+    ready.prepare(2)
+    monkeypatch.delattr("segstudio.annotation.idmap.draw_overview")
+    np.testing.assert_array_equal(ready.sample(columns, rows, 2), expected)
+    assert expected.any()
+
+
+def test_preparing_keeps_to_its_room() -> None:
+    rng = np.random.default_rng(0)
+    noise = mask_shape("a", Bitmap.from_array(rng.random((1000, 1500)) < 0.5))
+    idmap = IdMap(Document(Annotation(1500, 1000, (noise,))), cache_bytes=600_000)
+    idmap.prepare(1)
+    assert 0 < idmap._used <= 600_000

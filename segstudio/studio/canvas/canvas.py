@@ -537,7 +537,9 @@ class Canvas(QWidget):
     def _follow_cursor(self) -> None:
         if self._pan_from is not None or self._space:
             return
-        self.setCursor(set_cursor_shape(self._tool.cursor if self._tool is not None else "arrow"))
+        shape = set_cursor_shape(self._tool.cursor if self._tool is not None else "arrow")
+        if self.cursor().shape() != shape:
+            self.setCursor(shape)
 
     def leaveEvent(self, event: QEvent) -> None:
         self._pointer = None

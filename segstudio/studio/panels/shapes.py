@@ -71,6 +71,19 @@ def _middle(old: Sequence[int], new: Sequence[int]) -> tuple[int, int, int]:
     return first, len(old) - same, len(new) - same
 
 
+def _words_of(shape: Shape) -> tuple[object, ...]:
+    """What a row says of a shape: it may be moved or painted on and still read the same."""
+    return (
+        shape.class_name,
+        shape.kind,
+        shape.source,
+        shape.model,
+        shape.score,
+        shape.group_id,
+        shape.locked,
+    )
+
+
 class ShapeList(QAbstractListModel):
     """Rows from the top shape down, then the drafts."""
 
@@ -97,7 +110,8 @@ class ShapeList(QAbstractListModel):
             self._numbers[first:first] = numbers[first:fresh_last]
             self._shapes[first:first] = shapes[first:fresh_last]
             self.endInsertRows()
-        changed = list(compress(count(), map(is_not, self._shapes, shapes)))
+        others = compress(count(), map(is_not, self._shapes, shapes))
+        changed = [row for row in others if _words_of(self._shapes[row]) != _words_of(shapes[row])]
         self._shapes, self._drafts_from, self._places = shapes, drafts_from, {}
         if changed:
             self.dataChanged.emit(self.index(changed[0]), self.index(changed[-1]))
