@@ -18,14 +18,15 @@ SHAPES: Final = "shapes"
 POINTS: Final = "points"
 _PRIMITIVE: Final = frozenset((str, int, float, bool, type(None)))
 _PAIR: Final = 16  # bytes
+_OF_NUMBERS: Final = b"0123456789+-.eE \t\r\n"
+_SHORT: Final = 64
 _FEW: Final = 4
 """One in so many points may have a whole number."""
 
 
 def loads(data: bytes) -> Any:
     """What JSON says, as `json.loads` has it but for one thing: points of a shape that are pairs
-    of floats, few of them whole, are a read-only array (n, 2) of float64. That they are pairs is
-    told by the first, the last, and how many numbers there are in all.
+    of floats, few of them whole, are a read-only array (n, 2) of float64.
 
     NaN, huge numbers, half surrogate pairs and encodings other than UTF-8 are read too.
     ValueError or RecursionError for what is no JSON.
@@ -37,7 +38,7 @@ def loads(data: bytes) -> Any:
     keys = _keys(found)
     if keys is None:
         return _plain(found)
-    return {key: (_shapes if key == SHAPES else _plain)(found[key]) for key in keys}
+    return {key: _shapes(found[key], data) if key == SHAPES else _plain(found[key]) for key in keys}
 
 
 def with_lists(shape: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def with_lists(shape: Mapping[str, Any]) -> dict[str, Any]:
     return {**shape, POINTS: points.tolist()} if isinstance(points, np.ndarray) else dict(shape)
 
 
-def _shapes(shapes: Any) -> Any:
+def _shapes(shapes: Any, data: bytes) -> Any:
     if not isinstance(shapes, simdjson.Array):
         return _plain(shapes)
     entries: list[Any] = []
@@ -57,8 +58,25 @@ def _shapes(shapes: Any) -> Any:
         keys = usual if is_usual else _keys(shape)
         entries.append(_plain(shape) if keys is None else _entry(shape, keys))
         usual = keys or usual
-    _set_points([entry for entry in entries if _has_points(entry)])
+    with_points = [entry for entry in entries if _has_points(entry)]
+    if _are_pairs(data, [entry[POINTS] for entry in with_points], entries):
+        _set_points(with_points)
+    else:
+        for entry in with_points:
+            entry[POINTS] = entry[POINTS].as_list()
     return entries
+
+
+def _are_pairs(data: bytes, lists: list[simdjson.Array], entries: list[Any]) -> bool:
+    """Whether every item of these lists is a pair: the text has no brackets but theirs and those
+    of empty lists, and between theirs is one comma. Where it has others, nobody knows."""
+    rows = sum(map(len, lists))
+    empty = sum(
+        value == [] for entry in entries if isinstance(entry, dict) for value in entry.values()
+    )
+    if data.count(b"[") != 1 + len(lists) + rows + empty:
+        return False
+    return data.translate(None, _OF_NUMBERS).count(b"[,]") == rows
 
 
 def _entry(shape: Any, keys: list[str]) -> dict[str, Any]:
@@ -77,7 +95,7 @@ def _has_points(entry: Any) -> bool:
 
 def _set_points(entries: list[dict[str, Any]]) -> None:
     """Arrays or lists in place of what simdjson has."""
-    buffers = [_pairs(entry[POINTS]) for entry in entries]
+    buffers = [_numbers(entry[POINTS]) for entry in entries]
     points = np.frombuffer(b"".join(buffers), np.float64).reshape(-1, 2)
     ends = list(accumulate((len(buffer) // _PAIR for buffer in buffers), initial=0))
     is_whole = points == np.rint(points)
@@ -94,22 +112,22 @@ def _are_floats(points: simdjson.Array, rows: list[int]) -> bool:
     """Whether the file says 3.0, not 3, in these rows; False when there are too many to look."""
     if len(rows) * _FEW > len(points):
         return False
-    return all(isinstance(value, float) for row in rows for value in points[row])
+    looked_at: list[Any]
+    if len(points) <= _SHORT:
+        looked_at = [points[row] for row in rows]
+    else:  # to find a row all before it are walked over
+        wanted = set(rows)
+        looked_at = [pair for row, pair in enumerate(points) if row in wanted]
+    return all(isinstance(value, float) for pair in looked_at for value in pair)
 
 
-def _pairs(points: simdjson.Array) -> bytes:
-    """The numbers of a list of pairs as float64; nothing when it is not one."""
+def _numbers(points: simdjson.Array) -> bytes:
+    """The numbers of a list of pairs as float64; nothing for what is not that."""
     try:
         numbers = bytes(points.as_buffer(of_type="d"))
     except TypeError:
         return b""
-    count = len(points)
-    fits = count > 0 and len(numbers) == count * _PAIR
-    return numbers if fits and _is_pair(points[0]) and _is_pair(points[count - 1]) else b""
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, simdjson.Array) and len(value) == 2
+    return numbers if len(numbers) == len(points) * _PAIR else b""
 
 
 def _keys(found: Any) -> list[str] | None:

@@ -24,8 +24,8 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 PAIRS = st.lists(st.lists(NUMBERS, min_size=2, max_size=2), max_size=12)
-FLAT = st.none() | NUMBERS | st.text(max_size=3) | st.dictionaries(st.text(max_size=3), NUMBERS)
-POINTS = PAIRS | FLAT | st.lists(st.lists(FLAT, max_size=1) | FLAT, max_size=4)
+RAGGED = st.lists(st.lists(NUMBERS, max_size=3) | NUMBERS, max_size=5)
+POINTS = PAIRS | RAGGED | VALUES
 SHAPES = st.lists(st.fixed_dictionaries({"points": POINTS, "label": VALUES}) | VALUES, max_size=6)
 FILES = st.fixed_dictionaries({"shapes": SHAPES | VALUES}, optional={"flags": VALUES}) | VALUES
 
@@ -55,6 +55,10 @@ def test_it_reads_what_json_reads(file: Any) -> None:
         '{"shapes": [{"points": [[1.5, NaN]]}], "x": 1e999}',
         '{"shapes": [{"points": [[1.5], [2.5, 3.5, 4.5]]}]}',
         '{"shapes": [{"points": [[1.5, 2.5, 3.5]]}]}',
+        '{"shapes": [{"points": [[1.5, 2.5], [3.5], [4.5, 5.5, 6.5], [7.5, 8.5]]}]}',
+        '{"shapes": [{"points": [[1.5, 2.5], [[3.5], 4.5], [5.5, 6.5]]}]}',
+        '{"shapes": [{"points": [[1.5, [2.5]]]}]}',
+        '{"shapes": [{"points": [[1.5, 2.5]], "label": "a [left], b"}], "more": [[1, 2]]}',
         '{"shapes": [{"points": [1.5, 2.5]}, {"points": []}]}',
     ],
 )
@@ -70,6 +74,20 @@ def test_many_points_come_as_an_array() -> None:
     assert isinstance(array, np.ndarray)
     assert array.tolist() == points
     assert not array.flags.writeable
+
+
+def test_a_long_border_is_walked_over_once() -> None:
+    """Looking every tenth point up by its number would take minutes."""
+    points = [[row / 10, row + 0.5] for row in range(100_000)]
+    read = label_json.loads(json.dumps({"shapes": [{"points": points}]}).encode())
+    assert isinstance(read["shapes"][0]["points"], np.ndarray)
+    assert read["shapes"][0]["points"].tolist() == points
+
+
+def test_empty_lists_beside_points_do_no_harm() -> None:
+    shapes = [{"points": [[1.5, 2.5]] * 6 + [[3.0, 4.5]], "kie_linking": [], "label": "a"}] * 2
+    read = label_json.loads(json.dumps({"shapes": shapes}).encode())
+    assert all(isinstance(shape["points"], np.ndarray) for shape in read["shapes"])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gbk"])
