@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from PySide6.QtCore import QObject, Signal
@@ -87,8 +87,11 @@ class Loader(QObject):
 
         pool.submit(work).add_done_callback(report)
 
-    def load(self, project: Project, key: str, before: Callable[[], object]) -> None:
-        """Read an image, after `before` (on the thread); ends in `loaded` or `failed`."""
+    def load(
+        self, project: Project, key: str, before: Callable[[], object], number: int = 0
+    ) -> None:
+        """Read an image, after `before` (on the thread); ends in `loaded`, with that number, or
+        `failed`."""
         picture = self.picture_of(project, key)
         ahead, self._next = self._next, None
 
@@ -109,7 +112,7 @@ class Loader(QObject):
                 loaded = _load(project, key, picture, model)
             if not project.read_only:
                 keep_shown(project, key, loaded.drafts)
-            return loaded
+            return replace(loaded, number=number)
 
         self.later(work, tell)
 

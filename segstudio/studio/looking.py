@@ -97,15 +97,15 @@ class Looking(QObject):
 
     def _restore(self) -> None:
         """Another image is on the canvas: see it as it was seen."""
-        image = self._session.image
-        same = image is not None and image.key == self._shown
-        self._shown = image.key if image is not None else ""
-        if image is None or same:
-            self.developing.follow()
-            return
-        view = self._views.get(image.key) if self.remembers and self._views is not None else None
-        if view is not None:
-            self._set(view)
+        session = self._session
+        key = session.image.key if session.image is not None else ""
+        if session.sketch is not None:  # a large one whose labels are still being read
+            key = session.wanted
+        same, self._shown = key == self._shown, key
+        if key and not same and self.remembers and self._views is not None:
+            view = self._views.get(key)
+            if view is not None:
+                self._set(view)
         self.developing.follow()
 
     def _set(self, view: ImageView) -> None:

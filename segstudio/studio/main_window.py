@@ -475,7 +475,8 @@ class MainWindow(QMainWindow):
 
     def _show_wanted(self) -> None:
         key, box = self._region_wanted
-        if box is not None and self._shown_key == key:
+        is_there = self.session.image is not None and self._shown_key == key
+        if box is not None and is_there:
             self._region_wanted = ("", None)
             self.canvas.show_region(box)
 
@@ -617,14 +618,14 @@ class MainWindow(QMainWindow):
         return {
             "geometry": bytes(self.saveGeometry().toBase64().data()).decode(),
             "across": self.across.sizes(),
-            "right": self.right.sizes() if self.right.by_hand else [],
+            "side": self.right.sizes() if self.right.by_hand else [],
         }
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         """Put the parts where they were; what does not fit is left as it is."""
         if isinstance(state.get("geometry"), str):
             self.restoreGeometry(QByteArray.fromBase64(state["geometry"].encode()))
-        for name, count, put in (("across", 3, self.across.setSizes), ("right", 2, self.right.put)):
+        for name, count, put in (("across", 3, self.across.setSizes), ("side", 2, self.right.put)):
             sizes = state.get(name)
             if isinstance(sizes, list) and len(sizes) == count:
                 put([int(size) for size in sizes])

@@ -131,6 +131,8 @@ class Loaded:
     repairs: tuple[str, ...] = ()
     round: int = 0
     """How often label files had been changed behind our back when this was read."""
+    number: int = 0
+    """Of the request that this answers."""
 
 
 def make_desk(annotation: Annotation, drafts: Drafts) -> Desk:

@@ -81,6 +81,8 @@ class Session(QObject):
         self._lock: ProjectLock | None = None
         self._saver: Saver | None = None
         self._wanted = ""
+        self._reads = 0
+        self._is_reading = False
         self._unsaved: dict[str, Any] = {}
         self._states = States()
         self._left: dict[str, OpenImage] = {}
@@ -179,6 +181,7 @@ class Session(QObject):
             self._lock.release()
         self.project = self._saver = self._lock = self.image = self.sketch = None
         self._wanted = self.paused = ""
+        self._is_reading = False
         self._followed = False
         self._states, self._left, self.problems = States(), {}, {}
         self._loader.forget()
@@ -233,7 +236,7 @@ class Session(QObject):
                 self.problems.clear()
                 self.images_changed.emit()
                 self.choices.classes_changed.emit()
-                if self.image is None and project.included():
+                if self.image is None and not self._is_reading and project.included():
                     self.go(project.included()[0])
                 words = tr("{came} new pictures, {gone} gone", came=came, gone=gone)
                 self.message.emit(words, "info")
@@ -385,7 +388,7 @@ class Session(QObject):
         one, the picture."""
         project = self.project
         there = self.image is not None and self.image.key == key
-        if project is None or (there and self._wanted == key):
+        if project is None or (self._wanted == key and (there or self._is_reading)):
             return
         self._wanted = key
         self.image_opening.emit(key)
@@ -393,7 +396,9 @@ class Session(QObject):
         self._read(project, key)
 
     def _read(self, project: Project, key: str) -> None:
-        self._loader.load(project, key, before=lambda: self._on_disk(key))
+        self._reads += 1
+        self._is_reading = True
+        self._loader.load(project, key, lambda: self._on_disk(key), self._reads)
 
     def step(self, by: int) -> None:
         """Open the next or previous image of the list."""
@@ -454,8 +459,9 @@ class Session(QObject):
             self.image_changed.emit()
 
     def _install(self, loaded: Loaded) -> None:
-        if loaded.project is not self.project or loaded.key != self._wanted:
-            return
+        if loaded.project is not self.project or loaded.number != self._reads:
+            return  # what was asked for later may have been drawn on since this was read
+        self._is_reading = False
         if loaded.round != loaded.project.label_round:  # read before all images were changed
             self._read(loaded.project, loaded.key)
             return
@@ -503,6 +509,7 @@ class Session(QObject):
         self.problems[key] = why
         self.states_changed.emit([key])
         if key == self._wanted:
+            self._is_reading = False
             self.image = self.sketch = None
             self.image_changed.emit()
             self.message.emit(why, "bad")

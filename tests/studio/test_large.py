@@ -108,13 +108,83 @@ def test_a_large_picture_is_shown_while_its_labels_are_being_read(
         assert window.session.image is None
         assert canvas.tool is None, "there is nothing to draw on yet"
         canvas.zoom(1.5)
-        view, picture = canvas.view, canvas.picture
+        view, picture, size = canvas.view, canvas.picture, canvas.size()
+        assert window.image_bar.name.toolTip() == "images/a.jpg"
     finally:
         gate.set()
     qtbot.waitUntil(lambda: window.session.image is not None, timeout=20000)
     assert canvas.picture is picture
-    assert canvas.view == view
+    assert (canvas.view, canvas.size()) == (view, size)
     assert canvas.tool is not None
+
+
+def test_an_image_asked_for_again_while_it_is_read_is_read_once(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second reading would put what was drawn after the first one away."""
+    root = tmp_path / "twice"
+    (root / "images").mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.fromarray(smooth(300, 200)).save(root / "images" / f"{name}.jpg")
+    open_picture(window, root, qtbot)
+    gate = Event()
+    load = Project.load_label_file
+
+    def load_late(self: Project, key: str) -> object:
+        assert gate.wait(20)
+        return load(self, key)
+
+    session = window.session
+    session._loader.forget()
+    monkeypatch.setattr(Project, "load_label_file", load_late)
+    session.go("images/b.jpg")
+    once = session._reads
+    session.go("images/b.jpg")
+    gate.set()
+    qtbot.waitUntil(lambda: session.image.key == "images/b.jpg", timeout=20000)
+    assert session._reads == once
+    image = session.image
+    session.go("images/b.jpg")
+    assert session.image is image
+    # of two readings on their way the later one counts
+    session._read(session.project, "images/b.jpg")
+    session._read(session.project, "images/b.jpg")
+    qtbot.waitUntil(lambda: session.image is not image, timeout=20000)
+    newest = session.image
+    qtbot.waitUntil(lambda: session.has_read_ahead and not session._is_reading, timeout=20000)
+    assert session.image is newest
+
+
+def test_looking_for_new_pictures_while_one_is_read_does_not_leave_it(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project_module, "_LARGE", 10_000)
+    root = tmp_path / "large"
+    (root / "images").mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.fromarray(smooth(300, 200)).save(root / "images" / f"{name}.jpg")
+    open_picture(window, root, qtbot)
+    gate = Event()
+    load = Project.load_label_file
+
+    def load_late(self: Project, key: str) -> object:
+        assert gate.wait(20)
+        return load(self, key)
+
+    session = window.session
+    monkeypatch.setattr(Project, "load_label_file", load_late)
+    session.go("images/b.jpg")
+    try:
+        qtbot.waitUntil(lambda: session.sketch is not None, timeout=20000)
+        looked: list[str] = []
+        session.message.connect(lambda words, kind: looked.append(words))
+        session.rescan()
+        qtbot.waitUntil(lambda: bool(looked), timeout=20000)
+        assert session.wanted == "images/b.jpg"
+    finally:
+        gate.set()
+    qtbot.waitUntil(lambda: session.image is not None, timeout=20000)
+    assert session.image.key == "images/b.jpg"
 
 
 def test_a_large_jpeg_that_turns_out_damaged_is_said_so(

@@ -140,7 +140,7 @@ def test_many_classes_have_more_room_until_a_person_moves_the_border(
         studio.session.choices.add_class(f"class {number}")
     qtbot.waitUntil(lambda: studio.right.sizes()[0] > few + 50, timeout=20_000)
     assert abs(studio.right.sizes()[0] - studio.right.sizes()[1]) < 20, "but not more than half"
-    assert studio.layout_state()["right"] == []
+    assert studio.layout_state()["side"] == []
     studio.right.setSizes([200, 500])
     studio.right.splitterMoved.emit(200, 1)
     mine = studio.right.sizes()
@@ -148,4 +148,4 @@ def test_many_classes_have_more_room_until_a_person_moves_the_border(
     studio.right._due.start()
     qtbot.waitUntil(lambda: not studio.right._due.isActive(), timeout=20_000)
     assert studio.right.sizes() == mine
-    assert studio.layout_state()["right"] == mine
+    assert studio.layout_state()["side"] == mine

@@ -376,10 +376,10 @@ class Canvas(QWidget):
             for mark in self._marked:
                 if event.region().intersects(mark.room):
                     mark.draw(painter)
-            if self._picture is not None:
-                self.overview.draw(painter, self._picture, self.view, self.size())
         elif self.notice:
             self._draw_notice(painter)
+        if self._picture is not None:
+            self.overview.draw(painter, self._picture, self.view, self.size())
         painter.end()
         self.painted.emit()
 

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolBut
 from segstudio.studio import theme
 from segstudio.studio.actions import Actions
 from segstudio.studio.i18n import tr
+from segstudio.studio.open_image import OpenImage
 from segstudio.studio.panels.image_list import state_word
 from segstudio.studio.session import Session
 from segstudio.studio.widgets import does, faint, named
@@ -52,24 +53,30 @@ class ImageBar(QFrame):
     def refresh(self) -> None:
         """Say what is open, and in which state."""
         image = self._session.image
-        self.setVisible(image is not None)
-        if image is None:
-            return
-        done = image.document.confirmed
-        words = [state_word("confirmed" if done else self._session.state(image.key))]
-        waiting = len(image.document.drafts)
-        if waiting and not done:
-            words.append(tr("{n} draft waits|{n} drafts wait", n=waiting))
-        if image.has_guesses and not done:
-            words.append(tr("guesses shown"))
+        # while a large image is being read, and for one that cannot be, its name stands here too
+        key = image.key if image is not None else self._session.wanted
+        self.setVisible(bool(key))
+        done = image is not None and image.document.confirmed
         short = self.name.fontMetrics().elidedText(
-            image.key.rpartition("/")[2], Qt.TextElideMode.ElideMiddle, self.width() // 2
+            key.rpartition("/")[2], Qt.TextElideMode.ElideMiddle, self.width() // 2
         )
         self.name.setText(short)
-        self.name.setToolTip(image.key)
-        self.state.setText(" · ".join(words))
+        self.name.setToolTip(key)
+        self.state.setText(" · ".join(self._words(image, done)) if key else "")
         self.confirm.setVisible(not done)
         self.reopen.setVisible(done)
+
+    def _words(self, image: OpenImage | None, done: bool) -> list[str]:
+        if image is None or done:
+            key = image.key if image is not None else self._session.wanted
+            return [state_word("confirmed" if done else self._session.state(key))]
+        words = [state_word(self._session.state(image.key))]
+        waiting = len(image.document.drafts)
+        if waiting:
+            words.append(tr("{n} draft waits|{n} drafts wait", n=waiting))
+        if image.has_guesses:
+            words.append(tr("guesses shown"))
+        return words
 
     def restyle(self) -> None:
         """The look has changed."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QMouseEvent, QResizeEvent
+from PySide6.QtGui import QAction, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -67,6 +68,10 @@ class Message(QLabel):
         super().__init__()
         self.whole = ""
         self.setMinimumWidth(60)
+        copy = QAction(tr("Copy the message"), self)
+        copy.triggered.connect(lambda: QApplication.clipboard().setText(self.whole))
+        self.addAction(copy)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
 
     def say(self, text: str) -> None:
         self.whole = text
@@ -78,7 +83,8 @@ class Message(QLabel):
         self._fit()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if self.text() != self.whole:
+        is_left = event.button() == Qt.MouseButton.LeftButton
+        if is_left and self.text() != self.whole:
             QToolTip.showText(event.globalPosition().toPoint(), self.whole, self)
 
     def _fit(self) -> None:
