@@ -70,8 +70,8 @@ class ImageBar(QFrame):
         if image is None or done:
             key = image.key if image is not None else self._session.wanted
             return [state_word("confirmed" if done else self._session.state(key))]
-        words = [state_word(self._session.state(image.key))]
-        waiting = len(image.document.drafts)
+        state, waiting = self._session.state(image.key), len(image.document.drafts)
+        words = [] if state == "draft" and waiting else [state_word(state)]
         if waiting:
             words.append(tr("{n} draft waits|{n} drafts wait", n=waiting))
         if image.has_guesses:
