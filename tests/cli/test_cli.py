@@ -322,6 +322,35 @@ def test_drafts_are_accepted_where_nobody_has_labelled(run: Run, root: Path) -> 
         assert not project.label_file("images/b.png").exists()
 
 
+def test_drafts_of_a_model_that_lost_are_accepted_only_by_its_name(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segstudio.cli import learn
+
+    def lost(folder: Path) -> None:
+        write_model(folder)
+        card = (folder / "model.toml").read_text()
+        (folder / "model.toml").write_text(f"promoted = false\n{card}")
+
+    used: list[str] = []
+
+    def segment_project(_: Project, model: ModelInfo, *rest: object) -> tuple[int, dict[str, int]]:
+        used.append(model.id)
+        return console.OK, {}
+
+    monkeypatch.setattr(learn, "segment_project", segment_project)
+    with Project.open(root) as project:
+        _, newest = (project.models.add("unet", lost).id for _ in range(2))
+    assert run("segment", root, "--accept") == console.USAGE
+    assert f"--model {newest}" in run.err
+    assert run("segment", root) == console.OK  # drafts are not labels
+    assert run("segment", root, "--accept", "--model", newest) == console.OK
+    assert used == [newest, newest]
+    with Project.open(root) as project:
+        project.models.promote(newest)  # by hand
+    assert run("segment", root, "--accept") == console.OK
+
+
 @pytest.mark.parametrize("which", ["accepted", "rejected"])
 def test_drafts_somebody_has_begun_to_review_are_left_to_them(root: Path, which: str) -> None:
     from segstudio.cli import learn
