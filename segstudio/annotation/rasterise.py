@@ -113,6 +113,12 @@ def draw_ids(
     return np.array(image)[:, x0:]
 
 
+def covered(shapes: Sequence[Shape], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which pixels (h, w) of a picture of this size (height, width) any shape covers."""
+    drawn = draw_ids(shapes, [1] * len(shapes), (0, 0, size[1], size[0]), "L")
+    return np.asarray(drawn > 0)
+
+
 def _is_drawn(shape: Shape) -> bool:
     return shape.bitmap is not None or len(shape.points) >= MIN_POINTS.get(shape.kind, math.inf)
 

@@ -93,11 +93,23 @@ def segment(
         if from_previous:
             return _segment_frames(project, accept)
         chosen = choose_model(project, model)
+        if accept and model is None:
+            _check_not_lost(project, chosen)
         with project.runs.start(chosen.id, len(project.included())) as run:
             code, result = segment_project(project, chosen, only, device, run)
             if accept and code != INTERRUPTED:
                 result["accepted"] = _accept(project, chosen.id, run)
         return code, _with_run(result, run)
+
+
+def _check_not_lost(project: Project, chosen: ModelInfo) -> None:
+    """Nobody has asked for labels from a model that lost its test."""
+    if chosen.is_unproven and project.models.current() is None:
+        raise UserError(
+            f"No model is in force, and the newest, {chosen.id}, lost its test",
+            path=project.root,
+            remedy=f"--model {chosen.id} accepts its drafts all the same.",
+        )
 
 
 def _with_run(result: dict[str, Any], run: BatchRun) -> dict[str, Any]:

@@ -174,8 +174,9 @@ def _quality(command: argparse.ArgumentParser) -> None:
 def _segment(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help=_FOLDER)
     command.add_argument(
-        "--model", metavar="ID", help="id, number or `starter`; default: the model in force"
-    )
+        "--model", metavar="ID",
+        help="id, number or `starter`; default: the model in force, else the newest",
+    )  # fmt: skip
     command.add_argument(
         "--from-previous", action="store_true",
         help="instead of a model: frames without labels get those of the frame before, carried "
@@ -192,8 +193,9 @@ def _segment(command: argparse.ArgumentParser) -> None:
 def _evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help=_FOLDER)
     command.add_argument(
-        "--model", metavar="ID", help="id, number or `starter`; default: the model in force"
-    )
+        "--model", metavar="ID",
+        help="id, number or `starter`; default: the model in force, else the newest",
+    )  # fmt: skip
     command.add_argument(
         "--against", type=Path, metavar="DIR", help="label-map PNGs of the pictures' stems"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +37,8 @@ class Guesser:
     _manifest: Stamp | None = None
     _round0: Round0 | None = None
     _known: dict[str, Stamp | None] = field(default_factory=dict)
+    _encoder: Encoder | None = None
+    _looked_at: int | None = None
 
     def guess(self, request: protocol.Guess) -> Mapping[str, Any]:
         """What Done says; see protocol.Guess."""
@@ -64,15 +65,28 @@ class Guesser:
     def _open(self, root: Path, image: str) -> tuple[Project, Round0]:
         from segstudio.learning.round0 import Round0
 
-        now = stamp(root / FILE_NAME)
-        project = self._project
+        now, encoder = stamp(root / FILE_NAME), self._find_encoder()
+        project, round0 = self._project, self._round0
         same = project is not None and project.root == root and now == self._manifest
-        if project is None or self._round0 is None or not same or image not in project:
+        same = same and round0 is not None and round0.encoder is encoder
+        if project is None or round0 is None or not same or image not in project:
             self.close()
             project = self._project = Project.open(root, read_only=True)
             self._manifest, self._known = now, {}
-            self._round0 = Round0(len(project.classes), encoder=_encoder())
-        return project, self._round0
+            self._round0 = round0 = Round0(len(project.classes), encoder=encoder)
+        return project, round0
+
+    def _find_encoder(self) -> Encoder | None:
+        """Looked for, which takes a second, until there is one, when weights have come or gone."""
+        try:
+            now = weights.cache_folder().stat().st_mtime_ns
+        except OSError:
+            return self._encoder
+        if self._encoder is None and now != self._looked_at:
+            from segstudio.learning import encoded
+
+            self._looked_at, self._encoder = now, encoded.at_hand()
+        return self._encoder
 
     def _learn(self, project: Project, round0: Round0, keys: tuple[str, ...]) -> None:
         """Bring the classifier up to date with the label files."""
@@ -94,13 +108,3 @@ class Guesser:
                 round0.forget(key)
         if changed:
             round0.fit()
-
-
-@cache
-def _encoder() -> Encoder | None:
-    """Loaded once; without a cache of weights not even looked for, which takes a second."""
-    if not weights.cache_folder().is_dir():
-        return None
-    from segstudio.learning import encoded
-
-    return encoded.at_hand()

@@ -134,7 +134,8 @@ def predictor_role() -> Mapping[type[Message], Handler]:
         tell = teller(worker, request.job)
         with Project.open(Path(request.project)) as project, _first(project.root, request):
             ready = kept.get(project, request.model, request.device, tell)
-            with _record(project, ready.model.id, request) as run:
+            ahead = Prepared(project.root, ready.model.id) if request.ahead else None
+            with _batch_run(project, ready.model.id, request) as run:
                 result = predictor.segment(
                     project,
                     ready.model,
@@ -145,6 +146,7 @@ def predictor_role() -> Mapping[type[Message], Handler]:
                     between_images=lambda: _let_urgent_pass(worker, request),
                     predictor=ready,
                     run=run,
+                    note=ahead.note if ahead is not None else None,
                 )
         return asdict(result)
 
@@ -171,13 +173,10 @@ def predictor_role() -> Mapping[type[Message], Handler]:
     }
 
 
-def _record(
+def _batch_run(
     project: Project, model: str, request: protocol.Segment
-) -> AbstractContextManager[BatchRun | Prepared | None]:
-    """What notes the images that are predicted, if anything does."""
-    if request.as_run:
-        return project.runs.start(model, len(request.images))
-    return nullcontext(Prepared(project.root, model) if request.ahead else None)
+) -> AbstractContextManager[BatchRun | None]:
+    return project.runs.start(model, len(request.images)) if request.as_run else nullcontext()
 
 
 def _refine(worker: Worker, request: protocol.Refine, control: Control) -> Mapping[str, Any]:

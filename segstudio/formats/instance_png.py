@@ -9,7 +9,7 @@ maps of others, which have no such table, all objects are of one class; the firs
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,8 +36,10 @@ _MAPS: Final = ("instances", "instance_masks", "objects")
 DEFAULT_CLASS: Final = "object"
 _LOOKED_AT: Final = 5
 """Maps that are looked at to know what a folder holds."""
-_FEWEST: Final = 4
-"""Values in one map below which it may as well show classes."""
+_FEW: Final = 8
+"""Values that a set may have in all and still show classes, however dense and whole they are."""
+_SHARED: Final = 16
+"""The same when every map has all of them."""
 _DENSE: Final = 0.5
 """The least share of the numbers 1..n that a map of objects uses."""
 _WHOLE: Final = 0.8
@@ -100,7 +102,7 @@ def write(job: ExportJob) -> Written:
 def are_instances(folder: Path) -> bool:
     """Whether the maps of a folder have 16 bits and number objects, each in one piece.
 
-    A map of classes has few values, or values far apart, and classes lie in many pieces.
+    Maps of classes share a few values, or have values far apart, or classes lie in many pieces.
     """
     files = sorted(path for path in folder.rglob("*.png") if path.is_file())
     some = files[:: -(-len(files) // _LOOKED_AT)] if files else []
@@ -110,16 +112,26 @@ def are_instances(folder: Path) -> bool:
         return False
     if any(found.ndim != 2 or found.itemsize == 1 for found in looked):
         return False
-    counts = [_count(found) for found in looked]
-    return any(n >= _FEWEST for n, _ in counts) and all(good for _, good in counts)
+    values = [_void_apart(found) for found in looked]
+    return not _are_shared(values) and all(map(_number_objects, values))
 
 
-def _count(numbers: NDArray[Any]) -> tuple[int, bool]:
-    """How many values a map has but 0, and whether they look like numbers of objects."""
-    found = {value: bitmap for value, bitmap in maps.parts(numbers) if value != VOID_16}
+def _void_apart(numbers: NDArray[Any]) -> dict[int, Bitmap]:
+    """The values of a map but 0 and void, and their pixels."""
+    return {value: bitmap for value, bitmap in maps.parts(numbers) if value != VOID_16}
+
+
+def _are_shared(values: Sequence[Mapping[int, Bitmap]]) -> bool:
+    """Whether maps have the same few values, as those of classes do."""
+    there = set[int]().union(*values)
+    same = len(values) > 1 and all(found.keys() == there for found in values)
+    return len(there) <= (_SHARED if same else _FEW)
+
+
+def _number_objects(found: Mapping[int, Bitmap]) -> bool:
+    """Whether the values of a map look like numbers of objects."""
     whole = sum(_is_whole(bitmap) for bitmap in found.values())
-    dense = len(found) >= _DENSE * max(found, default=0)
-    return len(found), dense and whole >= _WHOLE * len(found)
+    return len(found) >= _DENSE * max(found, default=0) and whole >= _WHOLE * len(found)
 
 
 def _is_whole(bitmap: Bitmap) -> bool:
@@ -135,10 +147,9 @@ _NAMED: Final = (*maps.NAME_FILES, "labelmap.txt")
 def _objects(job: ExportJob, key: str) -> tuple[NDArray[np.uint16], dict[int, str]]:
     """Objects of an image from 1 on (h, w), VOID_16 for void, and their classes."""
     project = job.project
-    labels, annotation = project.training_map(key), project.load(key)
     values = project.classes.values
-    _, objects = rasterise.instance_map(annotation.shapes, values, annotation.size)
-    objects[labels == rasterise.void_value(values.values())] = 0
+    labels, objects = project.training_maps(key, True)
+    assert objects is not None
     there, first, numbers = np.unique(objects, return_index=True, return_inverse=True)
     if len(there) > VOID_16:
         remedy = "Export index_png instead."

@@ -163,9 +163,9 @@ class BoxLabels:
             return self.project.training_map(key)
         facts = annotation, self.project.classes.values, self._is_silent(annotation)
         made = grab_cut_targets(self.project.read_image(key), *facts)
-        for old in file.parent.glob(f"{_bare(file)}.*.png"):
-            old.unlink(missing_ok=True)
         if not self.project.read_only:
+            for old in file.parent.glob(f"{_bare(file)}.*.png"):
+                old.unlink(missing_ok=True)
             atomic.write_bytes(file, png_bytes(made), durable=False)
         return made
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from segstudio.errors import UserError
 from segstudio.learning.normalise import IMAGENET_MEAN, IMAGENET_STD, Picture
+from segstudio.learning.round0 import shrunk
 from segstudio.networks import registry, weights
 
 PLANES: Final = 36
@@ -55,7 +56,7 @@ class Encoder(nn.Module):
     def planes(self, picture: Picture) -> NDArray[np.float32]:
         """(h, w, 3) uint8 to (PLANES, h, w) float32."""
         height, width = picture.shape[:2]
-        small = _shrunk(picture)
+        small = np.array(shrunk(picture, _MOST_PIXELS), order="C")
         pixels = torch.from_numpy(small).permute(2, 0, 1).float() / 255
         found: list[NDArray[np.float32]] = []
         for number, stage in enumerate(self(pixels)):
@@ -71,13 +72,6 @@ def _mix(channels: int, seed: int) -> Tensor:
     """(PLANES / 3, channels), the same at every start."""
     chance = torch.Generator().manual_seed(seed)
     return torch.randn(PLANES // 3, channels, generator=chance) / math.sqrt(channels)
-
-
-def _shrunk(picture: Picture) -> Picture:
-    share = min(1.0, (_MOST_PIXELS / (picture.shape[0] * picture.shape[1])) ** 0.5)
-    size = max(1, round(picture.shape[1] * share)), max(1, round(picture.shape[0] * share))
-    smaller = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(smaller, np.uint8)
 
 
 def at_hand() -> Encoder | None:

@@ -5,6 +5,7 @@ Where no model is in force, the candidate competes with what it would end: the g
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,7 +17,8 @@ from segstudio.learning import encoded, promotion, store
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.loop import Control, Fit, Scored, Scores, precision, score
 from segstudio.learning.metrics import Confusion
-from segstudio.learning.round0 import Round0
+from segstudio.learning.normalise import Picture
+from segstudio.learning.round0 import MOST_PIXELS, Round0
 from segstudio.learning.samples import Item, Library
 from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import TrainingSet, spread
@@ -27,6 +29,10 @@ from segstudio.project.project import Project
 GUESSED_FROM: Final = 24
 """Training images that the guesses learn from: more would cost time, and add little to so small
 a classifier."""
+_GUESSED_PIXELS: Final = 6_000_000
+"""Of these images in all, as round 0 looks at them: there are fewer large ones."""
+_FILTERING: Final = 0.5
+"""Of the time of a guess: what round 0 needs to look at the picture."""
 
 
 @dataclass(eq=False)
@@ -40,6 +46,16 @@ class Judge:
     control: Control
     report: DeviceReport
     scores: Scores = field(default_factory=dict)
+
+    def seconds_of_a_guess(self) -> float:
+        """What scoring costs for each image beside the candidate's own; 0 without guesses."""
+        if self.incumbent is not None:
+            return 0.0
+        item = self.data.validation[0]
+        labelled, round0 = self.library.get(item), _round0(self.data)
+        began = time.monotonic()
+        round0.take(item.key, labelled.picture, labelled.labels)
+        return (time.monotonic() - began) / _FILTERING
 
     def score(self) -> None:
         """Score the model in force, else the guesses, on validation images whose labels they were
@@ -101,8 +117,8 @@ def guesses(data: TrainingSet, items: Sequence[Item], library: Library, control:
         if control.should_stop():
             raise Cancelled
 
-    round0 = Round0(len(data.classes), encoder=encoded.at_hand())
-    for item in spread(data.train, GUESSED_FROM):
+    round0 = _round0(data)
+    for item in spread(data.train, _affordable(library.get(data.train[0]).picture)):
         check()
         labelled = library.get(item)
         round0.take(item.key, labelled.picture, labelled.labels)
@@ -117,6 +133,17 @@ def guesses(data: TrainingSet, items: Sequence[Item], library: Library, control:
         confusion = Confusion(len(data.classes) + 1).add(rows, labelled.labels)
         scores[item.key] = Scored(item.version, confusion)
     return scores
+
+
+def _round0(data: TrainingSet) -> Round0:
+    """Every picture is looked at once: none is remembered."""
+    return Round0(len(data.classes), encoder=encoded.at_hand(), remembered=0)
+
+
+def _affordable(picture: Picture) -> int:
+    """How many training images like this one the guesses learn from."""
+    pixels = min(picture.size // 3, MOST_PIXELS)
+    return min(GUESSED_FROM, max(1, _GUESSED_PIXELS // pixels))
 
 
 def _rows_of(classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray[Any, Any]:

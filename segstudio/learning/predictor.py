@@ -25,9 +25,9 @@ from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import number_table
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
-from segstudio.project.prepared import Prepared
 from segstudio.project.project import Project
 from segstudio.project.runs import BatchRun
+from segstudio.project.scan import ImageKey
 
 _AHEAD: Final = 3
 _BEHIND: Final = 4
@@ -115,12 +115,13 @@ def segment(
     should_stop: Callable[[], bool] = events.never,
     between_images: Callable[[], None] = events.at_once,
     predictor: Predictor | None = None,
-    run: BatchRun | Prepared | None = None,
+    run: BatchRun | None = None,
+    note: Callable[[ImageKey], None] | None = None,
 ) -> SegmentResult:
     """Write a label map and a margin for each image that has none of this model yet.
 
     With a batch run they are part of it, so that they can be taken back together, and so are
-    those that were prepared ahead.
+    those that were prepared ahead. Without one, `note` hears of each before it is written.
 
     Label files are never touched. An image that fails is reported and the rest goes on. When
     stopped, raises Cancelled between two tiles; what was written stays.
@@ -129,10 +130,11 @@ def segment(
     project.ensure_written()
     if predictor is None:
         predictor = open_predictor(project, model, device, on_event)
-    job = _Folder(project, predictor, on_event, should_stop, run)
     todo = [key for key in keys if not project.predictions.has(model.id, key)]
-    if isinstance(run, BatchRun):
+    if run is not None:
+        note = run.note
         run.take_over(set(keys) - set(todo))
+    job = _Folder(project, predictor, on_event, should_stop, note)
     failed = job.run(todo, between_images)
     done = len(todo) - len(failed)
     seconds = round(time.monotonic() - began, 3)
@@ -175,9 +177,9 @@ class _Folder:
         predictor: Predictor,
         on_event: events.OnEvent,
         should_stop: Callable[[], bool],
-        run: BatchRun | Prepared | None = None,
+        note: Callable[[ImageKey], None] | None,
     ) -> None:
-        self._project, self._predictor, self._run = project, predictor, run
+        self._project, self._predictor, self._note = project, predictor, note
         self._on_event, self._should_stop = on_event, should_stop
         self._model = predictor.model.id
         self._failed: dict[str, str] = {}
@@ -229,8 +231,8 @@ class _Folder:
         return None
 
     def _write(self, key: str, found: Prediction) -> None:
-        if self._run is not None:
-            self._run.note(key)
+        if self._note is not None:
+            self._note(key)
         self._project.predictions.write(
             self._model, key, _as_map(found.labels), found.margin, found.numbers
         )

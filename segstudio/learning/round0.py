@@ -45,7 +45,8 @@ _MORE_STEPS: Final = 40
 _BATCH: Final = 1024
 _LEARNING_RATE: Final = 0.02
 _CHUNK: Final = 1 << 16
-_REMEMBERED: Final = 3
+REMEMBERED: Final = 400_000_000
+"""Bytes of filtered pictures that are kept for the next strokes; the last one is, however large."""
 
 
 def filter_bank(picture: Picture) -> Floats:
@@ -95,12 +96,14 @@ class Round0:
     """Learns from labelled pixels of any number of images, predicts whole pictures.
 
     `classes` does not count the background; an `encoder` adds what it sees to the filter bank.
+    Filtered pictures are kept while all are smaller than `remembered` bytes.
     Not shared between threads.
     """
 
     classes: int
     seed: int = 0
     encoder: Encoder | None = None
+    remembered: int = REMEMBERED
     _samples: dict[Hashable, _Samples] = field(default_factory=dict)
     _banks: OrderedDict[Hashable, Floats] = field(default_factory=OrderedDict)
     _network: nn.Module | None = None
@@ -151,15 +154,18 @@ class Round0:
         """The filtered picture; those of the last few are kept."""
         name = (key, picture.shape)
         if name not in self._banks:
-            small = _shrunk(picture)
+            small = shrunk(picture, MOST_PIXELS)
             bank = filter_bank(small)
             if self.encoder is not None:
                 bank = np.concatenate([bank, self.encoder.planes(small)])
             self._banks[name] = bank
-            while len(self._banks) > _REMEMBERED:
+            while len(self._banks) > 1 and self._held() > self.remembered:
                 self._banks.popitem(last=False)
         self._banks.move_to_end(name)
         return self._banks[name]
+
+    def _held(self) -> int:
+        return sum(bank.nbytes for bank in self._banks.values())
 
     def fit(self) -> None:
         """Learn from all that was taken, going on from what was known; nothing when not `ready`."""
@@ -220,8 +226,9 @@ def _draw(bank: Floats, labels: Rows, rng: np.random.Generator) -> _Samples:
     )
 
 
-def _shrunk(picture: Picture) -> Picture:
-    factor = math.sqrt(MOST_PIXELS / (picture.shape[0] * picture.shape[1]))
+def shrunk(picture: Picture, most: int) -> Picture:
+    """A picture of at most about that many pixels; the picture itself when it has no more."""
+    factor = math.sqrt(most / (picture.shape[0] * picture.shape[1]))
     if factor >= 1:
         return picture
     size = max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor))

@@ -121,9 +121,9 @@ def train(
     for note in (data.note, start.note):
         if note:
             on_event(Log(note))
-    if request.minutes is not None:
-        _afford(data, start, library, report, request.minutes * 60)
     judge = Judge(project, project.models.current(), library, data, control, report)
+    if request.minutes is not None:
+        _afford(judge, start, request.minutes * 60)
     judge.score()
     left = None if request.minutes is None else request.minutes * 60 - _SAVING
     run = Run(
@@ -195,17 +195,16 @@ def _settle(seed: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _afford(
-    data: TrainingSet, start: _Start, library: Library, report: DeviceReport, seconds: float
-) -> None:
-    """Take no more validation images than a tenth of the time can score once."""
-    network = fused(start.network).to(report.device)
-    task = task_of(start.architecture)
-    reader = task.reader(network, start.recipe.normalisation, report.device)
-    picture = library.get(data.validation[0]).picture
+def _afford(judge: Judge, start: _Start, seconds: float) -> None:
+    """Take no more validation images than a tenth of the time can score once, the guesses that
+    the network competes with among it."""
+    data, device = judge.data, judge.report.device
+    network = fused(start.network).to(device)
+    reader = task_of(start.architecture).reader(network, start.recipe.normalisation, device)
+    picture = judge.library.get(data.validation[0]).picture
     began = time.monotonic()
     reader.read(picture)
-    each = time.monotonic() - began
+    each = time.monotonic() - began + judge.seconds_of_a_guess()
     data.most_validation = int(max(promotion.FEWEST_IMAGES, _SCORING * seconds / each))
     data.collect()
 

@@ -156,8 +156,8 @@ class ModelStore:
         text = tomlkit.dumps({"pinned": sorted(pins)})
         atomic.write_text(self.folder / "pins.toml", text)
 
-    def prune(self, keep: int = 5) -> list[str]:
-        """Remove old models and return their ids.
+    def prune(self, keep: int = 5, only_unproven: bool = False) -> list[str]:
+        """Remove old models, or old candidates that were not better, and return their ids.
 
         The newest `keep` stay, and the one in force, the one before it, pinned ones, and those
         whose predictions a person has seen.
@@ -166,6 +166,8 @@ class ModelStore:
         removed = []
         for info in self.all()[: -keep or None]:
             if info.id in sacred or info.pinned or self._has_shown(info.id):
+                continue
+            if only_unproven and not info.is_unproven:
                 continue
             shutil.rmtree(info.path)
             removed.append(info.id)
@@ -207,15 +209,18 @@ class ModelStore:
         """Models that were in force and still exist, the present one last; "" where none was, as
         in the beginning."""
         stack = [""]
+        there = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
         for event, model in self._choices():
-            if event == "promote":
+            if model and model not in there:
+                continue
+            if event == "roll back" and model in stack:
+                while stack[-1] != model:
+                    stack.pop()
+            elif model != stack[-1]:
                 stack.append(model)
-            elif len(stack) > 1:
-                stack.pop()
-        there = [name for name in stack if not name or (self.folder / name).is_dir()]
-        if there[-1] != self._pointer():
-            there.append(self._pointer())
-        return [name for name, before in zip(there, [None, *there], strict=False) if name != before]
+        if self._pointer() != stack[-1]:
+            stack.append(self._pointer())
+        return stack
 
     def _next_number(self) -> int:
         """One above every number ever given, so that removed models keep theirs."""

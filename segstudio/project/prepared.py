@@ -14,9 +14,6 @@ _FOLDER: Final = Path(".segstudio", "prepared")
 class Prepared:
     """What one model prepared; images are noted before their predictions are written."""
 
-    number: Final = 0
-    """It is no run: nobody can name it, or take it back."""
-
     def __init__(self, root: Path, model: str) -> None:
         self._file = root / _FOLDER / model
 

@@ -404,9 +404,9 @@ class Project:
         else:
             labels = rasterise.label_map(shapes, values, annotation.size)
         if not annotation.is_confirmed or self._manifest.unlabelled == "ignore":
-            box = (0, 0, annotation.width, annotation.height)
-            covered = rasterise.draw_ids(shapes, [1] * len(shapes), box, "L")
-            labels[covered == 0] = rasterise.void_value(values.values())
+            labels[~rasterise.covered(shapes, annotation.size)] = rasterise.void_value(
+                values.values()
+            )
         return labels, numbers
 
     # -- what is made from them

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from segstudio.annotation.bitmap import Box, boxes_meet
 from segstudio.annotation.doubt import Region, doubtful_regions
-from segstudio.annotation.rasterise import draw_ids
+from segstudio.annotation.rasterise import covered
 from segstudio.annotation.shape import Shape
 from segstudio.project.doubts import DoubtBook, ImageDoubt
 from segstudio.studio.canvas.guess import Guess
@@ -67,7 +65,7 @@ class Doubts(QObject):
             margin = project.predictions.read_margin(model, image.key)
             if margin is None or margin.shape != size or is_done:
                 return []
-            return doubtful_regions(margin, _settled(shapes, size))
+            return doubtful_regions(margin, covered(shapes, size))
 
         self._session.in_background(work, lambda found: self._show(image, found))
 
@@ -166,12 +164,6 @@ class Doubts(QObject):
                 self.heat_made.emit(heat if isinstance(heat, Guess) else None)
 
         self._session.in_background(work, show)
-
-
-def _settled(shapes: tuple[Shape, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Pixels (h, w) that a person has labelled or accepted."""
-    covered = draw_ids(shapes, [1] * len(shapes), (0, 0, size[1], size[0]), "L")
-    return np.asarray(covered > 0)
 
 
 def _holds(box: Box, place: tuple[float, float]) -> bool:

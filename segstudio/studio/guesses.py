@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import cv2
@@ -31,33 +31,49 @@ class Guesses:
         for value in names:
             _drop_specks(labels, value)
         self.labels, self.margin, self._names = labels, margin, names
-        self.is_empty = not labels.any()
+        self._any = bool(labels.any())
         self._lock = threading.Lock()
         self._shapes: tuple[Shape, ...] | None = None
-        self._taken: set[int] = set()
+        self._became: dict[int, Shape] = {}
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """The connected parts of each class, but for those that were taken over."""
+        """The connected parts of each class."""
         with self._lock:
             if self._shapes is None:
                 found = components.drafts(self.labels, self.margin, self._names, model=ROUND_0)
                 self._shapes = tuple(found)
-        return tuple(shape for shape in self._shapes if id(shape) not in self._taken)
+        return self._shapes
 
-    def take(self, shapes: Iterable[Shape]) -> None:
-        """These are guesses no more."""
-        self._taken.update(id(shape) for shape in shapes)
+    def take(self, guess: Shape, shape: Shape) -> None:
+        """A guess is none any more as long as what became of it is in the document."""
+        self._became[id(guess)] = shape
+
+    def left(self, document: Iterable[Shape]) -> tuple[Shape, ...]:
+        """The guesses that were not taken over, or are in the document no more."""
+        if not self._became:
+            return self.shapes
+        there = {id(shape) for shape in document}
+        taken = {guess for guess, shape in self._became.items() if id(shape) in there}
+        return tuple(shape for shape in self.shapes if id(shape) not in taken)
+
+    def is_any_left(self, document: Iterable[Shape]) -> bool:
+        """Whether there are any; no shapes are made to know it."""
+        return bool(self.left(document)) if self._became else self._any
 
     def class_at(self, x: int, y: int) -> str | None:
-        """The class that a pixel of the picture is taken for."""
-        return self._names.get(int(self.labels[y, x]))
+        """The class that a pixel is taken for; None outside the picture too."""
+        return self._names.get(self._number_at(x, y))
 
-    def at(self, x: int, y: int) -> Shape | None:
-        """The shape at a pixel of the picture."""
+    def at(self, x: int, y: int, among: Sequence[Shape]) -> Shape | None:
+        """Which of some guesses is at a pixel; None outside the picture too."""
         box: Box = (x, y, x + 1, y + 1)
-        near = self.shapes if self.labels[y, x] else ()
+        near = among if self._number_at(x, y) else ()
         return next((s for s in near if s.bitmap and s.bitmap.to_array(box).any()), None)
+
+    def _number_at(self, x: int, y: int) -> int:
+        height, width = self.labels.shape
+        return int(self.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0
 
 
 def _drop_specks(labels: LabelMap, value: int) -> None:

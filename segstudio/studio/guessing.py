@@ -7,17 +7,16 @@ confirming the image. What is shown is what is accepted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from segstudio.annotation.document import Change
-from segstudio.annotation.rasterise import draw_ids
+from segstudio.annotation.rasterise import covered
 from segstudio.annotation.shape import IGNORE_CLASS, Shape
 from segstudio.engine import protocol as p
 from segstudio.studio.canvas.guess import Guess
@@ -36,11 +35,11 @@ _EXAMPLES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A guess that was read, as what is to be shown of it: a preview, or drafts."""
+    """A guess that was read, as what is to be shown of it: drafts like a model's, or a preview."""
 
-    found: Guesses
+    drafts: Drafts | None = None
+    found: Guesses | None = None
     preview: Guess | None = None
-    """None when what was found is to be drafts like a model's."""
 
 
 class Guessing(QObject):
@@ -172,21 +171,22 @@ class Guessing(QObject):
             with np.load(file) as found:
                 labels, margin = found["labels"], found["margin"]
             file.unlink(missing_ok=True)
-            labels[_covered(settled, labels.shape)] = 0
+            labels[covered(settled, labels.shape)] = 0
             made = Guesses(labels, margin, {c.id: c.name for c in classes})
             if fresh:
-                return _Answer(made)
-            return _Answer(made, Guess.of(labels, margin, {c.id: c.colour for c in classes}))
+                return _Answer(_drafts(made.shapes))
+            return _Answer(None, made, Guess.of(labels, margin, {c.id: c.colour for c in classes}))
 
         def show(answer: _Answer | Exception) -> None:
             now = session.image
             if isinstance(answer, Exception) or now is not image or not self._is_wanted():
                 return
-            if answer.preview is not None:
-                self._show(answer.preview, answer.found)
-                session.in_background(lambda: answer.found.shapes, lambda _: None)
-            elif not image.document.shapes and not image.document.drafts:
-                image.show_drafts(_drafts(answer.found.shapes))
+            found = answer.found
+            if found is not None:
+                self._show(answer.preview, found)
+                session.in_background(lambda: found.shapes, lambda _: None)
+            elif answer.drafts is not None and not (image.document.shapes or image.document.drafts):
+                image.show_drafts(answer.drafts)
 
         session.in_background(work, show)
 
@@ -209,10 +209,3 @@ class Guessing(QObject):
 def _drafts(regions: Sequence[Shape]) -> Drafts:
     """Drafts that no review remembers: the next guess is another one."""
     return Drafts("", tuple(regions), tuple(draft_name(shape) for shape in regions))
-
-
-def _covered(shapes: Iterable[Shape], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Pixels (h, w) of what a person has decided about."""
-    there = list(shapes)
-    covered = draw_ids(there, [1] * len(there), (0, 0, size[1], size[0]), "L")
-    return np.asarray(covered > 0)

@@ -241,8 +241,8 @@ class OpenImage:
 
     @property
     def guesses(self) -> tuple[Shape, ...]:
-        """What is guessed, as shapes."""
-        return self.guessed.shapes if self.guessed is not None else ()
+        """What is guessed and not among the shapes yet."""
+        return self.guessed.left(self.document.shapes) if self.guessed is not None else ()
 
     @property
     def has_offers(self) -> bool:
@@ -251,7 +251,7 @@ class OpenImage:
 
     @property
     def has_guesses(self) -> bool:
-        return self.guessed is not None and not self.guessed.is_empty
+        return self.guessed is not None and self.guessed.is_any_left(self.document.shapes)
 
     @property
     def offered(self) -> list[Shape]:
@@ -273,9 +273,12 @@ class OpenImage:
         gone = self._places(chosen)
         wanted = {id(shape) for shape in chosen}
         drafts = [document.drafts[index] for index in reversed(gone)]
-        drafts += [shape for shape in self.guesses if id(shape) in wanted]
-        taken = clip_to_free(drafts, document.shapes, document.size[1])
+        guesses = [shape for shape in self.guesses if id(shape) in wanted]
+        taken = clip_to_free([*drafts, *guesses], document.shapes, document.size[1])
         shapes = tuple(s for s in taken if s.bitmap)
+        if self.guessed is not None:
+            for guess, shape in zip(guesses, taken[len(drafts) :], strict=True):
+                self.guessed.take(guess, shape)
         added = (Splice("shapes", 0, (), shapes),) if shapes else ()
         status = (document.confirmed, True) if confirm else None
         return Edit(name, (*self._removal(gone), *added), status)

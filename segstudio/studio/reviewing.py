@@ -33,8 +33,6 @@ class Reviewing:
         if image is None or not drafts or self._session.is_read_only():
             return
         image.document.apply(image.accept_edit(drafts, name))
-        if image.guessed is not None:
-            image.guessed.take(drafts)
         there = [n for n in image.desk.selection if image.document.shape(n) is not None]
         image.desk.select(there)
 
@@ -118,7 +116,7 @@ class Reviewing:
             drafts = self.drafts_of([image.desk.idmap.at(*place)])
         guess = None
         if not drafts and place is not None and image.guessed is not None:
-            guess = image.guessed.at(*place)
+            guess = image.guessed.at(*place, image.guesses)
         if drafts:
             self.accept(drafts, tr("Accept draft"))
         elif guess is not None:

@@ -466,7 +466,7 @@ class Session(QObject):
             self._read(loaded.project, loaded.key)
             return
         for left in self._left.values():
-            left.picture = NO_PICTURE
+            left.picture, left.guessed = NO_PICTURE, None
         self.image = image = self._reopen(loaded) or self._open_anew(loaded)
         self.sketch = None
         self.choices.put_on(image.desk)

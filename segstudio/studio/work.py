@@ -280,6 +280,8 @@ class Work(QObject):
             return
         if event.promoted:
             self._prune(project)
+        else:
+            project.models.prune(self.models_kept, only_unproven=True)
         tail = tr(" Worse now: {what}.", what=", ".join(event.worse[:4])) if event.worse else ""
         words = _against_guesses(event) or f"{event.reason.rstrip('.')}."
         self._after_model(f"{words}{tail}")

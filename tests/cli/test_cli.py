@@ -302,12 +302,12 @@ def test_drafts_are_accepted_where_nobody_has_labelled(run: Run, root: Path) -> 
         run("export", root, root.parent / "before", "--format", "voc", "--all")
         assert "1 of these images have a draft" in run.err
         with project.runs.start(model.id, 2) as batch:
-            assert learn._accept(project, model, batch) == 1
+            assert learn._accept(project, model.id, batch) == 1
         mine, theirs = project.load("images/a.png"), project.load("images/b.png")
         assert mine.shapes == (BOX,)
         assert [(s.class_name, s.source) for s in theirs.shapes] == [("cat", "model")]
         assert not theirs.confirmed
-        assert learn._accept(project, model, project.runs.start(model.id, 2)) == 0
+        assert learn._accept(project, model.id, project.runs.start(model.id, 2)) == 0
     assert run("runs", root, "--json") == 0
     assert run.json["runs"][0]["accepted"] == 1
     with ProjectLock(root) as opened:
@@ -322,6 +322,35 @@ def test_drafts_are_accepted_where_nobody_has_labelled(run: Run, root: Path) -> 
         assert not project.label_file("images/b.png").exists()
 
 
+def test_drafts_of_a_model_that_lost_are_accepted_only_by_its_name(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segstudio.cli import learn
+
+    def lost(folder: Path) -> None:
+        write_model(folder)
+        card = (folder / "model.toml").read_text()
+        (folder / "model.toml").write_text(f"promoted = false\n{card}")
+
+    used: list[str] = []
+
+    def segment_project(_: Project, model: ModelInfo, *rest: object) -> tuple[int, dict[str, int]]:
+        used.append(model.id)
+        return console.OK, {}
+
+    monkeypatch.setattr(learn, "segment_project", segment_project)
+    with Project.open(root) as project:
+        _, newest = (project.models.add("unet", lost).id for _ in range(2))
+    assert run("segment", root, "--accept") == console.USAGE
+    assert f"--model {newest}" in run.err
+    assert run("segment", root) == console.OK  # drafts are not labels
+    assert run("segment", root, "--accept", "--model", newest) == console.OK
+    assert used == [newest, newest]
+    with Project.open(root) as project:
+        project.models.promote(newest)  # by hand
+    assert run("segment", root, "--accept") == console.OK
+
+
 @pytest.mark.parametrize("which", ["accepted", "rejected"])
 def test_drafts_somebody_has_begun_to_review_are_left_to_them(root: Path, which: str) -> None:
     from segstudio.cli import learn
@@ -334,7 +363,7 @@ def test_drafts_somebody_has_begun_to_review_are_left_to_them(root: Path, which:
             model.id, "images/b.png", labels, np.full((10, 20), 200, np.uint8)
         )
         project.reviews.save("images/b.png", Review(model=model.id, **{which: ("cat-1",)}))
-        assert learn._accept(project, model, project.runs.start(model.id, 1)) == 0
+        assert learn._accept(project, model.id, project.runs.start(model.id, 1)) == 0
         assert not project.load("images/b.png").shapes
 
 

@@ -356,6 +356,17 @@ def test_classes_in_16_bits_are_no_objects(tmp_path: Path) -> None:
     assert find_format(tmp_path / "set").name == "index_png"
 
 
+@pytest.mark.parametrize("bands", [4, 8, 12])
+def test_the_same_few_bands_in_all_maps_are_classes(tmp_path: Path, bands: int) -> None:
+    for n, name in enumerate("abc"):
+        scene = (np.arange(60)[:, None] + n) * bands // 62 + np.ones((1, 40))  # each in one piece
+        picture(tmp_path / "set" / "images" / f"{name}.png", 40, 60)
+        maps.save_index(scene.astype(np.uint16), tmp_path / "set" / "labels" / f"{name}.png")
+    with Project.create(tmp_path / "p") as project:
+        report = import_into(project, find_set(tmp_path / "set"))
+        assert (report.format, len(report.classes)) == ("index_png", bands)
+
+
 def test_an_instance_export_tells_objects_and_classes(tmp_path: Path, project: Project) -> None:
     export(project, tmp_path / "out", "instance_png")
     numbers = np.array(Image.open(tmp_path / "out" / "instances" / "deep" / "1.png"))

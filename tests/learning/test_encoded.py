@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,15 @@ import torch
 import torchvision.models
 from discs import disc_picture
 
+from segstudio.engine import protocol
+from segstudio.engine.guess import Guesser
 from segstudio.learning import encoded
 from segstudio.learning.encoded import PLANES, Encoder
 from segstudio.learning.metrics import VOID
 from segstudio.learning.round0 import FEATURES, Round0
 from segstudio.networks import weights
 from segstudio.networks.cards.published import RESNET34
+from segstudio.project.project import Project
 
 
 @pytest.fixture
@@ -75,3 +79,24 @@ def test_round_0_learns_from_both() -> None:
     assert classifier._banks.popitem()[1].shape[0] == FEATURES + PLANES
     found = classifier.predict("a", picture)[0]
     assert ((found == 1) & mask).sum() / ((found == 1) | mask).sum() > 0.7
+
+
+def test_an_encoder_that_comes_later_is_found(
+    cache: Path, disc_project: Callable[..., Project]
+) -> None:
+    project = disc_project(images=2, confirmed=1)
+    first, second = project.images()
+    root = str(project.root)
+    project.close()
+    guesser = Guesser()
+    ask = protocol.Guess("1", root, second, (first,))
+    assert guesser.guess(ask)["file"]
+    assert guesser._round0 is not None
+    assert guesser._round0.encoder is None
+    torch.save(torchvision.models.resnet34(weights=None).state_dict(), cache)
+    assert guesser.guess(ask)["file"]
+    found = guesser._round0.encoder
+    assert found is not None
+    assert guesser.guess(ask)["file"]
+    assert guesser._round0.encoder is found  # it is loaded once
+    guesser.close()

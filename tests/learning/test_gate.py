@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,14 @@ from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import mask_shape
 from segstudio.engine import jobs
 from segstudio.errors import Cancelled
-from segstudio.learning import promotion, store
+from segstudio.learning import device as devices
+from segstudio.learning import judge, promotion, store
 from segstudio.learning.events import Event, Log, ModelSaved, Progress, Validation
 from segstudio.learning.loop import Control
 from segstudio.learning.metrics import Confusion
+from segstudio.learning.normalise import Normalisation
+from segstudio.learning.round0 import Round0
+from segstudio.learning.samples import Library
 from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, _download_watch, train
 from segstudio.learning.trainingset import TrainingSet
 from segstudio.project.models import ModelInfo
@@ -209,6 +214,53 @@ def test_one_class_alone_can_be_no_guess(disc_project: Callable[..., Project]) -
     first = train(project, quick())
     assert first.promoted
     assert "first model" in first.reason
+
+
+@pytest.mark.guesses
+def test_guesses_learn_from_fewer_images_when_these_are_large(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = TrainingSet.of(disc_project(images=12, confirmed=12))
+    taken: list[object] = []
+    really = Round0.take
+
+    def take(round0: Round0, key: str, *labelled: Any) -> None:
+        taken.append(key)
+        really(round0, key, *labelled)
+
+    monkeypatch.setattr(Round0, "take", take)
+    library = Library(data.train, Normalisation())
+    assert judge.guesses(data, data.validation, library, Control())
+    assert len(taken) == len(data.train)
+    taken.clear()
+    monkeypatch.setattr(judge, "_GUESSED_PIXELS", 3 * 64 * 64)
+    assert judge.guesses(data, data.validation, library, Control())
+    assert 1 <= len(taken) <= 3
+
+
+def test_a_round_pays_for_the_guesses_it_is_compared_with(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = disc_project(images=40, confirmed=40)
+    request = replace(quick(), minutes=10.0)
+    monkeypatch.setattr(judge.Judge, "seconds_of_a_guess", lambda _: 0.0)
+    assert train(project, request).scores["images"] > promotion.FEWEST_IMAGES
+    project.models.retire()
+    monkeypatch.setattr(judge.Judge, "seconds_of_a_guess", lambda _: 1e6)
+    assert train(project, request).scores["images"] == promotion.FEWEST_IMAGES
+
+
+def test_what_a_guess_costs_is_asked_only_where_there_is_no_model(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project(images=12, confirmed=12)
+    data = TrainingSet.of(project)
+    library, report = Library(data.train, Normalisation()), devices.probe("cpu")
+    first = judge.Judge(project, None, library, data, Control(), report)
+    assert first.seconds_of_a_guess() > 0
+    model = project.models.get(train(project, quick()).model)
+    later = judge.Judge(project, model, library, data, Control(), report)
+    assert later.seconds_of_a_guess() == 0
 
 
 def spoil(model: ModelInfo) -> None:

@@ -107,3 +107,16 @@ def test_a_picture_of_any_size_has_features(size: tuple[int, int]) -> None:
     bank = filter_bank(np.full((*size, 3), 90, np.uint8))
     assert bank.shape == (FEATURES, *size)
     assert np.isfinite(bank).all()
+
+
+def test_filtered_pictures_are_kept_within_a_bound() -> None:
+    picture, mask = disc_picture(0)
+    each = filter_bank(picture).nbytes
+    classifier = Round0(classes=1, remembered=2 * each)
+    for key in "abc":
+        classifier.take(key, picture, strokes(mask))
+    assert [key for key, _ in classifier._banks] == ["b", "c"]
+    small = Round0(classes=1, remembered=each - 1)
+    for key in "ab":
+        small.take(key, picture, strokes(mask))
+    assert [key for key, _ in small._banks] == ["b"]

@@ -245,6 +245,17 @@ def test_targets_of_labels_that_changed_are_made_anew_and_the_old_ones_go(boxed:
     assert not weak.map(key).any()
 
 
+def test_nothing_is_removed_from_a_project_that_is_only_read(boxed: Project) -> None:
+    key = boxed.labelled_keys()[0]
+    BoxLabels(boxed).map(key)
+    boxed.save(key, annotation([box(1, 1, 9, 9)]))
+    kept = sorted((boxed.root / PLACE).rglob("*.png"))
+    boxed.close()
+    with Project.open(boxed.root, read_only=True) as reader:
+        assert BoxLabels(reader).map(key).any()
+    assert sorted((boxed.root / PLACE).rglob("*.png")) == kept != []
+
+
 def test_labels_saved_while_targets_are_made_get_targets_of_their_own(
     boxed: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

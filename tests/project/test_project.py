@@ -661,6 +661,33 @@ def test_models_are_numbered_promoted_and_rolled_back(tmp_path: Path) -> None:
         store.get("9")
 
 
+@pytest.mark.parametrize(
+    ("steps", "removed", "back"),
+    [
+        ("ABA", "B", ["A", ""]),
+        ("ABA<<", "B", ["A", ""]),
+        ("ABCD<<", "CD", ["B", "A", ""]),
+        ("ABA<", "", ["B", "A", ""]),
+        ("ABCA", "BC", ["A", ""]),
+    ],
+)
+def test_rolling_back_passes_over_what_was_removed(
+    tmp_path: Path, steps: str, removed: str, back: list[str]
+) -> None:
+    store = ModelStore(tmp_path / "models")
+    ids = {name: store.add("unet", _write_model).id for name in "ABCD"}
+    names = {model_id: name for name, model_id in ids.items()} | {"": ""}
+    for step in steps:
+        assert (store.roll_back() if step == "<" else store.promote(ids[step])) is not None
+    for name in removed:
+        shutil.rmtree(tmp_path / "models" / ids[name])
+    found = [names[_id(store.current()) or ""]]
+    while (before := store.roll_back()) is not None:
+        found.append(names[before])
+        assert _id(store.current()) == (before or None)
+    assert found == back
+
+
 def test_no_model_may_be_in_force(tmp_path: Path) -> None:
     store = ModelStore(tmp_path / "models")
     one = store.add("unet", _write_model).id
@@ -712,6 +739,21 @@ def test_prune_spares_what_matters_and_numbers_go_on(tmp_path: Path) -> None:
     assert store.prune(keep=2) == [ids[3], ids[5], ids[6]]
     shutil.rmtree(tmp_path / "models" / ids[8])
     assert store.add("unet", _write_model).number == 10
+
+
+def test_old_candidates_that_were_not_better_are_pruned_alone(tmp_path: Path) -> None:
+    def lost(folder: Path) -> None:
+        _write_model(folder)
+        with (folder / "model.toml").open("a") as card:
+            card.write("promoted = false\n")
+
+    store = ModelStore(tmp_path / "models")
+    brought, in_force, pinned = (store.add("unet", w).id for w in (_write_model, lost, lost))
+    store.promote(in_force)
+    store.pin(pinned, True)
+    ids = [store.add("unet", lost).id for _ in range(4)]
+    assert store.prune(keep=1, only_unproven=True) == ids[:3]
+    assert [m.id for m in store.all()] == [brought, in_force, pinned, ids[3]]
 
 
 def test_predictions(tmp_path: Path) -> None:

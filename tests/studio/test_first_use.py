@@ -129,6 +129,21 @@ def test_a_first_model_that_loses_says_how_far_it_falls_short(
     assert "More confirmed images help" in said
 
 
+def test_first_models_that_lose_do_not_fill_the_disk(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    def lost(folder: Path) -> None:
+        card = 'architecture = "unet"\nclasses = ["cell"]\npromoted = false\n'
+        (folder / "model.toml").write_text(card)
+
+    opened(window, root, qtbot)
+    project = window.session.project
+    assert project is not None
+    ids = [project.models.add("unet", lost).id for _ in range(window.work.models_kept + 3)]
+    window.work._model_saved(p.ModelSaved("j", ids[-1], False, "…", {}))
+    assert [m.id for m in project.models.all()] == ids[3:]
+
+
 def test_a_message_that_does_not_fit_is_whole_at_a_click_and_goes_when_it_is_bad(
     window: MainWindow,
 ) -> None:

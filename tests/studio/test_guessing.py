@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from segstudio.annotation import components
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.rasterise import label_map
-from segstudio.annotation.shape import mask_shape
+from segstudio.annotation.shape import Shape, mask_shape
 from segstudio.project.project import Project
 from segstudio.project.shape_index import Query, ShapeIndex
 from segstudio.studio.canvas.guess import Guess
+from segstudio.studio.guesses import Guesses
 from segstudio.studio.main_window import MainWindow
 from tests.studio.conftest import at, click, make_project, press, sweep
 
@@ -75,9 +81,10 @@ def test_two_strokes_show_the_rest_of_the_picture(
 
 
 def test_the_next_image_opens_with_guesses_as_drafts(
-    window: MainWindow, root: Path, qtbot: QtBot
+    window: MainWindow, root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     label_first(root)
+    threads = seen_threads(monkeypatch)
     opened(window, root, qtbot)
     image = window.session.image
     assert image is not None
@@ -86,6 +93,8 @@ def test_the_next_image_opens_with_guesses_as_drafts(
     drafts = image.document.drafts
     assert {shape.class_name for shape in drafts} == {"cell"}
     assert {shape.model for shape in drafts} == {"round-0"}
+    assert threads
+    assert threading.main_thread() not in threads  # making shapes of a large guess takes long
     assert window.session.state(image.key) == "none"
     qtbot.waitUntil(window.actions_["accept"].isEnabled)
     click(window, 50, 40)
@@ -149,6 +158,72 @@ def test_what_is_guessed_is_accepted_by_region_and_by_confirming(
     index.close()
     assert count == len(kept)
     assert {hit.source for hit in hits} == {"guess"}
+
+
+def test_a_guess_that_undo_gave_back_is_accepted_by_confirming(
+    window: MainWindow, root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = opened(window, root, qtbot)
+    session = window.session
+    window.use_tool("brush")
+    session.choices.set_brush_radius(3)
+    paint(window, Qt.Key.Key_1, (36, 36), (44, 44))
+    paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
+    wait_for_a_guess(made, qtbot)
+    monkeypatch.setattr(window.guessing, "_ask", lambda: None)  # the next guess is slow to come
+    image = session.image
+    assert image is not None
+    drawn, offered = list(image.document.shapes), image.guesses
+    assert offered
+    session.reviewing.accept_all()
+    assert not image.has_offers
+    assert not image.guesses
+    window._undo()
+    assert list(image.document.shapes) == drawn
+    assert image.has_offers
+    assert image.guesses == offered
+    window._redo()
+    assert not image.has_offers
+    window._undo()
+    session.reviewing.confirm_and_next()
+    assert len(image.document.shapes) > len(drawn)
+
+
+def test_an_image_that_was_left_keeps_no_guess(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    opened(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    one_class = np.ones(image.document.size, np.uint8)
+    image.guessed = Guesses(one_class, one_class, {1: "cell"})
+    window.session.step(1)
+    qtbot.waitUntil(lambda: window.session.image not in (None, image), timeout=20_000)
+    assert image.guessed is None
+
+
+def test_nothing_is_guessed_beside_the_picture() -> None:
+    labels = np.zeros((20, 30), np.uint8)
+    labels[10:, 20:] = 1
+    found = Guesses(labels, np.full(labels.shape, 200, np.uint8), {1: "cell"})
+    (shape,) = found.shapes
+    assert (found.class_at(29, 19), found.at(29, 19, found.shapes)) == ("cell", shape)
+    for x, y in ((30, 19), (29, 20), (-1, 19), (29, -1), (3000, 3000)):
+        assert found.class_at(x, y) is None
+        assert found.at(x, y, found.shapes) is None
+
+
+def seen_threads(monkeypatch: pytest.MonkeyPatch) -> set[threading.Thread]:
+    """The threads that make shapes of a guess from now on."""
+    threads: set[threading.Thread] = set()
+    really = components.drafts
+
+    def drafts(*args: Any, **more: Any) -> Iterable[Shape]:
+        threads.add(threading.current_thread())
+        return really(*args, **more)
+
+    monkeypatch.setattr(components, "drafts", drafts)
+    return threads
 
 
 def test_guesses_an_image_opened_with_follow_the_strokes(
