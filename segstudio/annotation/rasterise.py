@@ -251,11 +251,17 @@ def _discs(shape: Shape) -> list[tuple[float, float, float, float]]:
 
 
 def _draw_linestrip(image: Image.Image, shape: Shape, number: int, top: int) -> None:
-    """Joints are computed from fractional coordinates, so the strip is drawn whole, then pasted."""
-    ys = shape.points[:, 1]
-    y0 = max(0, math.floor(ys.min()) - LINE_WIDTH)
-    y1 = max(y0 + 1, math.ceil(ys.max()) + LINE_WIDTH + 1)
+    """Joints are computed from fractional coordinates, so the strip is drawn whole, then pasted;
+    but for what Pillow draws far beside it where a line turns back on itself."""
+    low, high = shape.points.min(axis=0), shape.points.max(axis=0)
+    x0, y0 = (math.floor(value) - LINE_WIDTH for value in low)
+    x1, y1 = (math.ceil(value) + LINE_WIDTH + 1 for value in high)
+    x0, x1 = max(0, x0), min(image.width, x1)
+    y0 = max(0, y0)
+    y1 = max(y0 + 1, y1)
+    if x1 <= x0:
+        return
     stencil = Image.new("L", (image.width, y1 - y0), 0)
     points = (shape.points - (0, y0)).ravel().tolist()
     ImageDraw.Draw(stencil).line(points, fill=255, width=LINE_WIDTH, joint="curve")
-    image.paste(number, (0, y0 - top), stencil)
+    image.paste(number, (x0, y0 - top), stencil.crop((x0, 0, x1, y1 - y0)))

@@ -31,7 +31,7 @@ def heading(words: str) -> QLabel:
     return named(QLabel(words), "heading")
 
 
-def does(button: QPushButton, action: QAction, size: int = 16) -> None:
+def follow_action(button: QPushButton, action: QAction, size: int = 16) -> None:
     """The button does what the action does, is off when it is, and says what that says."""
     button.setIconSize(QSize(size, size))
     button.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -194,3 +194,11 @@ def test_preparing_keeps_to_its_room() -> None:
     idmap = IdMap(Document(Annotation(1500, 1000, (noise,))), cache_bytes=600_000)
     idmap.prepare(1)
     assert 0 < idmap._used <= 600_000
+
+
+def test_a_line_that_turns_back_on_itself_stays_where_it_is() -> None:
+    """Pillow draws the joint of such a line across the whole picture."""
+    points = as_points([[0, 0], [-5.960464477539063e-08, 19], [0, 0]])
+    drawn = draw_ids([Shape("a", "linestrip", points)], [1], (0, 0, 280, 60))
+    assert drawn[:15, 0].all()
+    assert not drawn[:, 12:].any()

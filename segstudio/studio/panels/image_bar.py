@@ -12,7 +12,7 @@ from segstudio.studio.i18n import tr
 from segstudio.studio.open_image import OpenImage
 from segstudio.studio.panels.image_list import state_word
 from segstudio.studio.session import Session
-from segstudio.studio.widgets import does, faint, named
+from segstudio.studio.widgets import faint, follow_action, named
 
 _GATHER = 60
 """Milliseconds over which changes are gathered before the words are made again."""
@@ -40,7 +40,7 @@ class ImageBar(QFrame):
         row.addWidget(self.state)
         row.addStretch(1)
         for button, name in ((self.reopen, "unconfirm"), (self.confirm, "confirm")):
-            does(button, actions[name])
+            follow_action(button, actions[name])
             row.addWidget(button)
         self._due = QTimer(self, singleShot=True, interval=_GATHER)
         self._due.timeout.connect(self.refresh)

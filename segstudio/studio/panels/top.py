@@ -11,7 +11,7 @@ from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Jobs
 from segstudio.studio.panels.model import model_line
 from segstudio.studio.session import Session
-from segstudio.studio.widgets import does, faint, named
+from segstudio.studio.widgets import faint, follow_action, named
 
 
 class TopBar(QFrame):
@@ -44,7 +44,7 @@ class TopBar(QFrame):
         """A button that does what `action` does and is off when it is."""
         button = named(QPushButton(words), "primary" if primary else "")
         button.setIcon(theme.icon(name, on_accent=primary))
-        does(button, action, 18)
+        follow_action(button, action, 18)
         self.buttons[name] = button
         self._row.addWidget(button)
 
