@@ -216,9 +216,9 @@ class _Numbered:
     splices: tuple[tuple[int, int, tuple[int, ...], tuple[int, ...]], ...]
     confirmed: tuple[bool, bool] | None
 
-    @property
-    def has_drafts(self) -> bool:
-        return any(_LAYERS[layer] == "drafts" for layer, *_ in self.splices)
+    def without_drafts(self) -> _Numbered:
+        shapes = tuple(s for s in self.splices if _LAYERS[s[0]] == "shapes")
+        return replace(self, splices=shapes)
 
 
 _Rows = tuple[list[int], list[int]]
@@ -321,11 +321,16 @@ def _fit(
         _play(rows, edit, backwards=True)
         cut = True
     drafts = _named(rows[1], known, document.drafts)
-    if drafts is None:  # other drafts than then: steps about those end the history
-        last = max((i for i, edit in enumerate(done) if edit.has_drafts), default=-1)
-        first = max((i for i, edit in enumerate(undone) if edit.has_drafts), default=-1)
-        done, undone, drafts, cut = done[last + 1 :], undone[first + 1 :], {}, True
+    if drafts is None:  # other drafts than then: what the steps did to those is left out
+        done, undone = _without_drafts(done), _without_drafts(undone)
+        drafts, cut = {}, True
     return done, undone, {**known, **shapes, **drafts}, cut
+
+
+def _without_drafts(steps: Sequence[_Numbered]) -> list[_Numbered]:
+    """What the steps did to shapes; those that were about drafts alone are gone."""
+    left = (step.without_drafts() for step in steps)
+    return [step for step in left if step.splices or step.confirmed is not None]
 
 
 def _named(

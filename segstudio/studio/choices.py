@@ -139,8 +139,13 @@ class Choices(QObject):
         if image is None or self._session.is_read_only():
             return
         desk = image.desk
+        shapes = {n: s for n, s in desk.selected() if n in desk.document.ids()}
+        if any(shape.locked for shape in shapes.values()):
+            self._session.message.emit(tr("Locked shapes keep their class."), "info")
         changed: dict[int, Shape | None] = {
-            n: s.with_class(name) for n, s in desk.selected() if n in desk.document.ids()
+            n: s.with_class(name)
+            for n, s in shapes.items()
+            if not s.locked and s.class_name != name
         }
         if changed:
             desk.document.apply(replace_shapes(tr("Change class"), desk.document, changed))

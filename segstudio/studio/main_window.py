@@ -189,7 +189,7 @@ class MainWindow(QMainWindow):
         session.states_changed.connect(lambda _: self._show_allowed())
         session.saving.connect(self.status.show_saving)
         session.message.connect(self.status.say)
-        session.image_opening.connect(self.canvas.leave_image)
+        session.leaving.connect(self.canvas.leave_image)
         self.canvas.pointer_moved.connect(self._show_pointer)
         self.canvas.view_changed.connect(lambda: self._show_pointer(-1, -1))
         self.canvas.brush_resized.connect(session.choices.set_brush_radius)

@@ -48,6 +48,8 @@ class Session(QObject):
     """The folder that is being opened."""
     open_failed = Signal(object, object)
     """A folder and the error."""
+    leaving = Signal()
+    """The open image is about to be left: what a tool has begun on it is finished now."""
     closing = Signal(str)
     """The project's folder: what still works on it should stop."""
     project_changed = Signal()
@@ -413,6 +415,7 @@ class Session(QObject):
         """Put what is open into the writer's hands."""
         if self.image is None:
             return
+        self.leaving.emit()
         self.image.document.commit()
         self.keep_review(self.image)
         self._left.pop(self.image.key, None)

@@ -220,6 +220,11 @@ class Tool:
         """Leave everything as it was before the tool began."""
         self.desk.document.cancel()
 
+    def leave(self) -> None:
+        """Another tool or another image comes: what was begun is given up, or finished where that
+        needs no more than saying so."""
+        self.cancel()
+
     @property
     def busy(self) -> bool:
         """Whether something has begun that is not yet an edit."""

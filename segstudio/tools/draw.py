@@ -89,6 +89,11 @@ class _PathTool(_DrawTool):
             return True
         return super().key(name)
 
+    def leave(self) -> None:
+        """Many points are work: they become the shape, which undo takes away."""
+        if not self._end():
+            self.cancel()
+
     def _end(self) -> bool:
         if len(self.points) < self.fewest:
             return False

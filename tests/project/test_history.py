@@ -248,11 +248,14 @@ def test_histories_can_be_deleted(tmp_path: Path) -> None:
     assert histories(tmp_path / "none").clear() == 0
 
 
-def test_other_drafts_than_then_end_the_steps_about_drafts_only(tmp_path: Path) -> None:
+def test_with_other_drafts_than_then_steps_are_about_shapes_only(tmp_path: Path) -> None:
+    """Drafts come and go; what a person did to shapes stays undoable, back to the first step."""
     session = Session(tmp_path, first_shapes(), draft_shapes())
     session.act(0, 1)
     session.act(6, 2)
     session.act(0, 3)
+    rest = tuple(session.document.drafts)
+    session.document.apply(Edit("reject", (Splice("drafts", 0, rest),)))
     session.act(0, 4)
     session.document.undo()
     shapes, _ = session.save()
@@ -260,13 +263,13 @@ def test_other_drafts_than_then_end_the_steps_about_drafts_only(tmp_path: Path) 
     newer = tuple(mask_shape("a", box, source="model", model="m2") for box in boxes)
     again = Session(tmp_path, shapes, newer)
     done, undone = again.document.history
-    assert [edit.name for edit in done] == ["step 3"]
+    assert [edit.name for edit in done] == ["step 1", "step 2", "step 3"]
     assert [edit.name for edit in undone] == ["step 4"]
-    again.document.undo()
-    assert len(again.document.shapes) == len(shapes) - 1
-    assert tuple(again.document.drafts) == newer
+    for expected in (2, 1, 0):
+        again.document.undo()
+        assert len(again.document.shapes) == len(first_shapes()) + expected
+        assert tuple(again.document.drafts) == newer
+    assert tuple(again.document.shapes) == first_shapes()
     kept, _ = again.save()
-    assert [e.name for e in Session(tmp_path, kept, newer).document.history[1]] == [
-        "step 4",
-        "step 3",
-    ]
+    undone = Session(tmp_path, kept, newer).document.history[1]
+    assert [edit.name for edit in undone] == ["step 4", "step 3", "step 2", "step 1"]

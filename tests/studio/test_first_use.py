@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
+from segstudio.annotation.document import add_shapes
+from segstudio.annotation.shape import Shape, as_points
 from segstudio.engine import protocol as p
 from segstudio.networks.choosing import Situation
 from segstudio.networks.registry import ARCHITECTURES
@@ -19,7 +22,7 @@ from segstudio.studio.dialogs.adopt import AdoptDialog
 from segstudio.studio.dialogs.networks import NetworkBox
 from segstudio.studio.dialogs.train import TrainDialog
 from segstudio.studio.main_window import MainWindow
-from tests.studio.conftest import at, press, sweep
+from tests.studio.conftest import at, click, press, sweep
 
 CARD = 'architecture = "unet"\nclasses = ["cell", "dirt"]\ncreated = "2026-03-01T12:00:00+00:00"\n'
 LOST = "promoted = false\n[images]\ntrain = 4\nvalidation = 2\n"
@@ -209,3 +212,70 @@ def test_the_model_that_comes_along_has_a_menu_entry_of_its_own(
     assert dialog.names.text() == "nucleus"
     dialog.reject()
     assert window.actions_["recolour_class"].isEnabled()  # as the guide says of the menu Class
+
+
+def test_several_classes_are_typed_one_after_the_other(studio: MainWindow) -> None:
+    field = studio.classes.field
+    field.setFocus()
+    for name in ("road", "car", "person"):
+        QTest.keyClicks(field, name)
+        QTest.keyClick(field, Qt.Key.Key_Return)
+    assert studio.session.choices.classes.names[-3:] == ("road", "car", "person")
+    assert field.hasFocus()
+    QTest.keyClicks(field, "bu")
+    QTest.keyClick(field, Qt.Key.Key_Escape)
+    assert (field.text(), field.hasFocus()) == ("", False)
+
+
+@pytest.mark.parametrize("way", ["tool", "image", "close"])
+def test_points_that_were_set_are_not_lost(
+    studio: MainWindow, root: Path, qtbot: QtBot, way: str
+) -> None:
+    press(studio, Qt.Key.Key_P)
+    for x, y in ((20, 20), (60, 25), (40, 60)):
+        click(studio, x, y)
+    image = studio.session.image
+    assert image is not None
+    assert not image.document.shapes
+    if way == "tool":
+        press(studio, Qt.Key.Key_B)
+        press(studio, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        assert not image.document.shapes, "undo takes it away"
+        return
+    if way == "image":
+        press(studio, Qt.Key.Key_D)
+        qtbot.waitUntil(lambda: studio.session.image is not image, timeout=20_000)
+    else:
+        assert studio.session.close_project()
+    with Project.open(root, read_only=True) as project:
+        qtbot.waitUntil(lambda: project.label_stamp("images/0.png") is not None, timeout=20_000)
+        assert [shape.kind for shape in project.load("images/0.png").shapes] == ["polygon"]
+
+
+def test_two_points_are_no_polygon(studio: MainWindow) -> None:
+    press(studio, Qt.Key.Key_P)
+    click(studio, 20, 20)
+    click(studio, 60, 25)
+    press(studio, Qt.Key.Key_V)
+    assert studio.session.image is not None
+    assert not studio.session.image.document.shapes
+
+
+def test_locked_shapes_and_those_of_the_class_already_are_left_as_they_are(
+    studio: MainWindow,
+) -> None:
+    image = studio.session.image
+    assert image is not None
+    shapes = [
+        Shape("cell", "rectangle", as_points([[5, 5], [20, 20]]), locked=True),
+        Shape("dirt", "rectangle", as_points([[30, 5], [50, 20]]), source="model"),
+        Shape("cell", "rectangle", as_points([[60, 5], [80, 20]])),
+    ]
+    image.document.apply(add_shapes("add", image.document, shapes))
+    image.desk.select(image.document.ids())
+    studio.session.choices.reclass_selection("dirt")
+    assert [s.class_name for s in image.document.shapes] == ["cell", "dirt", "dirt"]
+    assert [s.source for s in image.document.shapes] == ["human", "model", "human"]
+    steps = len(image.document.history[0])
+    studio.session.choices.reclass_selection("dirt")
+    assert len(image.document.history[0]) == steps, "nothing happened"

@@ -153,15 +153,15 @@ class Canvas(QWidget):
         self._follow_cursor()
 
     def leave_image(self) -> None:
-        """Another image is coming: what the tool has begun is given up."""
+        """Another image is coming: what the tool has begun is finished or given up."""
         if self._tool is not None:
-            self._tool.cancel()
+            self._tool.leave()
         self.setFocus()
 
     def use_tool(self, name: str) -> None:
-        """Take another tool in hand; what the old one had begun is dropped."""
+        """Take another tool in hand; what the old one has begun is finished or given up."""
         if self._tool is not None:
-            self._tool.cancel()
+            self._tool.leave()
         self._tool_name = name
         self._tool = None if self._desk is None else TOOLS[name](self._desk)
         self._follow_cursor()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QPixmap
+from PySide6.QtGui import QColor, QKeySequence, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -133,6 +133,9 @@ class ClassesPanel(QWidget):
         self.reserved: list[ClassRow] = []
         self.field = QLineEdit(placeholderText=tr("Add or find a class  (/)"))
         self.field.returnPressed.connect(self._take_field)
+        leave = QShortcut(QKeySequence(Qt.Key.Key_Escape), self.field)
+        leave.setContext(Qt.ShortcutContext.WidgetShortcut)
+        leave.activated.connect(self._leave_field)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(45)
@@ -244,15 +247,19 @@ class ClassesPanel(QWidget):
                 QTimer.singleShot(0, row, lambda row=row: self.area.ensureWidgetVisible(row))
 
     def _take_field(self) -> None:
-        """Enter picks the class that begins so, or makes a new one."""
+        """Enter picks a class, or makes a new one; after a new one the field waits for the next."""
         words = self.field.text().strip()
         if not words:
             return
         names = self._session.choices.classes.names
         found = words if words in names else None
+        self.field.clear()
         if found is None:
             self._session.choices.add_class(words)
         else:
             self._session.choices.choose_class(found)
+            self.field.clearFocus()
+
+    def _leave_field(self) -> None:
         self.field.clear()
         self.field.clearFocus()
