@@ -132,6 +132,7 @@ class Choices(QObject):
         image.desk.hide(self.hidden_classes, frozenset())
         image.desk.select([n for n in numbers if image.document.shape(n) is not None])
         self.hidden_changed.emit()
+        self._session.message.emit(tr("All shapes are shown again."), "info")
 
     def reclass_selection(self, name: str) -> None:
         """Give the selected shapes another class, as one step."""

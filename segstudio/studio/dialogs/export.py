@@ -46,7 +46,7 @@ class ExportDialog(Form):
         for name, words in export_formats():
             self.format.addItem(words, name)
         self.which = QComboBox()
-        self.which.addItem(tr("{n} confirmed images", n=confirmed), True)
+        self.which.addItem(tr("{n} confirmed image|{n} confirmed images", n=confirmed), True)
         self.which.addItem(tr("the one image|all {n} images", n=everything), False)
         if not confirmed:
             self.which.setCurrentIndex(1)
