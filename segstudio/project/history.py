@@ -305,26 +305,39 @@ def _fit(
 
     The file may be ahead of the labels (a crash), so that the last steps are to be done again.
     """
-    rows: _Rows = (list(base[0]), list(base[1]))
+    row = list(base[0])
     for edit in done:
-        _play(rows, edit)
+        _play(row, 0, edit)
     done, undone = list(done), list(undone)
     cut = False
     while True:
-        shapes = _named(rows[0], known, document.shapes)
+        shapes = _named(row, known, document.shapes)
         if shapes is not None:
             break
         if not done:
             return None
         edit = done.pop()
         undone.append(edit)
-        _play(rows, edit, backwards=True)
+        _play(row, 0, edit, backwards=True)
         cut = True
-    drafts = _named(rows[1], known, document.drafts)
+    drafts = _drafts(base[1], done, known, document)
     if drafts is None:  # other drafts than then: what the steps did to those is left out
         done, undone = _without_drafts(done), _without_drafts(undone)
         drafts, cut = {}, True
     return done, undone, {**known, **shapes, **drafts}, cut
+
+
+def _drafts(
+    base: Sequence[int], done: Sequence[_Numbered], known: Mapping[int, Shape], document: Document
+) -> dict[int, Shape] | None:
+    """The drafts that are left, by number; None when they are others, or others came meanwhile."""
+    row = list(base)
+    try:
+        for edit in done:
+            _play(row, 1, edit)
+    except ValueError:
+        return None
+    return _named(row, known, document.drafts)
 
 
 def _without_drafts(steps: Sequence[_Numbered]) -> list[_Numbered]:
@@ -354,11 +367,13 @@ def _is_same(a: Shape, b: Shape) -> bool:
     )
 
 
-def _play(rows: _Rows, edit: _Numbered, backwards: bool = False) -> None:
+def _play(row: list[int], layer: int, edit: _Numbered, backwards: bool = False) -> None:
+    """What a step did to one layer. ValueError when it does not follow from the one before."""
     splices = reversed(edit.splices) if backwards else edit.splices
-    for layer, index, removed, inserted in splices:
+    for touched, index, removed, inserted in splices:
         old, new = (inserted, removed) if backwards else (removed, inserted)
-        row = rows[layer]
+        if touched != layer:
+            continue
         if tuple(row[index : index + len(old)]) != old:
             raise ValueError("a step that does not follow from the one before")
         row[index : index + len(old)] = new

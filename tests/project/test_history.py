@@ -248,6 +248,30 @@ def test_histories_can_be_deleted(tmp_path: Path) -> None:
     assert histories(tmp_path / "none").clear() == 0
 
 
+@pytest.mark.parametrize("accepted", [0, 1])
+def test_drafts_that_came_after_opening_do_no_harm(tmp_path: Path, accepted: int) -> None:
+    """A model's answer, or labels carried along, come while the image is open."""
+    session = Session(tmp_path, first_shapes())
+    session.act(0, 1)
+    session.document.set_drafts(draft_shapes())
+    draft = session.document.drafts[accepted]
+    splices = Splice("drafts", accepted, (draft,)), Splice("shapes", 0, (), (draft,))
+    session.document.apply(Edit("accept", splices))
+    session.act(0, 3)
+    shapes, rest = session.save()
+    again = Session(tmp_path, shapes, rest)
+    assert [edit.name for edit in again.document.history[0]] == ["step 1", "accept", "step 3"]
+    while again.document.undo():
+        pass
+    assert tuple(again.document.shapes) == first_shapes()
+    while again.document.redo():
+        pass
+    assert tuple(again.document.shapes) == shapes
+    again.act(0, 5)
+    shapes, _ = again.save()
+    assert len(Session(tmp_path, shapes).document.history[0]) == 4
+
+
 def test_with_other_drafts_than_then_steps_are_about_shapes_only(tmp_path: Path) -> None:
     """Drafts come and go; what a person did to shapes stays undoable, back to the first step."""
     session = Session(tmp_path, first_shapes(), draft_shapes())
