@@ -19,7 +19,6 @@ from segstudio.project.project import Project
 from segstudio.project.rectangles import only_rectangles
 from segstudio.project.touching import share_touching
 from segstudio.studio import dialogs, theme
-from segstudio.studio.dialogs import files
 from segstudio.studio.i18n import tr
 from segstudio.studio.locking import LockedError
 from segstudio.studio.work import folder_for_export
@@ -107,7 +106,7 @@ class Wishes:
     def open_any(self) -> None:
         start = str(next(iter(recent.load()), Path.home()))
         words = tr("Open a folder of pictures, Labelme files, or a project")
-        chosen = files.ask_folder(self._window, words, start)
+        chosen = dialogs.ask_folder(self._window, words, start)
         if chosen:
             self.open(Path(chosen))
 
@@ -138,7 +137,7 @@ class Wishes:
 
     def import_labels(self) -> None:
         words = tr("A folder with labels: Labelme, VOC, or PNG masks")
-        chosen = files.ask_folder(self._window, words)
+        chosen = dialogs.ask_folder(self._window, words)
         if chosen:
             self._window.work.import_labels(chosen)
 

@@ -11,9 +11,9 @@ from segstudio.studio import dialogs
 
 @pytest.mark.parametrize("name", sorted(dialogs.MODULES))
 def test_each_can_be_had_by_its_name(qtbot: QtBot, name: str) -> None:
-    kind = getattr(dialogs, name)
-    assert issubclass(kind, QWidget)
-    assert kind.__name__ == name
+    found = getattr(dialogs, name)
+    assert found.__name__ == name
+    assert callable(found) if name.startswith("ask_") else issubclass(found, QWidget)
 
 
 def test_what_is_none_is_said() -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from segstudio.studio.dialogs.classes import RenameClass as RenameClass
     from segstudio.studio.dialogs.export import ExportDialog as ExportDialog
     from segstudio.studio.dialogs.export import ReportDialog as ReportDialog
+    from segstudio.studio.dialogs.files import ask_folder as ask_folder
+    from segstudio.studio.dialogs.files import ask_new_file as ask_new_file
     from segstudio.studio.dialogs.find import KeysDialog as KeysDialog
     from segstudio.studio.dialogs.find import Palette as Palette
     from segstudio.studio.dialogs.find_shapes import FindShapes as FindShapes
@@ -43,6 +45,8 @@ MODULES: Final = {
     "Statistics": "statistics",
     "ToneDialog": "tone",
     "TrainDialog": "train",
+    "ask_folder": "files",
+    "ask_new_file": "files",
 }
 
 

@@ -19,8 +19,7 @@ from PySide6.QtWidgets import (
 
 from segstudio.annotation.bitmap import Box
 from segstudio.engine import protocol as p
-from segstudio.studio import theme
-from segstudio.studio.dialogs import files
+from segstudio.studio import dialogs, theme
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs, time_left
 from segstudio.studio.panels.model import make_table
@@ -110,7 +109,7 @@ class QualityPanel(QWidget):
 
     def _ask_file(self) -> None:
         words = tr("Web page (*.html);;Table (*.csv)")
-        chosen = files.ask_new_file(self, tr("Save report"), "quality.html", words)
+        chosen = dialogs.ask_new_file(self, tr("Save report"), "quality.html", words)
         if chosen:
             self.save_report(chosen)
 
