@@ -49,8 +49,8 @@ def make_project(pictures: Sequence[Path], root: Path) -> Project:
     return project
 
 
-def pooled_iou(project: Project, model: ModelInfo, pictures: Sequence[Path]) -> float:
-    """Of the class over all pixels of pictures that are not in the project."""
+def compared(project: Project, model: ModelInfo, pictures: Sequence[Path]) -> Confusion:
+    """Predictions with the truth, all pixels of pictures that are not in the project."""
     predictor = open_predictor(project, model, "cpu")
     total = Confusion(2)
     for picture in pictures:
@@ -58,7 +58,12 @@ def pooled_iou(project: Project, model: ModelInfo, pictures: Sequence[Path]) -> 
         truth = read_png(picture.parents[1] / "instances" / picture.name)
         assert truth is not None
         total.add((predicted > 0).astype(np.uint8), (truth > 0).astype(np.uint8))
-    return float(total.iou()[1])
+    return total
+
+
+def pooled_iou(project: Project, model: ModelInfo, pictures: Sequence[Path]) -> float:
+    """Of the nuclei."""
+    return float(compared(project, model, pictures).iou()[1])
 
 
 def tell(event: Event) -> None:

@@ -17,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import DATA, Measure, need, parser, report
-from benchmarks.nuclei_scratch import make_project, split, tell
+from benchmarks.nuclei_scratch import compared, make_project, split, tell
 from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.shape import BACKGROUND_CLASS, Shape, mask_shape
-from segstudio.learning.metrics import Confusion, or_zero
-from segstudio.learning.predictor import open_predictor
+from segstudio.learning.metrics import or_zero
 from segstudio.learning.trainer import TrainRequest, train
-from segstudio.project.images import read_image
 from segstudio.project.predictions import read_png
 from segstudio.project.project import Project
 
@@ -66,19 +64,12 @@ def trained(
     folder: Path, pictures: list[Path], rest: list[Path], sparse: bool, minutes: float
 ) -> float:
     """The mIoU of a network trained on the pictures."""
-    total = Confusion(2)
     with tempfile.TemporaryDirectory() as place, make_project(pictures, Path(place)) as project:
         if sparse:
             make_sparse(project, folder)
         result = train(project, TrainRequest(minutes=minutes, device="cpu"), tell)
         print(f"{result.steps} steps, {result.reason}", flush=True)
-        predictor = open_predictor(project, project.models.get(result.model), "cpu")
-        for picture in rest:
-            truth = read_png(folder / "instances" / picture.name)
-            assert truth is not None
-            found = predictor.predict(read_image(picture))[0]
-            total.add((found > 0).astype(np.uint8), (truth > 0).astype(np.uint8))
-    miou = or_zero(total.miou())
+        miou = or_zero(compared(project, project.models.get(result.model), rest).miou())
     print(f"{'strokes' if sparse else 'full labels'}: mIoU {miou:.4f}", flush=True)
     return miou
 

@@ -11,7 +11,6 @@ trained for so long on the first 60 frames of `val`, and it and the others are s
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -56,8 +55,8 @@ def films(part: str) -> dict[str, Film]:
     """The drives of a part, frames by number."""
     found: dict[str, Film] = {}
     for item in camvid.items(part):
-        drive, number = re.fullmatch(r"(\w+)_f?(\d+)", Path(item.key).stem).groups()  # type: ignore[union-attr]
-        found.setdefault(drive, {})[int(number)] = item.read()
+        drive, _, number = Path(item.key).stem.rpartition("_")
+        found.setdefault(drive, {})[int(number.removeprefix("f"))] = item.read()
     return found
 
 

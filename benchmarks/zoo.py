@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _material(task: Task, count: int) -> tuple[Library, tuple[str, ...]]:
     if not task.instances:
         return camvid.library(camvid.items(count=count)), camvid.NAMES
     pictures = sorted((need(DATA / "nuclei") / "images").glob("*.png"))[:count]
-    items = [Item(p.stem, lambda p=p: _things(p)) for p in pictures]  # type: ignore[misc]
+    items = [Item(p.stem, partial(_things, p)) for p in pictures]
     library = Library(items, Recipe().normalisation)
     for item in items:
         library.known(item)

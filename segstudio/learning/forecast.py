@@ -24,7 +24,7 @@ from segstudio.learning.metrics import Confusion
 from segstudio.learning.motion import Motion, motion, path
 from segstudio.learning.trainingset import to_rows
 from segstudio.project.frames import FRAME_BEFORE, before, is_expected, way_back
-from segstudio.project.index import Stamp
+from segstudio.project.index import Stamp, stamp
 from segstudio.project.project import Project
 from segstudio.project.runs import BatchRun
 from segstudio.project.scan import ImageKey
@@ -134,7 +134,8 @@ class Forecaster:
         return self._agreements[name]
 
     def _motion(self, project: Project, earlier: ImageKey, later: ImageKey) -> Motion | None:
-        name = (project.root, earlier, later)
+        files = (project.image_file(key) for key in (earlier, later))
+        name = (project.root, earlier, later, *map(stamp, files))  # a picture may be replaced
         if name not in self._motions:
             try:
                 pictures = project.read_image(earlier), project.read_image(later)

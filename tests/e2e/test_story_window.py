@@ -71,7 +71,7 @@ def test_open_segment_correct_confirm_train_export_reopen(
         assert done.result["done"] == 17
         image = window.session.image
         assert image is not None
-        qtbot.waitUntil(lambda: bool(image.document.drafts), timeout=10_000)
+        qtbot.waitUntil(lambda: bool(image.document.drafts), timeout=20_000)
         drafts = len(image.document.drafts)
 
         # brush, polygon, undo
@@ -97,7 +97,7 @@ def test_open_segment_correct_confirm_train_export_reopen(
         agree(window, TrainDialog)
         qtbot.waitUntil(lambda: bool(window.log.curves.loss), timeout=PATIENCE)
         window.activateWindow()
-        qtbot.waitUntil(window.isActiveWindow, timeout=10_000)
+        qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
         press(window, Qt.Key.Key_R)
         assert window.canvas.tool_name == "rectangle"
         sweep(window, (30, 30), (50, 45), (60, 60))
@@ -125,7 +125,7 @@ def test_open_segment_correct_confirm_train_export_reopen(
         report = over(window, "Exporting", qtbot).result
         assert report["images"] == 7
         assert report["lost"] == 0
-        qtbot.waitUntil(lambda: bool(window.findChildren(ReportDialog)), timeout=10_000)
+        qtbot.waitUntil(lambda: bool(window.findChildren(ReportDialog)), timeout=20_000)
         for box in window.findChildren(ReportDialog):
             box.accept()
         exported = sorted(Path(str(report["out"])).rglob("nuclei_01*.png"))

@@ -60,7 +60,7 @@ def test_rename_by_the_dialog_and_the_open_image_follows_with_its_history(
     dialog.field.clear()
     QTest.keyClicks(dialog.field, "nucleus")
     assert dialog.ok.isEnabled()
-    qtbot.waitUntil(lambda: "1 image." in dialog.count.text(), timeout=10000)
+    qtbot.waitUntil(lambda: "1 image." in dialog.count.text(), timeout=20_000)
     QTest.keyClick(dialog.field, Qt.Key.Key_Return)
     assert studio.session.paused
     draw(studio, (80, 10), (90, 20), (100, 30))  # nothing can be drawn meanwhile

@@ -66,14 +66,14 @@ def test_hits_follow_what_is_typed_and_what_is_drawn(studio_with: MainWindow, qt
     dialog = found(studio_with)
     qtbot.waitUntil(lambda: areas(dialog) == [400, 400, 100, 20], timeout=60000)
     QTest.keyClicks(dialog.words, "dirt")
-    qtbot.waitUntil(lambda: areas(dialog) == [400, 20], timeout=10000)
+    qtbot.waitUntil(lambda: areas(dialog) == [400, 20], timeout=20_000)
     dialog.source.setCurrentIndex(dialog.source.findData("model"))
-    qtbot.waitUntil(lambda: areas(dialog) == [20], timeout=10000)
+    qtbot.waitUntil(lambda: areas(dialog) == [20], timeout=20_000)
     dialog.source.setCurrentIndex(0)
     dialog.words.clear()
     dialog.choose_class("cell")
     dialog.smallest.setValue(101)
-    qtbot.waitUntil(lambda: areas(dialog) == [400], timeout=10000)
+    qtbot.waitUntil(lambda: areas(dialog) == [400], timeout=20_000)
     assert [hit.key for hit in dialog.model.hits] == ["images/1.png"]
     dialog.smallest.setValue(0)
     dialog.largest.setValue(99)
@@ -96,7 +96,7 @@ def test_a_hit_opens_its_image_and_is_selected_in_sight(
     assert session.image is not None
     assert session.image.key == "images/1.png"
     assert [s.source for _, s in session.image.desk.selected()] == ["model"]
-    qtbot.waitUntil(lambda: studio_with.canvas.view.scale > 10, timeout=10000)
+    qtbot.waitUntil(lambda: studio_with.canvas.view.scale > 10, timeout=20_000)
     x, y = studio_with.canvas.view.to_screen(62, 62)
     assert studio_with.canvas.rect().contains(round(x), round(y))
     dialog.close()

@@ -72,7 +72,8 @@ def test_the_bar_above_the_picture_confirms_and_takes_that_back(
     window._show_allowed_now()
     QTest.mouseClick(bar.reopen, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(bar.confirm.isVisible, timeout=20_000)
-    assert not window.session.image.document.confirmed  # type: ignore[union-attr]
+    assert window.session.image is not None
+    assert not window.session.image.document.confirmed
 
 
 def test_the_stroke_after_accepting_is_not_for_what_was_accepted(

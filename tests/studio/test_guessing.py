@@ -51,6 +51,14 @@ def paint(window: MainWindow, digit: Qt.Key, *places: tuple[float, float]) -> No
     sweep(window, *places)
 
 
+def paint_two(window: MainWindow) -> None:
+    """A stroke of each class."""
+    window.use_tool("brush")
+    window.session.choices.set_brush_radius(3)
+    paint(window, Qt.Key.Key_1, (36, 36), (44, 44))
+    paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
+
+
 def test_two_strokes_show_the_rest_of_the_picture(
     window: MainWindow, root: Path, qtbot: QtBot
 ) -> None:
@@ -96,7 +104,7 @@ def test_the_next_image_opens_with_guesses_as_drafts(
     assert threads
     assert threading.main_thread() not in threads  # making shapes of a large guess takes long
     assert window.session.state(image.key) == "none"
-    qtbot.waitUntil(window.actions_["accept"].isEnabled)
+    qtbot.waitUntil(window.actions_["accept"].isEnabled, timeout=20_000)
     click(window, 50, 40)
     press(window, Qt.Key.Key_Y)
     assert window.session.save_now()
@@ -110,14 +118,11 @@ def test_what_is_guessed_is_accepted_by_region_and_by_confirming(
 ) -> None:
     made = opened(window, root, qtbot)
     session = window.session
-    window.use_tool("brush")
-    session.choices.set_brush_radius(3)
-    paint(window, Qt.Key.Key_1, (36, 36), (44, 44))
-    paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
+    paint_two(window)
     wait_for_a_guess(made, qtbot)
     image = session.image
     assert image is not None
-    qtbot.waitUntil(window.actions_["accept"].isEnabled)
+    qtbot.waitUntil(window.actions_["accept"].isEnabled, timeout=20_000)
     assert not window.actions_["reject_all"].isEnabled()
     shown = np.zeros(image.document.size, int)
     for value, name in enumerate(("cell", "dirt"), start=1):
@@ -165,10 +170,7 @@ def test_a_guess_that_undo_gave_back_is_accepted_by_confirming(
 ) -> None:
     made = opened(window, root, qtbot)
     session = window.session
-    window.use_tool("brush")
-    session.choices.set_brush_radius(3)
-    paint(window, Qt.Key.Key_1, (36, 36), (44, 44))
-    paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
+    paint_two(window)
     wait_for_a_guess(made, qtbot)
     monkeypatch.setattr(window.guessing, "_ask", lambda: None)  # the next guess is slow to come
     image = session.image

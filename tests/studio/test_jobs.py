@@ -26,7 +26,7 @@ def test_a_killed_child_costs_a_message_and_comes_back(
     troubles: list[str] = []
     studio.jobs.trouble.connect(troubles.append)
     child = studio.jobs.start_child("files")
-    qtbot.waitUntil(lambda: child.alive, timeout=10000)
+    qtbot.waitUntil(lambda: child.alive, timeout=20_000)
     assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: bool(troubles), timeout=20000)

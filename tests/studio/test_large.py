@@ -18,6 +18,7 @@ from segstudio.project.project import Project
 from segstudio.studio.canvas import canvas as canvas_module
 from segstudio.studio.canvas.tiled import TiledPicture
 from segstudio.studio.main_window import MainWindow
+from segstudio.studio.open_image import Loaded
 from tests.studio.conftest import at, sweep
 
 
@@ -37,6 +38,26 @@ def open_picture(window: MainWindow, root: Path, qtbot: QtBot) -> None:
     Project.create(root, classes=["cell"]).close()
     window.open_folder(root)
     qtbot.waitUntil(lambda: window.session.image is not None, timeout=20000)
+
+
+def open_two(window: MainWindow, root: Path, qtbot: QtBot) -> None:
+    (root / "images").mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.fromarray(smooth(300, 200)).save(root / "images" / f"{name}.jpg")
+    open_picture(window, root, qtbot)
+
+
+def hold_labels(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """From now on label files are read when the event is set."""
+    gate = Event()
+    load = Project.load_label_file
+
+    def load_late(self: Project, key: str) -> object:
+        assert gate.wait(20)
+        return load(self, key)
+
+    monkeypatch.setattr(Project, "load_label_file", load_late)
+    return gate
 
 
 def is_near(found: tuple[int, ...], expected: np.ndarray) -> bool:
@@ -92,14 +113,7 @@ def test_a_large_picture_is_shown_while_its_labels_are_being_read(
     root = tmp_path / "large"
     (root / "images").mkdir(parents=True)
     Image.fromarray(smooth(3000, 2000)).save(root / "images" / "a.jpg")
-    gate = Event()
-    load = Project.load_label_file
-
-    def load_late(self: Project, key: str) -> object:
-        assert gate.wait(20)
-        return load(self, key)
-
-    monkeypatch.setattr(Project, "load_label_file", load_late)
+    gate = hold_labels(monkeypatch)
     Project.create(root, classes=["cell"]).close()
     window.open_folder(root)
     canvas = window.canvas
@@ -123,20 +137,10 @@ def test_an_image_asked_for_again_while_it_is_read_is_read_once(
 ) -> None:
     """A second reading would put what was drawn after the first one away."""
     root = tmp_path / "twice"
-    (root / "images").mkdir(parents=True)
-    for name in ("a", "b"):
-        Image.fromarray(smooth(300, 200)).save(root / "images" / f"{name}.jpg")
-    open_picture(window, root, qtbot)
-    gate = Event()
-    load = Project.load_label_file
-
-    def load_late(self: Project, key: str) -> object:
-        assert gate.wait(20)
-        return load(self, key)
-
+    open_two(window, root, qtbot)
     session = window.session
     session._loader.forget()
-    monkeypatch.setattr(Project, "load_label_file", load_late)
+    gate = hold_labels(monkeypatch)
     session.go("images/b.jpg")
     once = session._reads
     session.go("images/b.jpg")
@@ -146,13 +150,16 @@ def test_an_image_asked_for_again_while_it_is_read_is_read_once(
     image = session.image
     session.go("images/b.jpg")
     assert session.image is image
-    # of two readings on their way the later one counts
+    # of two readings on their way only the later one counts
+    read: list[Loaded] = []
+    shown: list[bool] = []
+    session._loader.loaded.connect(read.append)
+    session.image_changed.connect(lambda: shown.append(True))
     session._read(session.project, "images/b.jpg")
     session._read(session.project, "images/b.jpg")
-    qtbot.waitUntil(lambda: session.image is not image, timeout=20000)
-    newest = session.image
-    qtbot.waitUntil(lambda: session.has_read_ahead and not session._is_reading, timeout=20000)
-    assert session.image is newest
+    qtbot.waitUntil(lambda: len(read) == 2, timeout=20000)
+    assert len(shown) == 1
+    assert session.image is not image
 
 
 def test_looking_for_new_pictures_while_one_is_read_does_not_leave_it(
@@ -160,19 +167,9 @@ def test_looking_for_new_pictures_while_one_is_read_does_not_leave_it(
 ) -> None:
     monkeypatch.setattr(project_module, "_LARGE", 10_000)
     root = tmp_path / "large"
-    (root / "images").mkdir(parents=True)
-    for name in ("a", "b"):
-        Image.fromarray(smooth(300, 200)).save(root / "images" / f"{name}.jpg")
-    open_picture(window, root, qtbot)
-    gate = Event()
-    load = Project.load_label_file
-
-    def load_late(self: Project, key: str) -> object:
-        assert gate.wait(20)
-        return load(self, key)
-
+    open_two(window, root, qtbot)
     session = window.session
-    monkeypatch.setattr(Project, "load_label_file", load_late)
+    gate = hold_labels(monkeypatch)
     session.go("images/b.jpg")
     try:
         qtbot.waitUntil(lambda: session.sketch is not None, timeout=20000)

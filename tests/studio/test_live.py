@@ -32,7 +32,7 @@ def confirm(window: MainWindow, qtbot: QtBot) -> None:
     press(window, Qt.Key.Key_1)
     sweep(window, (26 + 10 * number, 26), (40, 40), (54 + 10 * number, 54))
     press(window, Qt.Key.Key_Return, CTRL)
-    qtbot.waitUntil(lambda: window.session.image is not image, timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.image is not image, timeout=20_000)
 
 
 class Asked:
@@ -161,7 +161,7 @@ def test_the_model_learns_and_drafts_the_next_images_by_itself(
     allow(window)
     for _ in range(3):
         confirm(window, qtbot)
-    qtbot.waitUntil(lambda: bool(window.live.job), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(window.live.job), timeout=20_000)
     with Project.open(root, read_only=True) as project:
         qtbot.waitUntil(lambda: bool(project.models.all()), timeout=PATIENCE)
         model = project.models.all()[0]

@@ -111,12 +111,12 @@ def test_bands_and_values_of_a_deep_picture_are_chosen_for_the_eye_only(
     qtbot.waitUntil(lambda: not dialog.bands.isVisible(), timeout=20_000)
     go(window, "images/a.tif", qtbot)
     window.looking.developing.look()
-    qtbot.waitUntil(dialog.bands.isVisible, timeout=10000)
+    qtbot.waitUntil(dialog.bands.isVisible, timeout=20_000)
     assert dialog.bands.channels[0].count() == 5
     before = green(window, 60, 45)
     dialog.bands.channels[1].setCurrentIndex(4)
     dialog.bands.channels[1].activated.emit(4)
-    qtbot.waitUntil(lambda: green(window, 60, 45) > 200 > before, timeout=10000)
+    qtbot.waitUntil(lambda: green(window, 60, 45) > 200 > before, timeout=20_000)
     assert green(window, 10, 10) < 20
     dialog.bands.white.setValue(60000)
     dialog.bands.black.setValue(59990)
@@ -127,9 +127,9 @@ def test_bands_and_values_of_a_deep_picture_are_chosen_for_the_eye_only(
     assert plain[45, 60, 1] == plain[45, 60, 0]  # models see what they always saw
     go(window, "images/0.png", qtbot)
     go(window, "images/a.tif", qtbot)
-    qtbot.waitUntil(lambda: green(window, 60, 45) > 200, timeout=10000)
+    qtbot.waitUntil(lambda: green(window, 60, 45) > 200, timeout=20_000)
     dialog.reset()
-    qtbot.waitUntil(lambda: abs(green(window, 60, 45) - before) < 3, timeout=10000)
+    qtbot.waitUntil(lambda: abs(green(window, 60, 45) - before) < 3, timeout=20_000)
 
 
 def test_many_classes_have_more_room_until_a_person_moves_the_border(

@@ -64,7 +64,7 @@ def test_confirming_goes_to_the_doubtful_image_and_says_so(
     assert any("unsure of" in words for words in told)
     press(window, Qt.Key.Key_Return, CTRL)
     image = window.session.image
-    qtbot.waitUntil(lambda: window.session.image is not image, timeout=10000)
+    qtbot.waitUntil(lambda: window.session.image is not image, timeout=20_000)
     assert any("unlike" in words or "random" in words for words in told)
 
 

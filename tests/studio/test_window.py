@@ -55,13 +55,13 @@ def open_image(window: MainWindow, root: Path, qtbot: QtBot) -> None:
 def shown(window: MainWindow, key: str, qtbot: QtBot) -> None:
     qtbot.waitUntil(
         lambda: window.session.image is not None and window.session.image.key == key,
-        timeout=10000,
+        timeout=20_000,
     )
 
 
 def saved(window: MainWindow, qtbot: QtBot) -> None:
     assert window.session.save_now()
-    qtbot.waitUntil(lambda: window.status.saved.text() == "saved ✓", timeout=10000)
+    qtbot.waitUntil(lambda: window.status.saved.text() == "saved ✓", timeout=20_000)
 
 
 def test_the_window_starts_without_torch() -> None:
@@ -164,9 +164,9 @@ def test_the_classes_panel_counts_every_shape(studio: MainWindow, qtbot: QtBot) 
     for number, key in enumerate((Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_2)):
         press(studio, key)
         click(studio, 20 + 30 * number, 20)
-    qtbot.waitUntil(lambda: counts() == ["1", "2"])
+    qtbot.waitUntil(lambda: counts() == ["1", "2"], timeout=20_000)
     studio.actions_["undo"].trigger()
-    qtbot.waitUntil(lambda: counts() == ["1", "1"])
+    qtbot.waitUntil(lambda: counts() == ["1", "1"], timeout=20_000)
 
 
 def test_arranging_by_keys_and_pasting_into_another_image(studio: MainWindow, qtbot: QtBot) -> None:
@@ -229,11 +229,11 @@ def test_drafts_accept_reject_and_come_back(window: MainWindow, root: Path, qtbo
     press(window, Qt.Key.Key_Z, CTRL)
     assert len(image.document.drafts) == 1
     press(window, Qt.Key.Key_D)
-    qtbot.waitUntil(lambda: window.session.image is not image, timeout=10000)
+    qtbot.waitUntil(lambda: window.session.image is not image, timeout=20_000)
     press(window, Qt.Key.Key_A)
     qtbot.waitUntil(
         lambda: window.session.image is not None and window.session.image.key == "images/0.png",
-        timeout=10000,
+        timeout=20_000,
     )
     again = window.session.image
     assert again is not None
@@ -269,7 +269,7 @@ def test_confirm_accepts_what_waits_in_one_step_and_moves_on(
     assert len(image.document.shapes) == 2
     qtbot.waitUntil(
         lambda: window.session.image is not None and window.session.image.key == "images/1.png",
-        timeout=10000,
+        timeout=20_000,
     )
     saved(window, qtbot)
     facts = json.loads((root / "images" / "0.json").read_text())
@@ -405,7 +405,7 @@ def test_labels_of_one_project_never_reach_another(
     )
     there = window.session.image
     loader = window.session._loader
-    with qtbot.waitSignal(loader.loaded, timeout=10000):
+    with qtbot.waitSignal(loader.loaded, timeout=20_000):
         loader.load(old, "images/0.png", before=lambda: None)
     assert window.session.image is there
 
@@ -413,7 +413,7 @@ def test_labels_of_one_project_never_reach_another(
 def test_next_then_back_before_the_next_has_come(studio: MainWindow, qtbot: QtBot) -> None:
     press(studio, Qt.Key.Key_D)
     press(studio, Qt.Key.Key_A)
-    with qtbot.waitSignal(studio.session._loader.loaded, timeout=10000):
+    with qtbot.waitSignal(studio.session._loader.loaded, timeout=20_000):
         pass
     shown(studio, "images/0.png", qtbot)
     assert studio.session.wanted == "images/0.png"
@@ -448,7 +448,7 @@ def test_an_image_changed_by_another_program_while_it_is_open_is_asked_about(
     facts["shapes"].append({**facts["shapes"][0], "label": "dirt"})
     file.write_text(json.dumps(facts))
     theirs = file.read_bytes()
-    with qtbot.waitSignal(studio.session.changed_outside, timeout=10000):
+    with qtbot.waitSignal(studio.session.changed_outside, timeout=20_000):
         sweep(studio, (80, 60), (90, 70), (100, 80))
     assert file.read_bytes() == theirs
     (box,) = studio.findChildren(QMessageBox)
@@ -461,7 +461,7 @@ def test_an_image_changed_by_another_program_while_it_is_open_is_asked_about(
             studio.session.image is not None
             and [s.class_name for s in studio.session.image.document.shapes] == names
         ),
-        timeout=10000,
+        timeout=20_000,
     )
     saved(studio, qtbot)
     assert [s["label"] for s in json.loads(file.read_text())["shapes"]] == names
@@ -488,7 +488,7 @@ def test_undo_goes_on_where_it_was_after_a_look_at_another_image(
         press(studio, key)
         qtbot.waitUntil(
             lambda name=name: studio.session.image is not None and studio.session.image.key == name,
-            timeout=10000,
+            timeout=20_000,
         )
     image = studio.session.image
     assert image is not None
@@ -503,10 +503,10 @@ def test_an_unreadable_picture_is_listed_with_its_reason(
 ) -> None:
     (root / "images" / "0.png").write_bytes(b"not a picture")
     window.open_folder(root)
-    qtbot.waitUntil(lambda: bool(window.session.problems), timeout=10000)
+    qtbot.waitUntil(lambda: bool(window.session.problems), timeout=20_000)
     assert "0.png" in window.session.problems["images/0.png"]
     press(window, Qt.Key.Key_D)
-    qtbot.waitUntil(lambda: window.session.image is not None, timeout=10000)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20_000)
     assert window.session.image is not None
     assert window.session.image.key == "images/1.png"
 
@@ -515,7 +515,7 @@ def test_a_second_window_may_only_look(studio: MainWindow, root: Path, qtbot: Qt
     second = MainWindow()
     try:
         second.session.open_project(root, read_only=True)
-        qtbot.waitUntil(lambda: second.session.image is not None, timeout=10000)
+        qtbot.waitUntil(lambda: second.session.image is not None, timeout=20_000)
         second.show()
         press(second, Qt.Key.Key_R)
         sweep(second, (10, 10), (40, 40), (70, 50))
@@ -534,17 +534,17 @@ def test_an_empty_folder_says_so_and_shows_pictures_that_come(
     folder = tmp_path / "empty"
     folder.mkdir()
     window.open_folder(folder)
-    qtbot.waitUntil(lambda: window.session.project is not None, timeout=10000)
+    qtbot.waitUntil(lambda: window.session.project is not None, timeout=20_000)
     assert "No pictures" in window.canvas.notice
     Image.new("RGB", (40, 30)).save(folder / "a.png")
     press(window, Qt.Key.Key_F5)
-    qtbot.waitUntil(lambda: window.session.image is not None, timeout=10000)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20_000)
 
 
 def test_rescan_exclude_and_filter(studio: MainWindow, root: Path, qtbot: QtBot) -> None:
     shutil.copy(root / "images" / "0.png", root / "images" / "new.png")
     press(studio, Qt.Key.Key_F5)
-    qtbot.waitUntil(lambda: studio.images.model.rowCount() == 4, timeout=10000)
+    qtbot.waitUntil(lambda: studio.images.model.rowCount() == 4, timeout=20_000)
     studio.images.search.setText("new")
     assert studio.images.model.rowCount() == 1
     studio.images.search.setText("")
@@ -578,7 +578,7 @@ def test_opening_a_labelme_folder_changes_nothing(
     (folder / "0.json").write_text(json.dumps(facts))
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     window.open_folder(folder)
-    qtbot.waitUntil(lambda: window.session.image is not None, timeout=10000)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20_000)
     assert window.session.choices.classes.names == ("crack",)
     assert window.session.counts() == (1, 3)
     window.actions_["close"].trigger()
@@ -653,7 +653,7 @@ def test_pictures_of_every_kind_open(window: MainWindow, tmp_path: Path, qtbot: 
         window.session.go(name)
         qtbot.waitUntil(
             lambda name=name: window.session.image is not None and window.session.image.key == name,
-            timeout=10000,
+            timeout=20_000,
         )
     assert not window.session.problems
 
@@ -710,7 +710,7 @@ def test_what_is_drawn_while_going_back_to_the_image_on_the_canvas_stays(
     assert studio.session.image is image
     press(studio, Qt.Key.Key_B)
     sweep(studio, (40, 40), (60, 50))
-    with qtbot.waitSignal(studio.session._loader.loaded, timeout=10000):
+    with qtbot.waitSignal(studio.session._loader.loaded, timeout=20_000):
         pass
     assert studio.session.image is image
     assert len(image.document.shapes) == 1
@@ -777,7 +777,7 @@ def test_stepping_quickly_through_images_marks_none_as_broken(
         window.session.step(1)
     slow.set()
     shown(window, "images/10.png", qtbot)
-    qtbot.waitUntil(lambda: window.session.has_read_ahead, timeout=10000)
+    qtbot.waitUntil(lambda: window.session.has_read_ahead, timeout=20_000)
     assert not window.session.problems
 
 
