@@ -264,7 +264,11 @@ def miou(held: Sequence[Item], predict: Callable[[Picture], NDArray[np.integer]]
 def ours(keys: Sequence[str], held: Sequence[Item], arch: str, given: Given) -> float:
     """The same by `segstudio train`, as a person with these labels would have it."""
     with tempfile.TemporaryDirectory() as folder, make_project(keys, Path(folder)) as project:
-        request = TrainRequest(arch, given.minutes, FROM_SCRATCH, {"weights": "none"}, "cpu")
+        same = {
+            "weights": "none",
+            "options": dict(registry.card_of(arch).options),
+        }  # not the light form
+        request = TrainRequest(arch, given.minutes, FROM_SCRATCH, same, "cpu")
         result = train(project, request)
         model = project.models.get(result.model)
         images = model.card["images"]

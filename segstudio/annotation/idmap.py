@@ -2,7 +2,8 @@
 
 Hover is one array read, hiding or changing a shape redraws its rectangle only, and a picture
 costs what is looked at: tiles live in a least-recently-used cache, uniform ones as one number.
-From afar, every 2nd, 4th, … pixel is enough: such levels have tiles of their own.
+From afar, every 2nd, 4th, … pixel is enough: such levels have tiles of their own. What an edit
+changed is drawn anew in a level when that is looked at: often only one of them ever is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from segstudio.annotation.bitmap import TILE, Box, intersect_boxes
+from segstudio.annotation.bitmap import TILE, Box, intersect_boxes, union_boxes
 from segstudio.annotation.document import Change, Document, Layer, Splice
 from segstudio.annotation.rasterise import IdArray, draw_ids, draw_overview
 from segstudio.annotation.shape import Shape, bounds_of
@@ -27,6 +28,8 @@ COARSEST: Final = 64
 _LAYERS: Final[tuple[Layer, ...]] = ("drafts", "shapes")
 _MANY: Final = 3
 """Of what is drawn anew at once, every so-manieth tile must be there."""
+_MOST_BEHIND: Final = 64
+"""More boxes than this do not wait in a level."""
 _Tile = int | IdArray
 _Key = tuple[int, int, int]
 """(step, row, column): a tile of every step-th pixel."""
@@ -41,6 +44,8 @@ class IdMap:
         self.height, self.width = document.size
         self._hidden: tuple[frozenset[str], frozenset[int]] = frozenset(), frozenset()
         self._tiles: OrderedDict[_Key, _Tile] = OrderedDict()
+        self._behind: dict[int, list[Box]] = {}
+        """By step, what its tiles show as it was before the last edits."""
         self._used = 0
         self._room = cache_bytes
         self._bounds: dict[Layer, _Boxes] = {
@@ -54,6 +59,7 @@ class IdMap:
         """The shape on top at a pixel, 0 when there is none or it is outside."""
         if not (0 <= x < self.width and 0 <= y < self.height):
             return 0
+        self._catch_up(1)
         tile = self._tiles.get((1, y // TILE, x // TILE))
         if tile is None:
             return next(self._covering(x, y), 0)
@@ -77,6 +83,7 @@ class IdMap:
         With `step`, a power of two, the pixel nearest above and left that is a multiple of it
         is taken: from afar that is as good, and costs less.
         """
+        self._catch_up(step)
         out = np.zeros((len(rows), len(columns)), dtype=np.int32)
         rows, columns = rows // step, columns // step
         runs = list(_runs(columns))
@@ -95,6 +102,7 @@ class IdMap:
 
     def prepare(self, step: int) -> None:
         """Draw every tile of a level, as far as there is room, so that `sample` finds them."""
+        self._catch_up(step)
         rows, columns = (-(-side // (step * TILE)) for side in (self.height, self.width))
         for row in range(rows):
             self._draw_missing(step, row, range(columns))
@@ -118,13 +126,15 @@ class IdMap:
         """Follow a change of the document."""
         for splice in change.splices:
             self._move_bounds(splice)
-        self._redraw(change.dirty)
+        if change.dirty is not None:
+            self._outdate(change.dirty)
 
     def hide(self, classes: frozenset[str], numbers: frozenset[int] = frozenset()) -> None:
         """Show everything but these classes, and these shapes or drafts."""
         if (classes, numbers) != self._hidden:
             self._hidden = classes, numbers
             self._tiles.clear()
+            self._behind.clear()
             self._used = 0
 
     def _move_bounds(self, splice: Splice) -> None:
@@ -135,19 +145,28 @@ class IdMap:
         else:
             self._bounds[splice.layer] = np.concatenate([old[: splice.index], fresh, old[end:]])
 
-    def _redraw(self, dirty: Box | None) -> None:
-        if dirty is None:
-            return
+    def _outdate(self, dirty: Box) -> None:
+        """Remember in every level that shows pixels of `dirty` that these are to be drawn anew."""
         box = intersect_boxes(dirty, (0, 0, self.width, self.height))
         if box[2] <= box[0] or box[3] <= box[1]:
             return
-        touched: dict[int, list[_Key]] = {}
-        for key in self._tiles:
-            if _meets_tile(box, key):
-                touched.setdefault(key[0], []).append(key)
-        for step, keys in touched.items():
+        for step in {key[0] for key in self._tiles if _meets_tile(box, key)}:
+            waiting = self._behind.setdefault(step, [])
+            if waiting and (joined := _joined(waiting[-1], box)) is not None:
+                waiting[-1] = joined
+            else:
+                waiting.append(box)
+            if len(waiting) > _MOST_BEHIND:
+                self._catch_up(step)
+
+    def _catch_up(self, step: int) -> None:
+        """Draw anew what has changed in a level."""
+        for box in self._behind.pop(step, ()):
+            keys = [key for key in self._tiles if key[0] == step and _meets_tile(box, key)]
+            if not keys:
+                continue
             part = intersect_boxes(_in_steps(box, step), _around(keys))
-            if (part[2] - part[0]) * (part[3] - part[1]) > _MANY * len(keys) * TILE**2:
+            if _area(part) > _MANY * len(keys) * TILE**2:
                 self._forget(keys)  # few tiles far apart: those are drawn when looked at
                 continue
             fresh = _draw(*self._meeting(_in_pixels(part, step)), part, step)
@@ -259,6 +278,16 @@ def _draw(shapes: Sequence[Shape], ids: Sequence[int], box: Box, step: int) -> I
     if step > 1 or all(shape.bitmap is not None for shape in shapes):
         return draw_overview(shapes, ids, box, step)
     return draw_ids(shapes, ids, box).astype(np.int32, copy=False)
+
+
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _joined(a: Box, b: Box) -> Box | None:
+    """One box for two that have little between them, else None."""
+    both = union_boxes(a, b)
+    return both if both is not None and _area(both) <= _area(a) + _area(b) else None
 
 
 def _around(keys: Iterable[_Key]) -> Box:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from segstudio.annotation.bitmap import Bitmap, Box
+from segstudio.annotation.bitmap import Bitmap, Box, union_boxes
 
 Kind = Literal[
     "polygon",
@@ -187,6 +187,25 @@ def bounds_of(shapes: Sequence[Shape]) -> NDArray[np.int64]:
         boxes[flat, :2] = np.floor(np.minimum.reduceat(points, starts)) - pads
         boxes[flat, 2:] = np.ceil(np.maximum.reduceat(points, starts)) + pads + 1
     return boxes
+
+
+def difference_bounds(before: Shape, after: Shape) -> Box | None:
+    """The pixels that may look different once `after` has taken the place of `before`.
+
+    For a polygon some of whose points moved these are the rows that the edges at those points
+    touch; all columns of them, for what Pillow fills in a row depends on the whole outline there.
+    """
+    box = union_boxes(before.bounds(), after.bounds())
+    alike = before.kind == after.kind == "polygon" and before.class_name == after.class_name
+    if box is None or not alike or len(before.points) != len(after.points):
+        return box
+    moved = np.flatnonzero((before.points != after.points).any(axis=1))
+    if not len(moved):
+        return box
+    around = np.concatenate([moved - 1, moved, (moved + 1) % len(after.points)])
+    heights = np.concatenate([before.points[around, 1], after.points[around, 1]])
+    low, high = np.clip((heights.min(), heights.max()), -_FAR, _FAR)
+    return box[0], math.floor(low) - 1, box[2], math.ceil(high) + 2
 
 
 def _extent(shape: Shape) -> tuple[Points, Points]:

@@ -33,6 +33,8 @@ _ANCHORS: Final = (8, 32)
 """The smallest anchor, at least and at most; 32 is the paper's."""
 _SMALL: Final = 0.1
 _DIVISOR: Final = 32
+_LIGHT_FROM: Final = 128
+"""The shorter side of pictures, in pixels, below which every form of a network is light enough."""
 _UPRIGHT: Final = 0.25
 """Total variation between the classes above and below the middle that tells up from down."""
 
@@ -227,6 +229,13 @@ def configure(
     overrides = dict(overrides or {})
     named = NAMED.get(str(overrides.get("name", "default")), {})
     return recipe.overridden(adapted or {}).overridden({**named, **overrides})
+
+
+def is_light(facts: Facts, device: DeviceKind, options: Mapping[str, Any]) -> bool:
+    """Whether a network is built with its card's light options, which look at blocks of pixels:
+    without a GPU, unless pictures are small or somebody chose `options`. In the same minutes such
+    a U-Net comes further (benchmarks.latency)."""
+    return device == "cpu" and facts.side >= _LIGHT_FROM and not options
 
 
 def for_instances(facts: Facts, device: DeviceKind, memory: int | None) -> dict[str, Any]:

@@ -368,9 +368,11 @@ def _from_scratch(
         memory=report.memory,
         overrides=overrides,
     )
-    options = {**registry.card_of(architecture).options, **how.options}
-    network = registry.build(architecture, len(data.classes), **how.options)
-    note = ""
+    card = registry.card_of(architecture)
+    light = card.light if recipe.is_light(facts, report.kind, how.options) else {}
+    options = {**card.options, **light, **how.options}
+    network = registry.build(architecture, len(data.classes), **options)
+    note = f"{card.title} in its light form, which learns faster without a GPU" if light else ""
     if pretrained is not None:
         weights.load_into(store.body_of(network), pretrained)
         note = f"Starting from {pretrained.title}"

@@ -42,9 +42,11 @@ class WeightsSource:
 class Card:
     """What is known of an architecture before it is built.
 
-    Inputs are padded to multiples of `divisor`. `default_weights` names the source that is used
-    when nobody says otherwise, nothing for training from scratch; without a connection that is an
-    error, unless the network `may_begin_fresh`. `auxiliary` has the weights of the auxiliary losses
+    Inputs are padded to multiples of `divisor`, or of the module's own `divisor`. `light` are the
+    options for a machine without a GPU, where nobody chose any (`recipe.is_light`).
+    `default_weights` names the source that is used when nobody says otherwise, nothing for training
+    from scratch; without a connection that is an error, unless the network `may_begin_fresh`.
+    `auxiliary` has the weights of the auxiliary losses
     by output. `snaps` is true where the paper ends with a dense CRF. `onnx`
     says why the network cannot be exported, nothing when it can. `parameters` is their number for
     20 classes, 0 where nobody has counted them. `answers` is what the network gives.
@@ -56,6 +58,7 @@ class Card:
     good_for: str
     builder: Builder
     options: Options = field(default_factory=dict)
+    light: Options = field(default_factory=dict)
     divisor: int = 16
     weights: tuple[WeightsSource, ...] = ()
     default_weights: str = ""

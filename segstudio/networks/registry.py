@@ -56,7 +56,9 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Modu
             remedy=f"Options: {', '.join(card.options) or 'none'}",
         )
     body = card.builder(channels, classes + 1, {**card.options, **options})
-    return AnySize(body, card.divisor, card.auxiliary) if card.answers == "pixels" else body
+    if card.answers == "instances":
+        return body
+    return AnySize(body, getattr(body, "divisor", card.divisor), card.auxiliary)
 
 
 def outline(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Module:

@@ -4,6 +4,12 @@ Segmentation", MICCAI 2015 (arXiv 1505.04597), figure 1, with a width setting.
 The paper's network is `UNet(1, 2, width=64, padding="valid", norm=False)`. Ours differs by
 default in three ways that later practice settled: padded convolutions (the output has the
 input's size), batch normalisation after each convolution, and a smaller width for CPUs.
+
+With `shrink` the layout works on blocks of shrink x shrink pixels: they go in as channels, and the
+head gives the classes of every pixel of a block, as the dense upsampling convolution of Wang et
+al. 2018, "Understanding Convolution for Semantic Segmentation" (arXiv 1702.08502), section 3.1. No
+pixel is lost, and a step costs a fraction. A block's pixels begin with equal weights (Aitken et
+al. 2017, "Checkerboard artifact free sub-pixel convolution", arXiv 1707.02937).
 """
 
 from __future__ import annotations
@@ -11,7 +17,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from segstudio.errors import UserError
 
 Padding = Literal["same", "valid"]
 
@@ -59,8 +68,8 @@ def _centre(skip: Tensor, like: Tensor) -> Tensor:
 class UNet(nn.Module):
     """The 2015 layout: `depth` halvings, doubling channels from `width`; see the module's text.
 
-    Height and width of the input must be multiples of 2**depth (padding "same"), or any size
-    that every pooling halves exactly, as the paper's 572 (padding "valid").
+    Height and width of the input must be multiples of shrink * 2**depth (padding "same"), or any
+    size that every pooling halves exactly, as the paper's 572 (padding "valid", `shrink` 1).
     """
 
     def __init__(
@@ -71,18 +80,27 @@ class UNet(nn.Module):
         depth: int = 4,
         padding: Padding = "same",
         norm: bool = True,
+        shrink: int = 1,
     ) -> None:
         super().__init__()
-        self.depth, self.padding = depth, padding
+        if shrink > 1 and padding == "valid":
+            raise UserError(
+                "A U-Net that loses pixels at its border cannot shrink pictures",
+                remedy='Choose padding "same", or shrink 1',
+            )
+        self.depth, self.padding, self.shrink = depth, padding, shrink
+        block = shrink**2
         widths = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
             DoubleConv(inputs, wide, padding, norm)
-            for inputs, wide in zip([channels, *widths], widths, strict=False)
+            for inputs, wide in zip([channels * block, *widths], widths, strict=False)
         )
         self.pool = nn.MaxPool2d(2)
         self.up = nn.ModuleList(UpBlock(wide, padding, norm) for wide in reversed(widths[1:]))
-        self.head = nn.Conv2d(width, outputs, 1)
+        self.head = nn.Conv2d(width, outputs * block, 1)
         self.apply(_initialise)
+        with torch.no_grad():
+            self.head.weight.copy_(self.head.weight[::block].repeat_interleave(block, dim=0))
 
     @property
     def margin(self) -> int:
@@ -91,8 +109,15 @@ class UNet(nn.Module):
             return 0
         return 3 * (2 << self.depth) - 4
 
+    @property
+    def divisor(self) -> int:
+        """What height and width must be multiples of, without valid padding."""
+        return int(self.shrink * 2**self.depth)
+
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, h, w) to logits (n, outputs, h, w), less 2 x margin if valid."""
+        if self.shrink > 1:
+            x = F.pixel_unshuffle(x, self.shrink)
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else self.pool(x))
@@ -101,7 +126,7 @@ class UNet(nn.Module):
         for block in self.up:
             x = block(x, skips.pop())
         logits: Tensor = self.head(x)
-        return logits
+        return F.pixel_shuffle(logits, self.shrink) if self.shrink > 1 else logits
 
 
 def _initialise(module: nn.Module) -> None:

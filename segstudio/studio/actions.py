@@ -87,6 +87,7 @@ def _of_edit(menu: str) -> list[Spec]:
         Spec("-", menu, ""),
         Spec("delete", menu, tr("Delete shapes, reject drafts"), (), "delete"),
         Spec("select_all", menu, tr("Select all"), ("Ctrl+A",)),
+        Spec("cut", menu, tr("Cut shapes"), ("Ctrl+X",)),
         Spec("copy", menu, tr("Copy shapes"), ("Ctrl+C",)),
         Spec("paste", menu, tr("Paste shapes"), ("Ctrl+V",)),
         Spec("duplicate", menu, tr("Duplicate"), ("Ctrl+D",)),

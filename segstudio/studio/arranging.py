@@ -45,8 +45,8 @@ class Arranging:
             "lock_shapes": arrange.lock,
             "paste": lambda desk: arrange.paste(desk, self._copied),
         }
-        acts = {name: partial(self._do, step) for name, step in steps.items()}
-        return {**acts, "copy": self._copy, "simplify": self._simplify}
+        acts = {name: partial(self._do, name, step) for name, step in steps.items()}
+        return {**acts, "cut": self._cut, "copy": self._copy, "simplify": self._simplify}
 
     def _simplify(self) -> None:
         """A slider beside the canvas; what it does is seen at once."""
@@ -54,7 +54,7 @@ class Arranging:
         if image is None or self._session.is_read_only():
             return
         if not arrange.simplified(image.desk, _SIMPLER).splices:
-            self._session.message.emit(tr("Nothing here to do that with."), "info")
+            self._say_what_is_missing("simplify", image.desk)
             return
         dialog = dialogs.SimplifyDialog(_SIMPLER, self._parent)
         live = Simplifying(image.desk)
@@ -67,19 +67,65 @@ class Arranging:
         middle = (self._parent.width() - dialog.width()) // 2
         dialog.move(self._parent.mapToGlobal(QPoint(middle, low)))  # off what it changes
 
-    def _do(self, step: Callable[[Desk], bool]) -> None:
+    def _do(self, name: str, step: Callable[[Desk], bool]) -> None:
         image = self._session.image
         if image is None or self._session.is_read_only():
             return
         if not step(image.desk):
-            self._session.message.emit(tr("Nothing here to do that with."), "info")
+            self._say_what_is_missing(name, image.desk)
+
+    def _say_what_is_missing(self, name: str, desk: Desk) -> None:
+        """Why an act did nothing."""
+        chosen = [shape for _, shape in desk.selected()]
+        if chosen and all(map(desk.is_locked, chosen)):
+            words = tr("What is selected is locked.")
+        elif chosen and name in ("to_front", "to_back"):
+            words = tr("It is there already.")
+        else:
+            words = _what_is_missing(name)
+        self._session.message.emit(words, "info")
+
+    def _cut(self) -> None:
+        image = self._session.image
+        if image is None or self._session.is_read_only():
+            return
+        cut = tuple(shape for _, shape in arrange.movable(image.desk))
+        if arrange.delete(image.desk, "Cut"):
+            self._copied = cut
+            words = tr("{n} shape cut|{n} shapes cut", n=len(cut))
+            self._session.message.emit(words, "info")
+        else:
+            self._say_what_is_missing("cut", image.desk)
 
     def _copy(self) -> None:
         image = self._session.image
-        if image is not None:
-            self._copied = tuple(shape for _, shape in image.desk.selected())
-            words = tr("{n} shape copied|{n} shapes copied", n=len(self._copied))
-            self._session.message.emit(words, "info")
+        if image is None:
+            return
+        copied = tuple(shape for _, shape in image.desk.selected())
+        if not copied:
+            self._say_what_is_missing("copy", image.desk)
+            return
+        self._copied = copied
+        words = tr("{n} shape copied|{n} shapes copied", n=len(copied))
+        self._session.message.emit(words, "info")
+
+
+def _what_is_missing(name: str) -> str:
+    match name:
+        case "paste":
+            return tr("Copy or cut some shapes first.")
+        case "unite" | "subtract" | "intersect" | "group":
+            return tr("Select two shapes or more first.")
+        case "to_masks":
+            return tr("Select a polygon or another outline first.")
+        case "to_polygons":
+            return tr("Select a mask first; one part of it must have no hole.")
+        case "simplify":
+            return tr("Select a polygon, a line of many points or a mask first.")
+        case "ungroup":
+            return tr("Select a group first.")
+        case _:
+            return tr("Select a shape first.")
 
 
 class Simplifying:

@@ -114,7 +114,7 @@ class Choices(QObject):
         image = self._session.image
         numbers = [n for n, _ in image.desk.selected()] if image is not None else []
         if image is None or not numbers:
-            self._session.message.emit(tr("Nothing here to do that with."), "info")
+            self._session.message.emit(tr("Select a shape first."), "info")
             return
         image.desk.hide(self.hidden_classes, image.desk.hidden_shapes.union(numbers))
         image.desk.select([])

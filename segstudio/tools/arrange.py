@@ -35,6 +35,15 @@ def nudge(desk: Desk, dx: float, dy: float) -> bool:
     return _apply(desk, replace_shapes("Move", desk.document, moved))
 
 
+def delete(desk: Desk, name: str = "Delete") -> bool:
+    """Take the selected shapes away; whether there was one to take."""
+    gone = [n for n, _ in movable(desk)]
+    if not _apply(desk, replace_shapes(name, desk.document, dict.fromkeys(gone))):
+        return False
+    desk.select([])
+    return True
+
+
 def duplicate(desk: Desk) -> bool:
     """Put a copy of each selected shape on top, a little aside."""
     return paste(desk, [s.moved(APART, APART) for _, s in desk.selected()], "Duplicate")

@@ -7,8 +7,8 @@ import numpy as np
 from segstudio.annotation.bitmap import Box, union_boxes
 from segstudio.annotation.document import Edit, replace_shapes
 from segstudio.annotation.geometry import nearest_edge, nearest_vertex
-from segstudio.annotation.shape import MIN_POINTS, Shape
-from segstudio.tools.arrange import nudge
+from segstudio.annotation.shape import MIN_POINTS, Shape, difference_bounds
+from segstudio.tools.arrange import delete, nudge
 from segstudio.tools.desk import Desk, Pointer, Preview, Tool, handles
 
 _NUDGES = {
@@ -116,13 +116,7 @@ class SelectTool(Tool):
 
     def key(self, name: str) -> bool:
         if name == "Delete" and self.desk.selection:
-            document = self.desk.document
-            gone = [n for n, s in self.desk.selected() if not self.desk.is_locked(s)]
-            edit = replace_shapes("Delete", document, dict.fromkeys(gone))
-            if edit.splices:
-                document.apply(edit)
-                self.desk.select([])
-            return bool(edit.splices)
+            return delete(self.desk)
         if name in _NUDGES:
             return nudge(self.desk, *_NUDGES[name])
         if name == "Escape" and not self.busy and self.desk.selection:
@@ -236,10 +230,9 @@ class SelectTool(Tool):
     def _show(self, name: str, changed: dict[int, Shape]) -> None:
         document = self.desk.document
         dirty: Box | None = None
-        before: dict[int, Shape | None] = {n: document.shape(n) for n in changed}
         for number, shape in changed.items():
-            now = before[number]
-            dirty = union_boxes(dirty, union_boxes(shape.bounds(), now.bounds() if now else None))
+            now = document.shape(number) or shape
+            dirty = union_boxes(dirty, difference_bounds(now, shape))
         document.live(self._from_origin(name, changed), dirty)
 
     def _from_origin(self, name: str, changed: dict[int, Shape]) -> Edit:

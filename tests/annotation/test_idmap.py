@@ -12,8 +12,14 @@ from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation, Document, add_shapes, replace_shapes
 from segstudio.annotation.idmap import COARSEST, IdMap
 from segstudio.annotation.rasterise import draw_ids, draw_overview
-from segstudio.annotation.shape import Shape, as_points, bounds_of, mask_shape
-from tests.annotation.test_rasterise import SIZE, shapes
+from segstudio.annotation.shape import (
+    Shape,
+    as_points,
+    bounds_of,
+    difference_bounds,
+    mask_shape,
+)
+from tests.annotation.test_rasterise import SIZE, shapes, vertices
 
 STEPS = (1, 2, 4, 8)
 
@@ -55,6 +61,37 @@ def test_levels_follow_edits(
         document.apply(replace_shapes("move", document, {number: shape.moved(dx, dy)}))
     check(idmap, IdMap(document))
     document.undo()
+    check(idmap, IdMap(document))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(vertices, min_size=3, max_size=9),
+    shapes,
+    st.lists(st.tuples(st.integers(0, 8), vertices), min_size=1, max_size=4),
+)
+def test_points_that_move_change_no_pixel_beyond_their_rows(
+    ring: list[tuple[float, float]],
+    others: list[Shape],
+    moves: list[tuple[int, tuple[float, float]]],
+) -> None:
+    """Only what may differ is drawn anew, and levels nobody looks at wait."""
+    document = Document(
+        Annotation(SIZE[1], SIZE[0], (*others, Shape("a", "polygon", as_points(ring))))
+    )
+    idmap = watched(document)
+    for step in STEPS:
+        everywhere(idmap, step)
+    number = document.ids()[-1]
+    for which, place in moves:
+        before = document.shape(number)
+        assert before is not None
+        points = before.points.copy()
+        points[which % len(points)] = place
+        after = before.with_points(points)
+        box = difference_bounds(before, after)
+        document.live(replace_shapes("move", document, {number: after}), box)
+        everywhere(idmap, 2)
     check(idmap, IdMap(document))
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 import torch
 import zoo
@@ -51,6 +54,44 @@ def test_a_width_of_16_has_two_million_parameters() -> None:
     assert sum(p.numel() for p in UNet().parameters()) == 1_942_594
 
 
+@pytest.mark.parametrize("shrink", [2, 4])
+def test_a_unet_of_blocks_answers_for_every_pixel(shrink: int) -> None:
+    """Blocks come in whole and go out whole, and their pixels begin alike."""
+    network = registry.build("unet", 2, width=4, depth=2, shrink=shrink).eval()
+    body = network.get_submodule("body")
+    assert isinstance(body, UNet)
+    assert body.divisor == 4 * shrink
+    pictures = torch.randn(2, 3, 37, 50, requires_grad=True)
+    logits = network(pictures)
+    assert logits.shape == (2, 3, 37, 50)
+    blocks = logits[..., : 36 // shrink * shrink, : 48 // shrink * shrink]
+    corners = blocks[..., ::shrink, ::shrink]
+    torch.testing.assert_close(blocks[..., 1::shrink, ::shrink], corners)
+    logits.sum().backward()
+    assert pictures.grad is not None
+    assert bool((pictures.grad != 0).any(1).all())  # no pixel is left out
+
+
+def test_a_unet_of_blocks_learns_what_is_finer_than_they_are() -> None:
+    torch.manual_seed(0)
+    network = registry.build("unet", 1, width=8, depth=2, shrink=4)
+    picture = torch.zeros(1, 3, 32, 32)
+    picture[..., 5:30:7] = 1  # lines of one pixel, at every place in a block
+    target = (picture[:, 0] > 0).long()
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-2)
+    for _ in range(60):
+        loss = nn.functional.cross_entropy(network(picture), target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert torch.equal(network(picture).argmax(1), target)
+
+
+def test_a_unet_of_blocks_has_no_valid_padding() -> None:
+    with pytest.raises(UserError, match="shrink"):
+        registry.build("unet", 1, padding="valid", shrink=2)
+
+
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_valid_convolutions_still_cover_the_whole_picture(depth: int) -> None:
     network = registry.build("unet", 1, width=2, depth=depth, padding="valid").eval()
@@ -69,10 +110,20 @@ def test_folding_normalisations_changes_nothing() -> None:
     assert not any(isinstance(m, nn.BatchNorm2d) for m in quick.modules())
 
 
-@pytest.mark.parametrize("name", ["unet", "deeplabv3_resnet50", "fcn8s", "dilation8", "segformer"])
-def test_classes_are_carried_over_by_name(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("unet", {}),
+        ("unet", {"depth": 2, "shrink": 4}),
+        ("deeplabv3_resnet50", {}),
+        ("fcn8s", {}),
+        ("dilation8", {"context": "large"}),
+        ("segformer", {}),
+    ],
+)
+def test_classes_are_carried_over_by_name(name: str, more: Mapping[str, Any]) -> None:
     """Also where scores are upsampled from every class to every class, or have several maps."""
-    options = {**zoo.SMALL[name], **({"context": "large"} if name == "dilation8" else {})}
+    options = {**zoo.SMALL[name], **more}
     old = _alone(registry.build(name, 2, **options).eval())
     new = _alone(registry.build(name, 3, **options).eval())
     keys = heads.head_keys(name, **options)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
@@ -20,6 +20,7 @@ from pytestqt.qtbot import QtBot
 from segstudio.project.lock import ProjectLock
 from segstudio.project.project import Project
 from segstudio.studio.main_window import MainWindow
+from segstudio.studio.panels.image_list import KEY
 from tests.studio.conftest import at, click, make_project, press, sweep
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -194,6 +195,47 @@ def test_arranging_by_keys_and_pasting_into_another_image(studio: MainWindow, qt
     studio.actions_["paste"].trigger()
     assert [s.kind for s in following.document.shapes] == ["rectangle", "rectangle"]
     assert len(following.desk.selection) == 2
+
+
+def test_what_is_cut_can_be_pasted_and_what_is_missing_is_said(studio: MainWindow) -> None:
+    press(studio, Qt.Key.Key_1)
+    studio.use_tool("rectangle")
+    sweep(studio, (10, 10), (40, 40))
+    image = studio.session.image
+    assert image is not None
+    image.desk.select([])
+    studio.actions_["cut"].trigger()
+    assert studio.status.message.whole == "Select a shape first."
+    studio.actions_["paste"].trigger()
+    assert studio.status.message.whole == "Copy or cut some shapes first."
+    image.desk.select(image.document.ids())
+    studio.actions_["unite"].trigger()
+    assert studio.status.message.whole == "Select two shapes or more first."
+    studio.actions_["cut"].trigger()
+    assert not image.document.shapes
+    assert image.document.undo_name == "Cut"
+    studio.actions_["paste"].trigger()
+    (pasted,) = image.document.shapes
+    image.desk.select(image.document.ids())
+    studio.actions_["lock_shapes"].trigger()
+    studio.actions_["cut"].trigger()
+    assert studio.status.message.whole == "What is selected is locked."
+    assert len(image.document.shapes) == 1
+    assert pasted.kind == "rectangle"
+
+
+def test_an_image_pressed_and_dragged_off_is_opened_all_the_same(
+    studio: MainWindow, qtbot: QtBot
+) -> None:
+    view = studio.images.list
+    second = view.model().index(1, 0)
+    place = view.visualRect(second).center()
+    beside = place + QPoint(view.width() + 50, 0)
+    QTest.mousePress(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    QTest.mouseMove(view.viewport(), beside)
+    QTest.mouseRelease(view.viewport(), Qt.MouseButton.LeftButton, pos=beside)
+    assert view.currentIndex() == second
+    shown(studio, second.data(KEY), qtbot)
 
 
 def test_hiding_and_locking_a_class(studio: MainWindow) -> None:

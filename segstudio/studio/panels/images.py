@@ -13,7 +13,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QImage, QPainter, QPen
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -72,7 +72,7 @@ class ImagesPanel(QWidget):
         self._lay_out()
         self.search.textChanged.connect(self._filter)
         self.states.currentIndexChanged.connect(self._filter)
-        self.list.clicked.connect(lambda index: session.go(index.data(KEY)))
+        self.list.chosen.connect(session.go)
         self.list.customContextMenuRequested.connect(self._menu)
         self.model.modelReset.connect(self._after_reset)
         session.image_opening.connect(self.show_current)
@@ -128,8 +128,20 @@ class ImagesPanel(QWidget):
         menu.popup(self.list.viewport().mapToGlobal(place))
 
 
-def _make_list(model: ImageList) -> QListView:
-    view = QListView()
+class _List(QListView):
+    """What is marked when the button goes up is chosen, wherever the pointer went meanwhile."""
+
+    chosen = Signal(str)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        index = self.currentIndex()
+        if event.button() == Qt.MouseButton.LeftButton and index.isValid():
+            self.chosen.emit(index.data(KEY))
+
+
+def _make_list(model: ImageList) -> _List:
+    view = _List()
     view.setModel(model)
     view.setItemDelegate(_Delegate(view))
     view.setUniformItemSizes(True)

@@ -41,7 +41,7 @@ class Toolbox(QFrame):
         self.refresh()
 
     def refresh(self) -> None:
-        self.brush.setText(f"● {self._session.choices.brush_radius:.0f} px")
+        self.brush.setText(f"r = {self._session.choices.brush_radius:.0f} px")
 
 
 def _grid(actions: Actions, names: Sequence[str]) -> QGridLayout:
