@@ -360,7 +360,10 @@ class Loop:
     def _learn(self) -> None:
         began = time.monotonic()
         request = TrainRequest(
-            minutes=self.options.minutes, overrides={"name": "live"}, device="auto"
+            minutes=self.options.minutes,
+            start_from=self._unfinished(),
+            overrides={"name": "live"},
+            device="auto",
         )
         result = train(self.project, request)
         if not self.options.promotion:
@@ -370,6 +373,14 @@ class Loop:
         model = self.project.models.current()
         if model is not None:
             self._predictor = open_predictor(self.project, model)
+
+
+    def _unfinished(self) -> str | None:
+        """The first network that was not better than the guesses, as `rounds.next_round` has it."""
+        models = self.project.models.all()
+        if self.project.models.current() is None and models and models[-1].is_unproven:
+            return models[-1].id
+        return None
 
 
 def start_from(drafts: Sequence[Shape], truth: Rows, names: Sequence[str]) -> tuple[Robot, float]:

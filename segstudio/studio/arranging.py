@@ -90,7 +90,7 @@ class Arranging:
         if image is None or self._session.is_read_only():
             return
         cut = tuple(shape for _, shape in arrange.movable(image.desk))
-        if arrange.delete(image.desk, "Cut"):
+        if arrange.cut(image.desk):
             self._copied = cut
             words = tr("{n} shape cut|{n} shapes cut", n=len(cut))
             self._session.message.emit(words, "info")

@@ -44,6 +44,11 @@ def delete(desk: Desk, name: str = "Delete") -> bool:
     return True
 
 
+def cut(desk: Desk, name: str = "Cut") -> bool:
+    """The same, when they are to be put elsewhere."""
+    return delete(desk, name)
+
+
 def duplicate(desk: Desk) -> bool:
     """Put a copy of each selected shape on top, a little aside."""
     return paste(desk, [s.moved(APART, APART) for _, s in desk.selected()], "Duplicate")
