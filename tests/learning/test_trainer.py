@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from discs import QUICK, label
+from discs import QUICK, disc_picture, label
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
-from segstudio.learning import checkpoint, loop, store
+from segstudio.learning import checkpoint, loop, recipe, store
 from segstudio.learning.average import Average
 from segstudio.learning.events import Event, Log, ModelSaved, Validation
 from segstudio.learning.loop import Control, Run, rate_factor
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.pixels import PixelLoss
+from segstudio.learning.predictor import open_predictor
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Item, Library
 from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, train
@@ -96,6 +97,32 @@ def test_training_goes_on_from_the_model_in_force_and_compares_with_it(
     assert current.id == first.model
     scratch = train(project, TrainRequest(overrides=QUICK, start_from=FROM_SCRATCH, device="cpu"))
     assert project.models.get(scratch.model).parent is None
+
+
+def test_without_a_gpu_a_network_begins_in_its_light_form(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for small pictures, and where somebody chose options; later rounds go on with it."""
+    project = disc_project()
+    plain = {key: value for key, value in QUICK.items() if key != "options"}
+
+    def options(overrides: Mapping[str, Any], start_from: str | None = FROM_SCRATCH) -> Any:
+        told: list[Event] = []
+        request = TrainRequest(overrides=overrides, start_from=start_from, device="cpu")
+        model = project.models.get(train(project, request, told.append).model)
+        found = model.card["options"]
+        says = any(isinstance(event, Log) and "light form" in event.text for event in told)
+        assert says == (found["shrink"] > 1 and start_from == FROM_SCRATCH)
+        labels, _ = open_predictor(project, model, "cpu").predict(disc_picture(0, 70)[0])
+        assert labels.shape == (70, 70)
+        return found
+
+    assert options(plain)["shrink"] == 1
+    monkeypatch.setattr(recipe, "_LIGHT_FROM", 64)
+    assert options(QUICK) == {**registry.card_of("unet").options, **QUICK["options"]}
+    light = {**registry.card_of("unet").options, **registry.card_of("unet").light}
+    assert options(plain) == light
+    assert options(plain, project.models.all()[-1].id) == light
 
 
 def test_a_new_class_widens_the_head(disc_project: Callable[..., Project]) -> None:
