@@ -262,13 +262,11 @@ def miou(held: Sequence[Item], predict: Callable[[Picture], NDArray[np.integer]]
 
 
 def ours(keys: Sequence[str], held: Sequence[Item], arch: str, given: Given) -> float:
-    """The same by `segstudio train`, as a person with these labels would have it."""
+    """The same by `segstudio train`, as a person with these labels would have it, but for the
+    form of the network: the ordinary one, which the peers train too."""
     with tempfile.TemporaryDirectory() as folder, make_project(keys, Path(folder)) as project:
-        same = {
-            "weights": "none",
-            "options": dict(registry.card_of(arch).options),
-        }  # not the light form
-        request = TrainRequest(arch, given.minutes, FROM_SCRATCH, same, "cpu")
+        ordinary = {"weights": "none", "options": dict(registry.card_of(arch).options)}
+        request = TrainRequest(arch, given.minutes, FROM_SCRATCH, ordinary, "cpu")
         result = train(project, request)
         model = project.models.get(result.model)
         images = model.card["images"]

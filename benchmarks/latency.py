@@ -92,11 +92,17 @@ def seconds_to_beat(drive: str, root: Path) -> float:
     spent = 0.0
     with make_project(root, labelled) as project:
         for _ in range(_MOST_ROUNDS):
-            planned = next_round(LABELLED, project.models.all())
+            in_force = project.models.current() is not None
+            planned = next_round(LABELLED, project.models.all(), in_force=in_force)
             assert planned is not None
             began = time.monotonic()
-            live = {"name": "live"}
-            train(project, TrainRequest(minutes=planned.minutes, overrides=live, device="cpu"))
+            request = TrainRequest(
+                minutes=planned.minutes,
+                start_from=planned.start_from,
+                overrides={"name": "live"},
+                device="cpu",
+            )
+            train(project, request)
             spent += time.monotonic() - began
             score = model_score(project, unseen)
             print(

@@ -38,6 +38,7 @@ from segstudio.project.images import read_image
 from segstudio.project.order import choose, embed
 from segstudio.project.predictions import read_png
 from segstudio.project.project import Project
+from segstudio.project.rounds import unfinished
 from segstudio.tools import TOOLS, Desk, Pointer
 
 Rows = NDArray[np.int16]
@@ -359,9 +360,10 @@ class Loop:
 
     def _learn(self) -> None:
         began = time.monotonic()
+        models = self.project.models.all()
         request = TrainRequest(
             minutes=self.options.minutes,
-            start_from=self._unfinished(),
+            start_from=unfinished(models, self.project.models.current() is not None),
             overrides={"name": "live"},
             device="auto",
         )
@@ -373,14 +375,6 @@ class Loop:
         model = self.project.models.current()
         if model is not None:
             self._predictor = open_predictor(self.project, model)
-
-
-    def _unfinished(self) -> str | None:
-        """The first network that was not better than the guesses, as `rounds.next_round` has it."""
-        models = self.project.models.all()
-        if self.project.models.current() is None and models and models[-1].is_unproven:
-            return models[-1].id
-        return None
 
 
 def start_from(drafts: Sequence[Shape], truth: Rows, names: Sequence[str]) -> tuple[Robot, float]:

@@ -29,7 +29,7 @@ _LAYERS: Final[tuple[Layer, ...]] = ("drafts", "shapes")
 _MANY: Final = 3
 """Of what is drawn anew at once, every so-manieth tile must be there."""
 _MOST_BEHIND: Final = 64
-"""More boxes than this do not wait in a level."""
+"""More boxes than this do not wait in a level: its tiles there are drawn when looked at."""
 _Tile = int | IdArray
 _Key = tuple[int, int, int]
 """(step, row, column): a tile of every step-th pixel."""
@@ -59,9 +59,8 @@ class IdMap:
         """The shape on top at a pixel, 0 when there is none or it is outside."""
         if not (0 <= x < self.width and 0 <= y < self.height):
             return 0
-        self._catch_up(1)
         tile = self._tiles.get((1, y // TILE, x // TILE))
-        if tile is None:
+        if tile is None or any(_contains(box, x, y) for box in self._behind.get(1, ())):
             return next(self._covering(x, y), 0)
         return tile if isinstance(tile, int) else int(tile[y % TILE, x % TILE])
 
@@ -116,6 +115,8 @@ class IdMap:
         for candidate in (*coarser[:1], *finer[:1], *coarser[1:], *finer[1:]):
             across = range(columns[0] // candidate // TILE, columns[-1] // candidate // TILE + 1)
             down = range(rows[0] // candidate // TILE, rows[-1] // candidate // TILE + 1)
+            if candidate in self._behind:
+                continue
             if all((candidate, row, column) in self._tiles for row in down for column in across):
                 return candidate
         return step
@@ -157,7 +158,8 @@ class IdMap:
             else:
                 waiting.append(box)
             if len(waiting) > _MOST_BEHIND:
-                self._catch_up(step)
+                late = self._behind.pop(step)
+                self._forget([k for k in self._tiles if k[0] == step and _meets_any(late, k)])
 
     def _catch_up(self, step: int) -> None:
         """Draw anew what has changed in a level."""
@@ -278,6 +280,14 @@ def _draw(shapes: Sequence[Shape], ids: Sequence[int], box: Box, step: int) -> I
     if step > 1 or all(shape.bitmap is not None for shape in shapes):
         return draw_overview(shapes, ids, box, step)
     return draw_ids(shapes, ids, box).astype(np.int32, copy=False)
+
+
+def _meets_any(boxes: Iterable[Box], key: _Key) -> bool:
+    return any(_meets_tile(box, key) for box in boxes)
+
+
+def _contains(box: Box, x: int, y: int) -> bool:
+    return box[0] <= x < box[2] and box[1] <= y < box[3]
 
 
 def _area(box: Box) -> int:

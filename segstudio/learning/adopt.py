@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,17 @@ def _check_names(project: Project, old: Sequence[str], names: Sequence[str], pat
 
 
 def _guess_options(architecture: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The U-Net's width, depth and normalisation can be read from its tensors."""
+    """The U-Net's width, depth, normalisation and blocks can be read from its tensors."""
     first = state.get("down.0.0.weight")
     if architecture != "unet" or first is None:
         return {}
     depth = len({key.split(".")[1] for key in state if key.startswith("down.")}) - 1
-    return {"width": int(first.shape[0]), "depth": depth, "norm": "down.0.1.running_mean" in state}
+    return {
+        "width": int(first.shape[0]),
+        "depth": depth,
+        "norm": "down.0.1.running_mean" in state,
+        "shrink": max(1, math.isqrt(first.shape[1] // 3)),  # of pictures in colour
+    }
 
 
 def _rows(

@@ -25,6 +25,8 @@ WHOLE_PIXELS: Final = {"cpu": 1_500_000, "cuda": 4_000_000, "mps": 2_000_000}
 """Pictures up to this many pixels go through in one pass."""
 TILE: Final = {"cpu": 512, "cuda": 1024, "mps": 768}
 SMALLEST_TILE: Final = 128
+_GRID: Final = 32
+"""Pixels: what networks shrink pictures by at most."""
 _SIGMA: Final = 1 / 8
 
 Notice = Callable[[str], None]
@@ -221,7 +223,9 @@ def _starts(side: int, tile: int, overlap: float) -> list[int]:
     if side <= tile:
         return [0]
     steps = int(np.ceil((side - tile) / max(1.0, tile * (1 - overlap))))
-    return [round(i * (side - tile) / steps) for i in range(steps + 1)]
+    places = (i * (side - tile) / steps for i in range(steps))
+    # networks halve pictures, or look at blocks: a tile is seen as a part of the whole would be
+    return [*(int(place) // _GRID * _GRID for place in places), side - tile]
 
 
 def gaussian_window(height: int, width: int) -> Tensor:

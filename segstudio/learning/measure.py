@@ -31,11 +31,13 @@ _ENOUGH: Final = 4.0
 
 
 def measure(name: str, report: DeviceReport) -> Measured:
-    """Build a network and let it predict and learn. Best in a process of its own: the memory of
+    """Build a network, in the form that it would begin with here, and let it predict and learn.
+    Best in a process of its own: the memory of
     what ran before in this one would hide that of the network."""
     keep_memory()
     before = _memory(report.device)
-    network = registry.build(name, CLASSES)
+    light = registry.card_of(name).light if report.kind == "cpu" else {}
+    network = registry.build(name, CLASSES, **light)
     parameters = sum(p.numel() for p in network.parameters())
     predict = _prediction(network, report.device)
     loss = task_of(name).loss(Recipe(), CLASSES, report.device)

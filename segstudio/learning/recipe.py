@@ -231,10 +231,10 @@ def configure(
     return recipe.overridden(adapted or {}).overridden({**named, **overrides})
 
 
-def is_light(facts: Facts, device: DeviceKind, options: Mapping[str, Any]) -> bool:
-    """Whether a network is built with its card's light options, which look at blocks of pixels:
-    without a GPU, unless pictures are small or somebody chose `options`. In the same minutes such
-    a U-Net comes further (benchmarks.latency)."""
+def may_be_light(facts: Facts, device: DeviceKind, options: Mapping[str, Any]) -> bool:
+    """Whether a network begins with its card's light options, if it has some: without a GPU,
+    unless pictures are small or somebody chose `options`. In the same minutes a U-Net comes
+    further with them (benchmarks.latency)."""
     return device == "cpu" and facts.side >= _LIGHT_FROM and not options
 
 

@@ -43,6 +43,8 @@ _STUDIED = 50
 _SAVING = 2.0
 """Seconds kept back for writing the model."""
 _SCORING = 0.1
+_YOUNG = 3000
+"""Steps, with those of the models before it, after which a network is trained on gently."""
 FROM_SCRATCH = ""
 
 
@@ -340,7 +342,7 @@ def _from_parent(
         report.kind,
         pretrained=True,
         memory=report.memory,
-        overrides={"freeze_statistics": 0.0, **overrides},
+        overrides={**_pace(parent), **overrides},
     )
     how = replace(
         how,
@@ -351,6 +353,23 @@ def _from_parent(
     network, new = store.network_from(parent, known, data.classes, options)
     note = f"Classes new to {parent.id}: {', '.join(new)}" if new else ""
     return _Start(network, parent.architecture, how, parent, note)
+
+
+def _pace(parent: ModelInfo) -> dict[str, Any]:
+    """How a model is trained on: gently, or, when it has only begun to learn, as it began, for
+    then it learns new images better and forgets old ones less."""
+    steps = _steps(parent)
+    began = parent.card.get("recipe", {}).get("learning_rate")
+    if steps is None or steps >= _YOUNG or not isinstance(began, float) or began <= 0:
+        return {"freeze_statistics": 0.0}
+    return {"learning_rate": began}
+
+
+def _steps(model: ModelInfo) -> int | None:
+    """Steps a model and those it went on from have taken; None where nobody knows, as of models
+    that came from elsewhere."""
+    found = model.card.get("steps_in_all")
+    return found if isinstance(found, int) else None
 
 
 def _from_scratch(
@@ -369,7 +388,8 @@ def _from_scratch(
         overrides=overrides,
     )
     card = registry.card_of(architecture)
-    light = card.light if recipe.is_light(facts, report.kind, how.options) else {}
+    small = pretrained is None and recipe.may_be_light(facts, report.kind, how.options)
+    light = card.light if small else {}
     options = {**card.options, **light, **how.options}
     network = registry.build(architecture, len(data.classes), **options)
     note = f"{card.title} in its light form, which learns faster without a GPU" if light else ""
@@ -397,11 +417,13 @@ def _save(
         "images": len(fit.scores),
         "provisional": decision.provisional,
     }
+    before = _steps(start.parent) if start.parent else 0
     facts = {
         "parent": start.parent.id if start.parent else None,
         "data_hash": data.hash(),
         "images": {"train": len(data.train), "validation": len(data.validation)},
         "steps": fit.steps,
+        "steps_in_all": None if before is None else before + fit.steps,
         "seconds": fit.seconds,
         "promoted": decision.promote,
         "reason": decision.reason,

@@ -42,14 +42,14 @@ class WeightsSource:
 class Card:
     """What is known of an architecture before it is built.
 
-    Inputs are padded to multiples of `divisor`, or of the module's own `divisor`. `light` are the
-    options for a machine without a GPU, where nobody chose any (`recipe.is_light`).
+    Inputs are padded to multiples of `divisor`, or of the module's own `divisor` where it has one.
     `default_weights` names the source that is used when nobody says otherwise, nothing for training
     from scratch; without a connection that is an error, unless the network `may_begin_fresh`.
     `auxiliary` has the weights of the auxiliary losses
     by output. `snaps` is true where the paper ends with a dense CRF. `onnx`
     says why the network cannot be exported, nothing when it can. `parameters` is their number for
-    20 classes, 0 where nobody has counted them. `answers` is what the network gives.
+    20 classes, 0 where nobody has counted them. `answers` is what the network gives. `light`
+    are options for a machine without a GPU, where nobody chose any (`recipe.may_be_light`).
     """
 
     name: str
@@ -58,7 +58,6 @@ class Card:
     good_for: str
     builder: Builder
     options: Options = field(default_factory=dict)
-    light: Options = field(default_factory=dict)
     divisor: int = 16
     weights: tuple[WeightsSource, ...] = ()
     default_weights: str = ""
@@ -69,6 +68,7 @@ class Card:
     onnx: str = ""
     parameters: int = 0
     answers: Answer = "pixels"
+    light: Options = field(default_factory=dict)
 
     def weights_source(self, name: str) -> WeightsSource | None:
         return next((source for source in self.weights if source.name == name), None)

@@ -39,6 +39,8 @@ def _cards_of(found: object) -> Iterator[Card]:
     for card in found if isinstance(found, Sequence) else [found]:
         if not isinstance(card, Card):
             raise TypeError(f"{card!r} is not a Card")
+        if strange := card.light.keys() - card.options.keys():
+            raise ValueError(f"{card.name}: light has {min(strange)!r}, which is no option")
         yield card
 
 

@@ -59,9 +59,13 @@ def next_round(
         return Round(None, minutes, confirmed)
     if confirmed >= 2 * max(after, tried, _learned_from_base(models)):
         return Round("", min(_LONGEST, 2 * minutes), confirmed)
-    newest = models[-1]
-    unfinished = not in_force and newest.is_unproven
-    return Round(newest.id if unfinished else None, minutes, confirmed)
+    return Round(unfinished(models, in_force), minutes, confirmed)
+
+
+def unfinished(models: Sequence[ModelInfo], in_force: bool) -> str | None:
+    """The first network that was not better than the guesses yet, which is trained on as long as
+    no model is in force."""
+    return models[-1].id if models and not in_force and models[-1].is_unproven else None
 
 
 def learned_from(models: Sequence[ModelInfo]) -> int:

@@ -76,8 +76,15 @@ class Arranging:
 
     def _say_what_is_missing(self, name: str, desk: Desk) -> None:
         """Why an act did nothing."""
-        chosen = [shape for _, shape in desk.selected()]
-        if chosen and all(map(desk.is_locked, chosen)):
+        own = set(desk.document.ids())
+        chosen = [shape for number, shape in desk.selected() if number in own]
+        if name == "paste" and self._copied:
+            words = tr("What was copied lies outside this picture.")
+        elif name == "paste":
+            words = tr("Copy or cut some shapes first.")
+        elif desk.selection and not chosen:
+            words = tr("A draft is selected: accept it first.")
+        elif chosen and all(map(desk.is_locked, chosen)):
             words = tr("What is selected is locked.")
         elif chosen and name in ("to_front", "to_back"):
             words = tr("It is there already.")
@@ -112,10 +119,8 @@ class Arranging:
 
 def _what_is_missing(name: str) -> str:
     match name:
-        case "paste":
-            return tr("Copy or cut some shapes first.")
         case "unite" | "subtract" | "intersect" | "group":
-            return tr("Select two shapes or more first.")
+            return tr("Select two unlocked shapes or more first.")
         case "to_masks":
             return tr("Select a polygon or another outline first.")
         case "to_polygons":

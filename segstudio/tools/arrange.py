@@ -45,7 +45,7 @@ def delete(desk: Desk, name: str = "Delete") -> bool:
 
 
 def cut(desk: Desk, name: str = "Cut") -> bool:
-    """The same, when they are to be put elsewhere."""
+    """Take the selected shapes away, to be put elsewhere; whether there was one to take."""
     return delete(desk, name)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segstudio.annotation.bitmap import Bitmap
+from segstudio.annotation import idmap as idmap_module
+from segstudio.annotation.bitmap import Bitmap, Box
 from segstudio.annotation.document import Annotation, Document, add_shapes, replace_shapes
 from segstudio.annotation.idmap import COARSEST, IdMap
-from segstudio.annotation.rasterise import draw_ids, draw_overview
+from segstudio.annotation.rasterise import IdArray, draw_ids, draw_overview
 from segstudio.annotation.shape import (
     Shape,
     as_points,
@@ -211,6 +214,36 @@ def test_shapes_out_of_all_measure_do_not_stop_the_drawing(far: float) -> None:
             seen = everywhere(idmap, step)
             assert seen.any() or far > 1e6, (shape.kind, step)
     assert bounds_of([ring]).tolist() == [list(ring.bounds() or ())]
+
+
+def test_levels_that_nobody_looks_at_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is edited; the pixel under the pointer is right all the same."""
+    square = Shape("a", "rectangle", as_points([[100, 100], [150, 150]]))
+    document = Document(Annotation(900, 600, (square,)))
+    idmap = watched(document)
+    for step in (1, 2):
+        everywhere(idmap, step)
+    drawn: list[int] = []
+    real = idmap_module._draw
+
+    def counted(shapes: Sequence[Shape], ids: Sequence[int], box: Box, step: int) -> IdArray:
+        drawn.append(step)
+        return real(shapes, ids, box, step)
+
+    monkeypatch.setattr(idmap_module, "_draw", counted)
+    number = document.ids()[0]
+    for n in range(1, 100):  # far more boxes than may wait
+        place = square.moved(37 * n % 700, 53 * n % 400)
+        document.apply(replace_shapes("move", document, {number: place}))
+        x, y = (round(value) + 20 for value in place.points[0])
+        assert idmap.at(x, y) == number
+        assert idmap.at((x + 300) % 900, y) == 0
+        if n % 9 == 0:
+            everywhere(idmap, 2)
+    assert set(drawn) == {2}
+    assert idmap.at_hand(np.arange(0, 100), np.arange(0, 100), 1) == 2
+    check(idmap, IdMap(document))
+    assert set(drawn) == {1, 2, 4, 8}
 
 
 def test_what_is_prepared_need_not_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,12 @@ def test_tiles_cover_everything() -> None:
         assert seen.all()
 
 
+def test_tiles_begin_where_halving_and_blocks_fall_as_in_the_whole_picture() -> None:
+    places = list(tile_corners((1000, 1300), 512, 0.25))
+    assert all(y % 32 == 0 or y == 1000 - 512 for y, _ in places)
+    assert all(x % 32 == 0 or x == 1300 - 512 for _, x in places)
+
+
 def test_tiles_give_the_whole_picture_s_result_away_from_their_borders() -> None:
     """Where every tile sees what the whole picture sees, blending changes nothing."""
     picture = torch.randn(3, 300, 400)

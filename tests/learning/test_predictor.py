@@ -17,6 +17,7 @@ from segstudio.learning.events import Event, ImageDone, ImageFailed
 from segstudio.learning.predictor import Predictor, segment
 from segstudio.learning.trainer import TrainRequest, train
 from segstudio.learning.trainingset import TrainingSet
+from segstudio.networks import registry
 from segstudio.project.models import ModelInfo
 from segstudio.project.predictions import png_bytes
 from segstudio.project.project import Project
@@ -154,6 +155,20 @@ def test_a_model_of_one_s_own_is_taken_in(
     np.testing.assert_array_equal(Predictor(own).predict(picture)[0], expected)
     with pytest.raises(UserError, match="does not have: disc"):
         adopt_model(project, model.path, {"disc": "moon"})
+
+
+def test_a_file_of_a_network_in_its_light_form_says_so_by_its_tensors(
+    trained: tuple[Project, ModelInfo], tmp_path: Path
+) -> None:
+    project, _ = trained
+    options = {"width": 4, "depth": 2, "shrink": 4}
+    network = registry.build("unet", 1, **options)
+    torch.save(network.get_submodule("body").state_dict(), tmp_path / "light.pt")
+    own = adopt_model(project, tmp_path / "light.pt", architecture="unet")
+    assert own.card["options"] == {**registry.card_of("unet").options, **options}
+    picture = project.read_image(project.images()[0])
+    with torch.inference_mode():
+        assert Predictor(own).predict(picture)[0].shape == picture.shape[:2]
 
 
 def test_a_pickle_that_holds_code_is_refused(

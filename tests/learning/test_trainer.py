@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from discs import QUICK, disc_picture, label
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
-from segstudio.learning import checkpoint, loop, recipe, store
+from segstudio.learning import checkpoint, loop, recipe, store, trainer
 from segstudio.learning.average import Average
 from segstudio.learning.events import Event, Log, ModelSaved, Validation
 from segstudio.learning.loop import Control, Run, rate_factor
@@ -123,6 +124,59 @@ def test_without_a_gpu_a_network_begins_in_its_light_form(
     light = {**registry.card_of("unet").options, **registry.card_of("unet").light}
     assert options(plain) == light
     assert options(plain, project.models.all()[-1].id) == light
+
+
+def test_weights_of_one_s_own_belong_to_the_ordinary_form(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project = disc_project()
+    monkeypatch.setattr(recipe, "_LIGHT_FROM", 64)
+    own = registry.build("unet", 1).get_submodule("body").state_dict()
+    torch.save(own, tmp_path / "mine.pt")
+    plain = {key: value for key, value in QUICK.items() if key != "options"}
+    still = {**plain, "weights": str(tmp_path / "mine.pt"), "learning_rate": 0.0}
+    model = project.models.get(train(project, TrainRequest(overrides=still, device="cpu")).model)
+    assert model.card["options"]["shrink"] == 1
+    found = store.read_weights(model.weights)
+    torch.testing.assert_close(found["down.3.0.weight"], own["down.3.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("side", "device", "options", "may"),
+    [
+        (360, "cpu", {}, True),
+        (360, "cuda", {}, False),
+        (360, "cpu", {"width": 16}, False),
+        (100, "cpu", {}, False),
+    ],
+)
+def test_who_begins_in_a_light_form(
+    side: int, device: recipe.DeviceKind, options: Mapping[str, Any], may: bool
+) -> None:
+    assert recipe.may_be_light(recipe.Facts(5, side, (1, 1), False), device, options) == may
+
+
+def test_a_young_model_is_trained_on_as_it_began(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = disc_project()
+
+    def next_recipe() -> Mapping[str, Any]:
+        model = project.models.get(train(project, quick()).model)
+        project.models.promote(model.id)
+        found: Mapping[str, Any] = model.card["recipe"]
+        return found
+
+    first = next_recipe()
+    young = next_recipe()
+    assert (young["learning_rate"], young["freeze_statistics"]) == (1e-3, 0.5)
+    assert first["learning_rate"] == young["learning_rate"]
+    current = project.models.current()
+    assert current is not None
+    assert current.card["steps_in_all"] == 2 * QUICK["max_steps"]
+    monkeypatch.setattr(trainer, "_YOUNG", 2 * QUICK["max_steps"])
+    grown = next_recipe()
+    assert (grown["learning_rate"], grown["freeze_statistics"]) == (3e-4, 0.0)
 
 
 def test_a_new_class_widens_the_head(disc_project: Callable[..., Project]) -> None:

@@ -59,6 +59,12 @@ def test_the_example_of_the_documentation_works(
             "other_nets:CARDS",
             "there is a network 'unet' already",
         ),
+        (
+            "from segstudio.networks.registry import Card\n"
+            "CARD = Card('mine', 'Mine', 'Mine', '', lambda c, k, o: None, light={'wide': 2})",
+            "other_nets:CARD",
+            "light has 'wide'",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_package_is_told_and_the_rest_works(

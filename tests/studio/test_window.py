@@ -210,7 +210,7 @@ def test_what_is_cut_can_be_pasted_and_what_is_missing_is_said(studio: MainWindo
     assert studio.status.message.whole == "Copy or cut some shapes first."
     image.desk.select(image.document.ids())
     studio.actions_["unite"].trigger()
-    assert studio.status.message.whole == "Select two shapes or more first."
+    assert studio.status.message.whole == "Select two unlocked shapes or more first."
     studio.actions_["cut"].trigger()
     assert not image.document.shapes
     assert image.document.undo_name == "Cut"
@@ -236,6 +236,25 @@ def test_an_image_pressed_and_dragged_off_is_opened_all_the_same(
     QTest.mouseRelease(view.viewport(), Qt.MouseButton.LeftButton, pos=beside)
     assert view.currentIndex() == second
     shown(studio, second.data(KEY), qtbot)
+
+
+def test_a_click_below_the_list_opens_nothing(studio: MainWindow, qtbot: QtBot) -> None:
+    first = studio.session.image
+    assert first is not None
+    studio.actions_["next"].trigger()
+    qtbot.waitUntil(lambda: studio.session.image is not None and studio.session.image is not first)
+    studio.images.search.setText(Path(first.key).name)  # what is open is not in the list
+    view = studio.images.list
+    assert view.model().rowCount() == 1
+    view.setCurrentIndex(view.model().index(0, 0))
+    asked: list[str] = []
+    studio.session.image_opening.connect(asked.append)
+    below = QPoint(20, view.viewport().height() - 5)
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=below)
+    assert asked == []
+    place = view.visualRect(view.model().index(0, 0)).center()
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert asked == [first.key]
 
 
 def test_hiding_and_locking_a_class(studio: MainWindow) -> None:

@@ -133,11 +133,18 @@ class _List(QListView):
 
     chosen = Signal(str)
 
+    _is_pressed = False
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        super().mousePressEvent(event)
+        on_row = self.indexAt(event.position().toPoint()).isValid()
+        self._is_pressed = on_row and event.button() == Qt.MouseButton.LeftButton
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
-        index = self.currentIndex()
-        if event.button() == Qt.MouseButton.LeftButton and index.isValid():
-            self.chosen.emit(index.data(KEY))
+        if self._is_pressed and event.button() == Qt.MouseButton.LeftButton:
+            self._is_pressed = False
+            self.chosen.emit(self.currentIndex().data(KEY))
 
 
 def _make_list(model: ImageList) -> _List:
