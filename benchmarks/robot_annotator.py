@@ -366,6 +366,7 @@ class Loop:
             start_from=unfinished(models, self.project.models.current() is not None),
             overrides={"name": "live"},
             device="auto",
+            resume=True,
         )
         result = train(self.project, request)
         if not self.options.promotion:

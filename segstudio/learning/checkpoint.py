@@ -1,4 +1,5 @@
-"""A training run on the disk: after a crash, or the end of the program, it goes on from there."""
+"""A training run on the disk: after a crash, or the end of the program, it goes on from there,
+and so does a round of training by itself after one that brought nothing better."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ PLACE: Final = Path(".segstudio", "training.pt")
 class Checkpoint:
     """What a run was about and how far it was.
 
-    `state` is what `Run.state` gave: tensors on the CPU and plain values.
+    `state` is what `Run.state` gave: tensors on the CPU and plain values. `ended` is the model that
+    it wrote at its end, nothing while it runs.
     """
 
     architecture: str
@@ -29,6 +31,7 @@ class Checkpoint:
     recipe: Mapping[str, Any]
     seconds: float
     state: Mapping[str, Any] = field(default_factory=dict)
+    ended: str = ""
 
     def write(self, path: Path) -> None:
         """Put it in the place of the last one, atomically."""

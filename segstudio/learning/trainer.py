@@ -45,7 +45,10 @@ _SAVING = 2.0
 _SCORING = 0.1
 _YOUNG = 3000
 """Steps, with those of the models before it, after which a network is trained on gently."""
+_ASTRAY = 0.7
+"""The share of its best mIoU that a round must end with to be gone on with."""
 FROM_SCRATCH = ""
+LIVE = str(recipe.LIVE["name"])
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class TrainRequest:
 
     `start_from` is a model id, or FROM_SCRATCH. `minutes` is wall clock for the whole job;
     without it training ends when the scores stop rising or the caller stops it. With `resume` a
-    run that was interrupted goes on, when it trained what would be trained now.
+    run that was interrupted goes on, when it trained what would be trained now; so does, with the
+    recipe `live`, a round that brought nothing better: the next one learns on from its last state.
     """
 
     architecture: str | None = None
@@ -150,8 +154,17 @@ def train(
     decision = judge.decide(fit)
     heat = _temperature(task, fit, data, library, report)
     result = _save(project, data, start, fit, decision, heat, on_event)
-    keeper.forget()
+    if fit.recipe.name == LIVE and not (result.promoted or fit.stopped or _is_astray(fit)):
+        keeper.end(result.model)
+    else:
+        keeper.forget()
     return result
+
+
+def _is_astray(fit: Fit) -> bool:
+    """Whether the last state is so much worse than the best that nothing should go on from it."""
+    scores = [float(str(line["miou"])) for line in fit.curves if "miou" in line]
+    return not scores or scores[-1] < _ASTRAY * max(scores)
 
 
 @dataclass(eq=False)
@@ -173,6 +186,12 @@ class _Keeper:
             replace(self._facts, seconds=run.seconds, state=run.state()).write(self.path)
         if self._data is not None and self._data.weak is not None:
             self._data.weak.learned(run, self._data.classes)
+
+    def end(self, model: str) -> None:
+        """The run has come to its end with `model`: another may go on from where it is."""
+        found = checkpoint.read(self.path)
+        if found is not None:
+            replace(found, ended=model, seconds=0.0).write(self.path)
 
     def forget(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -236,10 +255,8 @@ def _interrupted(project: Project, request: TrainRequest, weak: bool) -> _Start 
         return None
     parent = project.models.get(request.start_from) if request.start_from else None
     parent = parent or project.models.current()
-    origins = {parent.id if parent is not None else ""}
-    if not request.start_from:
-        origins.add("")
-    same = found.classes == project.classes.names and found.parent in origins
+    begun = _goes_on(found, request, parent.id if parent is not None else "")
+    same = found.classes == project.classes.names and begun
     if not same or request.architecture not in (None, found.architecture):
         return None
     try:
@@ -254,7 +271,17 @@ def _interrupted(project: Project, request: TrainRequest, weak: bool) -> _Start 
         return None  # of another version of the program
     parent = parent if found.parent else None
     note = f"Going on where training was interrupted, after {found.seconds:.0f} s"
+    if found.ended:
+        note = "Going on from where the last round came to"
     return _Start(network, found.architecture, how, parent, note, found)
+
+
+def _goes_on(found: Checkpoint, request: TrainRequest, parent: str) -> bool:
+    """Whether what is wanted now begins where the run that is kept did."""
+    if not found.ended:
+        return found.parent == parent or not (found.parent or request.start_from)
+    is_round = request.overrides.get("name") == LIVE
+    return is_round and (found.parent == parent or found.ended == request.start_from)
 
 
 # what to start from ----------------------------------------------------------------------------

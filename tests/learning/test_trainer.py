@@ -431,6 +431,49 @@ def test_a_cut_off_run_is_resumed_with_its_weights_and_steps(
     assert not place.exists()
 
 
+def test_a_round_that_brought_nothing_better_is_gone_on_with(
+    disc_project: Callable[..., Project],
+) -> None:
+    """What it has learned is not lost: training by itself goes on, whoever is in force."""
+    project = disc_project()
+    place = project.root / checkpoint.PLACE
+    good = train(project, quick(max_steps=60, learning_rate=3e-3))
+    still = {"name": "live", "learning_rate": 0.0, "ema": 0.0, "freeze_statistics": 0.0}
+    round_ = replace(quick(**still), resume=True)
+    first = train(project, round_)
+    assert not first.promoted
+    found = checkpoint.read(place)
+    assert found is not None
+    assert (found.ended, found.seconds, found.parent) == (first.model, 0.0, good.model)
+    told: list[Event] = []
+    limit = {**QUICK, **still, "max_steps": 20}
+    assert train(project, TrainRequest(overrides=limit, device="cpu", resume=True)).steps == 20
+    # another number of steps is another recipe; the same one goes on
+    train(project, round_, told.append)
+    assert not any(isinstance(e, Log) and "last round" in e.text for e in told)
+    again = train(project, round_, told.append)
+    assert any(isinstance(e, Log) and "last round" in e.text for e in told)
+    assert again.steps == QUICK["max_steps"]  # the limit counts the steps of both
+    assert project.models.get(again.model).parent == good.model
+    plain = train(project, replace(quick(), resume=True), told.append)  # no round
+    assert plain.model != again.model
+    project.models.promote(plain.model)
+    told.clear()
+    train(project, round_, told.append)  # another model is in force: begin with that
+    assert not any(isinstance(e, Log) and "last round" in e.text for e in told)
+
+
+def test_a_round_that_went_astray_is_not_gone_on_with(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = disc_project()
+    train(project, quick(max_steps=60, learning_rate=3e-3))
+    monkeypatch.setattr(loop, "_FIRST_VALIDATION", 0.0)
+    harm = quick(name="live", max_steps=12, learning_rate=10.0, warm_up=1, ema=0.0)
+    assert not train(project, harm).promoted
+    assert not (project.root / checkpoint.PLACE).exists()
+
+
 def test_a_damaged_checkpoint_is_left_behind(disc_project: Callable[..., Project]) -> None:
     project = disc_project()
     place = project.root / checkpoint.PLACE
