@@ -61,6 +61,8 @@ _STRIP: Final = 100_000
 """Pixels that are drawn in full between two events."""
 _ROUGH: Final = 3
 """What is drawn coarsely has one pixel for so many by so many device pixels."""
+_BESIDE_WORK: Final = 30
+"""Milliseconds between two such parts while a tool is at work, whose frames come first."""
 _REST: Final = 70
 """Milliseconds without another zoom step after which what is coarse is made fine."""
 
@@ -413,7 +415,8 @@ class Canvas(QWidget):
             return
         self._draw(self._backing, self._strips.pop())
         if self._strips:
-            self._rest.start(0)
+            at_work = self._tool is not None and self._tool.busy
+            self._rest.start(_BESIDE_WORK if at_work else 0)
         else:
             self._rough = None
             self.update()
