@@ -101,6 +101,7 @@ def seconds_to_beat(drive: str, root: Path) -> float:
                 start_from=planned.start_from,
                 overrides={"name": "live"},
                 device="cpu",
+                resume=True,
             )
             train(project, request)
             spent += time.monotonic() - began

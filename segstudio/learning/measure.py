@@ -32,8 +32,10 @@ _ENOUGH: Final = 4.0
 
 def measure(name: str, report: DeviceReport) -> Measured:
     """Build a network, in the form that it would begin with here, and let it predict and learn.
-    Best in a process of its own: the memory of
-    what ran before in this one would hide that of the network."""
+
+    Best in a process of its own: the memory of what ran before in this one would hide that of the
+    network.
+    """
     keep_memory()
     before = _memory(report.device)
     light = registry.card_of(name).light if report.kind == "cpu" else {}
