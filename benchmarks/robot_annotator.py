@@ -10,12 +10,15 @@ drafts of networks that the program trains on the confirmed pictures and promote
 
 from __future__ import annotations
 
+import heapq
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -44,16 +47,23 @@ from segstudio.tools import TOOLS, Desk, Pointer
 Rows = NDArray[np.int16]
 """Classes (h, w): 0 the background, 1..k, VOID where the truth is silent."""
 Mask = NDArray[np.bool_]
+Way = Sequence[tuple[float, float]]
+Stroke = tuple[Way, float]
+"""Where the brush goes, and its radius in px."""
 
 PICTURES = 60
 GOOD = 0.95
 NEAR = 2
+THIN = 6.0
+"""Parts at most twice so wide may be followed by the brush, px."""
 COUNTS = 100
 TRAINED_AFTER = (5, 10, 15, 20, 30, 40, 50)
 CAMVID = "Sky Building Pole Road Pavement Tree SignSymbol Fence Car Pedestrian Bicyclist".split()
 _CLOSE = 8.0
 """The robot looks at the picture this much enlarged."""
 _PATIENCE = 4000
+_DISC: Final = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * NEAR + 1, 2 * NEAR + 1))
+_STEPS: Final = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
 # -- the robot
@@ -104,7 +114,9 @@ class Robot:
             return None
         best: tuple[int, int, Mask] | None = None
         for row in np.unique(self.truth[far]).tolist():
-            part = (wrong & (self.truth == row)).astype(np.uint8)
+            # errors that nobody minds are mended where they touch one that counts, not followed
+            beside = cv2.dilate((far & (self.truth == row)).astype(np.uint8), _DISC)
+            part = (wrong & (self.truth == row) & (beside > 0)).astype(np.uint8)
             _, numbers, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=4)
             counts = np.bincount(numbers[far & (self.truth == row)], minlength=len(stats))
             number = int(np.argmax(counts))
@@ -147,11 +159,13 @@ class Robot:
             ways.append((len(ring) + 1.0, lambda: self._polygon(ring)))
             drawn = outline[:, 0].astype(float) + 0.5
             ways.append((1 + cv2.arcLength(outline, True) / 10, lambda: self._lasso(drawn)))
-        line = self._line(part)
-        if line is not None or not ways:
-            start, end, radius = line or _dab(part)
-            cost = 1 + float(np.hypot(*(np.array(end) - start))) / 10 + (radius != self._radius)
-            ways.append((cost, lambda: self._brush(start, end, radius)))
+        strokes = [found for found in (self._line(part), self._curve(part)) if found]
+        if not strokes and not ways:
+            strokes = [_dab(part)]
+        for way, radius in strokes:
+            length = float(np.hypot(*np.diff(way, axis=0).T).sum())
+            cost = 1 + length / 10 + (radius != self._radius)
+            ways.append((cost, partial(self._brush, way, radius)))
         cost, act = min(ways, key=lambda way: way[0])
         before = len(self.document.shapes)
         act()
@@ -171,9 +185,9 @@ class Robot:
     def _lasso(self, ring: NDArray[np.float64]) -> None:
         self._drag("lasso", [(x, y) for x, y in ring.tolist()])
 
-    def _brush(self, start: Sequence[float], end: Sequence[float], radius: float) -> None:
+    def _brush(self, way: Way, radius: float) -> None:
         self._radius = self._desk.brush_radius = radius
-        self._drag("brush", [(start[0], start[1]), (end[0], end[1])])
+        self._drag("brush", way)
 
     def _drag(self, name: str, way: Sequence[tuple[float, float]]) -> None:
         tool = TOOLS[name](self._desk)
@@ -182,27 +196,39 @@ class Robot:
             tool.drag(Pointer(*place, scale=_CLOSE))
         tool.release(Pointer(*way[-1], scale=_CLOSE))
 
-    def _line(self, part: Mask) -> tuple[tuple[float, float], tuple[float, float], float] | None:
+    def _line(self, part: Mask) -> Stroke | None:
         """A straight stroke that covers the part and does no harm, if there is one."""
         (x, y), (w, h), angle = cv2.minAreaRect(_outline(part))
         turned = np.deg2rad(angle if w >= h else angle + 90)
         length, radius = abs(w - h), max(0.5, round((min(w, h) + 1) / 2, 1))
         way = np.array([np.cos(turned), np.sin(turned)]) * length / 2
-        middle = np.array([x + 0.5, y + 0.5])
-        start, end = (tuple((middle + sign * way).tolist()) for sign in (-1, 1))
-        left, top, mask = stroke(start, end, radius)
-        height, width = part.shape
-        box = (left, top, left + mask.shape[1], top + mask.shape[0])
-        x0, y0, x1, y1 = intersect_boxes(box, (0, 0, width, height))
-        inside = np.s_[y0:y1, x0:x1]
-        painted = mask[y0 - top : y1 - top, x0 - left : x1 - left]
-        mine, truth = part[inside], self.truth[inside]
-        row = self.truth[part][0]
-        harm = painted & (truth != row) & (truth != VOID) & ~self._near[inside]
-        missed = part.sum() - (painted & mine).sum()
-        if harm.sum() > 0.02 * part.sum() or missed > 0.15 * part.sum():
+        ends = [np.array([x + 0.5, y + 0.5]) + sign * way for sign in (-1, 1)]
+        return self._harmless(part, [(float(x), float(y)) for x, y in ends], radius)
+
+    def _curve(self, part: Mask) -> Stroke | None:
+        """A stroke along the middle of a thin part, if there is one that does no harm."""
+        padded = cv2.distanceTransform(np.pad(part, 1).astype(np.uint8), cv2.DIST_L2, 3)
+        depth = padded[1:-1, 1:-1].astype(np.float32)
+        if depth.max() > THIN:
             return None
-        return (start[0], start[1]), (end[0], end[1]), float(radius)
+        way = cv2.approxPolyDP(_spine(part, depth), 1.0, False)[:, 0].astype(float) + 0.5
+        return self._harmless(part, [(x, y) for x, y in way.tolist()], float(depth.max()))
+
+    def _harmless(self, part: Mask, way: Way, radius: float) -> Stroke | None:
+        """The stroke, when it covers the part and paints over nothing that is right."""
+        height, width = part.shape
+        painted = np.zeros(part.shape, bool)
+        for start, end in zip(way, way[1:] or way, strict=False):
+            left, top, mask = stroke(start, end, radius)
+            box = (left, top, left + mask.shape[1], top + mask.shape[0])
+            x0, y0, x1, y1 = intersect_boxes(box, (0, 0, width, height))
+            if x1 > x0 and y1 > y0:
+                painted[y0:y1, x0:x1] |= mask[y0 - top : y1 - top, x0 - left : x1 - left]
+        row = self.truth[part][0]
+        harm = painted & (self.truth != row) & (self.truth != VOID) & ~self._near
+        if harm.sum() > 0.02 * part.sum() or (part & ~painted).sum() > 0.15 * part.sum():
+            return None
+        return way, radius
 
     def _redraw(self) -> None:
         """The new shape lies on top of everything."""
@@ -221,12 +247,50 @@ def _outline(part: Mask) -> NDArray[np.int32]:
     return np.asarray(max(found, key=cv2.contourArea), np.int32)
 
 
-def _dab(part: Mask) -> tuple[tuple[float, float], tuple[float, float], float]:
+def _spine(part: Mask, depth: NDArray[np.float32]) -> NDArray[np.int32]:
+    """The way from one end of a connected part to the other that keeps to its middle: points
+    (n, 1, 2) of x and y."""
+    ys, xs = np.nonzero(part)
+    first = (int(ys[0]), int(xs[0]))
+    one, _ = _farthest(depth, first)
+    other, before = _farthest(depth, one)
+    way = [other]
+    while way[-1] != one:
+        way.append(before[way[-1]])
+    return np.array([[(x, y)] for y, x in way], np.int32)
+
+
+def _farthest(
+    depth: NDArray[np.float32], start: tuple[int, int]
+) -> tuple[tuple[int, int], dict[tuple[int, int], tuple[int, int]]]:
+    """The pixel that is the farthest to walk to where the deep is easy to walk on, and the pixel
+    before each one."""
+    best = {start: 0.0}
+    before: dict[tuple[int, int], tuple[int, int]] = {}
+    heap = [(0.0, start)]
+    last = start
+    height, width = depth.shape
+    while heap:
+        far, here = heapq.heappop(heap)
+        if far > best[here]:
+            continue
+        last = here
+        for dy, dx in _STEPS:
+            y, x = here[0] + dy, here[1] + dx
+            if not (0 <= y < height and 0 <= x < width and depth[y, x] > 0):
+                continue
+            there = far + float(np.hypot(dy, dx)) / float(depth[y, x])
+            if there < best.get((y, x), np.inf):
+                best[y, x], before[y, x] = there, here
+                heapq.heappush(heap, (there, (y, x)))
+    return last, before
+
+
+def _dab(part: Mask) -> Stroke:
     """One touch of the brush in the thickest place."""
     depth = cv2.distanceTransform(np.pad(part, 1).astype(np.uint8), cv2.DIST_L2, 3)
     y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
-    place = (float(x) - 0.5, float(y) - 0.5)
-    return place, place, max(0.5, float(depth[y, x]))
+    return [(float(x) - 0.5, float(y) - 0.5)], max(0.5, float(depth[y, x]))
 
 
 def near_borders(truth: Rows) -> Mask:
@@ -234,8 +298,7 @@ def near_borders(truth: Rows) -> Mask:
     border = np.zeros(truth.shape, np.uint8)
     border[:, 1:] |= truth[:, 1:] != truth[:, :-1]
     border[1:] |= truth[1:] != truth[:-1]
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * NEAR + 1, 2 * NEAR + 1))
-    return np.asarray(cv2.dilate(border, disc) > 0)
+    return np.asarray(cv2.dilate(border, _DISC) > 0)
 
 
 def is_good(robot: Robot, row: int) -> bool:
