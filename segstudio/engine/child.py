@@ -24,6 +24,8 @@ KEY: Final = "SEGSTUDIO_ENGINE_KEY"
 CANCEL_SECONDS: Final = 2.0
 _LAST_LINES: Final = 12
 _ENDS: Final = (protocol.Done, protocol.Failed, protocol.Cancelled)
+_HEARD: Final = (*_ENDS, protocol.Saving)
+"""What says that a job is no longer at work: there is no reason to kill it."""
 
 OnEvent = Callable[[Message], None]
 OnExit = Callable[[int, str], None]
@@ -145,7 +147,8 @@ class Child:
                 self._connection.send_bytes(data)
 
     def cancel(self, job: str) -> None:
-        """Ask the child to stop a job, and kill it when it has not ended the job in 2 s."""
+        """Ask the child to stop a job, and kill it when in 2 s it has neither ended the job nor
+        begun to write what it has."""
         with self._lock:
             if not self.alive or job in self._timers:
                 return
@@ -163,7 +166,7 @@ class Child:
                 self._process.kill()
 
     def _answered(self, event: Message) -> None:
-        if isinstance(event, _ENDS):
+        if isinstance(event, _HEARD):
             with self._lock:
                 timer = self._timers.pop(event.job, None)
             if timer is not None:

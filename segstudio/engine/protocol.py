@@ -285,6 +285,13 @@ class Validation(Message):
 
 
 @dataclass(frozen=True)
+class Saving(Message):
+    """A job has come to its end, or has been stopped, and writes what it has."""
+
+    job: str
+
+
+@dataclass(frozen=True)
 class ModelSaved(Message):
     """A new numbered model, and whether it was put in force and why; `guesses` is the mIoU of the
     guesses that a first model was compared with."""

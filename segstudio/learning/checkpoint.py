@@ -21,8 +21,8 @@ PLACE: Final = Path(".segstudio", "training.pt")
 class Checkpoint:
     """What a run was about and how far it was.
 
-    `state` is what `Run.state` gave: tensors on the CPU and plain values. `ended` is the model that
-    it wrote at its end, nothing while it runs.
+    `state` is what `Run.state` gave: tensors and plain values. `ended` is the model that it wrote
+    at its end, nothing while it runs.
     """
 
     architecture: str

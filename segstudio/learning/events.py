@@ -60,6 +60,11 @@ class ImageFailed:
 
 
 @dataclass(frozen=True)
+class Saving:
+    """A job has come to its end, or has been stopped, and writes what it has."""
+
+
+@dataclass(frozen=True)
 class ModelSaved:
     """A numbered model was written; `worse` are sentences on what lost IoU, `guesses` is the mIoU
     of the guesses that a first model was compared with."""
@@ -79,7 +84,7 @@ class Log:
     text: str
 
 
-Event = Progress | Loss | Validation | ImageDone | ImageFailed | ModelSaved | Log
+Event = Progress | Loss | Validation | ImageDone | ImageFailed | Saving | ModelSaved | Log
 OnEvent = Callable[[Event], None]
 
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from segstudio.errors import Cancelled
 from segstudio.learning import encoded, promotion, store
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.loop import Control, Fit, Scored, Scores, precision, score
@@ -77,8 +76,12 @@ class Judge:
             self.library,
             self.control,
             len(self.data.classes),
-            _rows_of([self.project.classes.now(n) for n in loaded.classes], self.data.classes),
+            _rows_of(self._now(loaded.classes), self._now(self.data.classes)),
         )
+
+    def _now(self, names: Sequence[str]) -> list[str]:
+        """Classes by the names they have now: they may be renamed while a network trains."""
+        return [self.project.classes.now(name) for name in names]
 
     def decide(self, fit: Fit) -> promotion.Decision:
         """Compare on the images for which both were scored against the same labels.
@@ -90,15 +93,18 @@ class Judge:
         renewed = (current.id if current else "") != (self.incumbent.id if self.incumbent else "")
         if renewed:
             self.incumbent, self.scores = current, {}
-        if renewed or not fit.stopped:
+        if renewed and fit.stopped:
+            return promotion.undecided(f"stopped before it was compared with {_named(current)}")
+        if not fit.stopped:
             self.score()
         known_scores = _matching(self.scores, fit.scores)
         guessed = current is None
         nothing = guessed and not self.scores  # not even a guess could be made
         old = None if nothing else {k: s.confusion for k, s in known_scores.items()}
         new = {key: scored.confusion for key, scored in fit.scores.items()}
-        known = self.data.classes if current is None else current.classes
-        unknown = [name for name in self.data.classes if name not in known]
+        known = self._now(self.data.classes if current is None else current.classes)
+        names = zip(self.data.classes, self._now(self.data.classes), strict=True)
+        unknown = [name for name, now in names if now not in known]
         decision = promotion.compare(new, old, self.data.classes, new=unknown, are_guesses=guessed)
         found = {key: fit.scores[key] for key in known_scores}
         decision = promotion.with_precision(
@@ -109,17 +115,17 @@ class Judge:
         return promotion.doubtful(decision, self.data.doubt) if self.data.doubt else decision
 
 
+def _named(model: ModelInfo | None) -> str:
+    return "the guesses" if model is None else model.id
+
+
 def guesses(data: TrainingSet, items: Sequence[Item], library: Library, control: Control) -> Scores:
     """Scores of round 0, fitted on the training images, on other items; none where these say too
     little for a guess. Raises Cancelled when stopped."""
 
-    def check() -> None:
-        if control.should_stop():
-            raise Cancelled
-
     round0 = _round0(data)
     for item in spread(data.train, _affordable(library.get(data.train[0]).picture)):
-        check()
+        control.check()
         labelled = library.get(item)
         round0.take(item.key, labelled.picture, labelled.labels)
     if not round0.ready:
@@ -127,7 +133,7 @@ def guesses(data: TrainingSet, items: Sequence[Item], library: Library, control:
     round0.fit()
     scores = {}
     for item in items:
-        check()
+        control.check()
         labelled = library.get(item)
         rows, _ = round0.predict(item.key, labelled.picture)
         confusion = Confusion(len(data.classes) + 1).add(rows, labelled.labels)

@@ -54,6 +54,12 @@ class Control:
     keep: Callable[[Run], None] = lambda run: None
     """Called after each validation: the run can be written down now."""
 
+    def check(self) -> None:
+        """Make way where more important work waits; Cancelled when the job is to stop."""
+        self.wait_while_paused()
+        if self.should_stop():
+            raise Cancelled
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -91,24 +97,29 @@ def score(
 ) -> Scores:
     """Scores of the network on labelled images; raises Cancelled when stopped.
 
-    `rows` translates the network's rows to those of the labels, when they differ.
+    `rows` translates the network's rows to those of the labels, when they differ. A network that
+    is not finite knows nothing: all it says is wrong.
     """
-
-    def check() -> None:
-        if control.should_stop():
-            raise Cancelled
-
+    knows = is_finite(reader.network)
     scores = {}
     for item in items:
         labelled = library.get(item)
-        found = reader.read(labelled.picture, check)
+        found = reader.read(labelled.picture, control.check)
         predicted = found.labels if rows is None else rows[found.labels]
+        if not knows:
+            predicted = (labelled.labels + 1) % (classes + 1)
         confusion = Confusion(classes + 1).add(predicted, labelled.labels)
         things = None
         if found.instances is not None and labelled.instances is not None:
             things = compared(found.instances, labelled.labels, labelled.instances, rows)
         scores[item.key] = Scored(item.version, confusion, things)
     return scores
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether no weight and no statistic is infinite or NaN."""
+    floats = [value for value in network.state_dict().values() if value.is_floating_point()]
+    return all(bool(torch.isfinite(value).all()) for value in floats)
 
 
 def pooled(scores: Scores, classes: int) -> Confusion:
@@ -120,6 +131,17 @@ def precision(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
     """Average precision over all images, empty where the network finds no things."""
     things = [scored.things for scored in scores.values() if scored.things is not None]
     return average_precision(things, classes) if things else {}
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best network so far: its weights and their scores. It is `past` when validation images
+    or their labels have changed since: then the scores of others cannot be compared with these."""
+
+    miou: float
+    weights: Mapping[str, Tensor]
+    scores: Scores
+    past: bool = False
 
 
 class Run:
@@ -149,6 +171,7 @@ class Run:
         self.average = Average(self.network, recipe.ema)
         self._seconds, self._since, self._learned = seconds, since, learned
         self._control = control or Control()
+        self._scoring = replace(self._control, wait_while_paused=self.pause_point)
         Interruptible(self.network, self._check_stop)
         self._refresh = refresh
         self._optimiser = make_optimiser(self.network, recipe)
@@ -159,10 +182,10 @@ class Run:
         self._losses: list[Tensor] = []
         self._bad = self._step = self._stale = 0
         self._validated_step = -1
-        self._best: tuple[float, dict[str, Tensor]] | None = None
+        self._best: _Best | None = None
         self._later: dict[str, Tensor] | None = None
         self._stretches = 0
-        self._frozen = False
+        self._frozen = self._diverged = False
         self.result = Fit(self.network, {}, recipe=recipe)
 
     def fit(self) -> Fit:
@@ -175,7 +198,7 @@ class Run:
                 self._later = None
             while not self._finished():
                 self._stretch()
-            if self._validated_step != self._step or not self.result.scores:
+            if self._validated_step != self._step or self._best is None or self._best.past:
                 self._validate()
         except Cancelled:
             self.result.stopped = True
@@ -231,12 +254,21 @@ class Run:
             self._bad = 0
             return True
         self._bad += 1
+        self.average.give_statistics(self.network)  # those of this batch are spoilt, too
         if self._bad > _TOO_MANY_BAD:
+            self._give_up()
+        return False
+
+    def _give_up(self) -> None:
+        """End with the best network; UserError when there is none."""
+        if self._best is None:
             raise UserError(
                 "Training diverged: the loss is not a number any more",
                 remedy="Train with a lower learning rate",
             )
-        return False
+        text = "Training diverged, and ends with the best so far. Train with a lower learning rate"
+        self._control.on_event(Log(text))
+        self._diverged = True
 
     def _shrink(self) -> None:
         """Halve the batch, then the crop, after memory ran out; and say so."""
@@ -301,6 +333,10 @@ class Run:
     def _is_endless(self) -> bool:
         return self._seconds is None and self.recipe.max_steps is None
 
+    @property
+    def _may_end_early(self) -> bool:
+        return self._is_endless or self.recipe.epochs is not None
+
     def _reserve(self) -> float:
         return 1.3 * self._validation_seconds
 
@@ -310,8 +346,9 @@ class Run:
 
     def _finished(self) -> bool:
         self._check_stop()
-        patience = self.recipe.patience if self._is_endless else None
-        return self._progress() >= 1 or (patience is not None and self._stale >= patience)
+        patience = self.recipe.patience if self._may_end_early else None
+        stale = patience is not None and self._stale >= patience
+        return self._diverged or stale or self._progress() >= 1
 
     def pause_point(self) -> None:
         """Wait while paused; that time does not count."""
@@ -343,7 +380,7 @@ class Run:
         total = self.recipe.max_steps or (rate * self._seconds if self._seconds else 0)
         text = f"{len(self.library.items)} images"
         if self._best is not None:
-            text += f", best mIoU {self._best[0]:.3f}"
+            text += f", best mIoU {self._best.miou:.3f}"
         return Progress(self._step, total, rate, left, text)
 
     # validation --------------------------------------------------------------------------------
@@ -354,18 +391,17 @@ class Run:
 
     def _validate(self) -> None:
         """Score the average on the validation images; keep it when it is the best so far."""
-        began = time.monotonic()
+        began = self._elapsed
         self._validated_step = self._step
         reader = self.task.reader(
             fused(self.average.network), self.recipe.normalisation, self.device
         )
-        scores = score(reader, self.validation, self.library, self._control, len(self.classes))
+        scores = score(reader, self.validation, self.library, self._scoring, len(self.classes))
         miou = self._tell(scores)
         self._last_validation = time.monotonic()
-        self._validation_seconds = self._last_validation - began
-        if self._best is None or miou > self._best[0] or len(scores) == 0:
-            self._best = miou, copy.deepcopy(self.average.network.state_dict())
-            self.result.scores = scores
+        self._validation_seconds = self._elapsed - began
+        if self._best is None or self._best.past or miou > self._best.miou or not scores:
+            self._best = _Best(miou, copy.deepcopy(self.average.network.state_dict()), scores)
             self._stale = 0
         else:
             self._stale += 1
@@ -391,7 +427,8 @@ class Run:
     # going on after a restart --------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs: weights, their average, the optimiser, and how far the run is."""
+        """What `restore` needs, the tensors those of the run itself: weights, their average, the
+        optimiser, and how far the run is."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state(),
@@ -400,7 +437,7 @@ class Run:
             "step": self._step,
             "frozen": self._frozen,
             "curves": self.result.curves,
-            "best": self._best[1] if self._best is not None else None,
+            "best": dict(self._best.weights) if self._best is not None else None,
         }
 
     @property
@@ -427,17 +464,19 @@ class Run:
         if changed is None:
             return False
         items, validation = changed
-        if _versions(validation) != _versions(self.validation):
-            self._best = None  # scores on other images or labels cannot be compared
+        if self._best is not None and _versions(validation) != _versions(self.validation):
+            self._best = replace(self._best, past=True)
         self.library.items, self.validation = items, validation
         self._control.on_event(Log("New labels: training goes on with them"))
         return True
 
     def _conclude(self) -> Fit:
-        if self._best is not None:
-            self.average.network.load_state_dict(self._best[1])
         result = self.result
         result.network = self.average.network
+        if self._best is not None:  # a copy: the run itself stays where it has come to
+            result.network = copy.deepcopy(self.average.network)
+            result.network.load_state_dict(self._best.weights)
+            result.scores = self._best.scores
         result.steps, result.seconds = self._step, round(self._elapsed, 2)
         result.recipe = self.recipe
         return result

@@ -80,6 +80,11 @@ def compare(
     )
 
 
+def undecided(why: str) -> Decision:
+    """There was no comparison: the candidate is kept, and no more."""
+    return Decision(False, True, 0.0, 0.0, 0, why)
+
+
 def unproven(decision: Decision, first: bool) -> Decision:
     """The decision when validation images were training images: only a first model is taken."""
     why = f"{decision.reason}; scored on training images only"

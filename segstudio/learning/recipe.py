@@ -33,6 +33,8 @@ _ANCHORS: Final = (8, 32)
 """The smallest anchor, at least and at most; 32 is the paper's."""
 _SMALL: Final = 0.1
 _DIVISOR: Final = 32
+_FEWEST_STEPS: Final = 1000
+"""Of a run of a number of epochs: where there are few images an epoch is a step or two."""
 _LIGHT_FROM: Final = 128
 """The shorter side of pictures, in pixels, below which every form of a network is light enough."""
 _UPRIGHT: Final = 0.25
@@ -49,6 +51,10 @@ class Recipe:
     batch of unlike pictures has others than the whole set, and prediction uses the latter.
     `adversarial` weighs the judgement of a second network, 0 for none (Luc et al. 2016). `weak`
     "boxes" takes rectangles for boxes around things, not for the things (see `weak`).
+
+    A run ends after `max_steps`; without them and a number of `epochs`, when `patience` validations
+    in a row bring nothing better. An epoch is as many crops as there are images; `epochs` and
+    `warm_up_epochs` set the steps that nobody gave. With `epochs`, patience counts as well.
     """
 
     name: str = "default"
@@ -60,6 +66,7 @@ class Recipe:
     weight_decay: float = 1e-2
     schedule: Schedule = "constant"
     warm_up: int = 50
+    warm_up_epochs: int = 0
     dice_share: float = 0.5
     adversarial: float = 0.0
     class_weights: tuple[float, ...] = ()
@@ -70,6 +77,7 @@ class Recipe:
     corrected: float = 0.1
     newest: float = 0.5
     max_steps: int | None = None
+    epochs: int | None = None
     patience: int | None = 10
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -113,7 +121,7 @@ def _converted(key: str, value: Any, now: Any) -> Any:
             return tuple(float(weight) for weight in value)
         if key == "weak" and value not in ("", "boxes"):
             raise ValueError(value)
-        if key in ("max_steps", "patience"):
+        if key in ("max_steps", "epochs", "patience"):
             return None if value is None else int(value)
         return type(now)(value)
     except (TypeError, ValueError) as error:
@@ -127,14 +135,21 @@ CLASSIC: Final[Mapping[str, Any]] = {
     "weight_decay": 5e-4,
     "batch": 16,
     "schedule": "cosine",
-    "warm_up": 500,
+    "warm_up_epochs": 10,
+    "epochs": 100,
+    "patience": 10,
     "ema": 0.0,
     "dice_share": 0.0,
 }
 """The textbook recipe, as overrides."""
 
-POLISH: Final[Mapping[str, Any]] = {"name": "polish", "schedule": "cosine"}
-"""For a long last run: the learning rate goes to zero along a cosine."""
+POLISH: Final[Mapping[str, Any]] = {
+    "name": "polish",
+    "schedule": "cosine",
+    "epochs": 300,
+    "patience": None,
+}
+"""For a long last run: the learning rate goes to zero along a cosine, and nothing ends it early."""
 
 LIVE: Final[Mapping[str, Any]] = {"name": "live", "schedule": "constant", "patience": None}
 """While a person labels: the learning rate stays, the average is what counts."""
@@ -158,8 +173,9 @@ class Facts:
     small_thing: int = 0  # a tenth of the instances are smaller (root of their box); 0: no instance
 
 
-def study(samples: Iterable[Labelled], classes: int) -> Facts:
-    """Look at (some of) the training pictures; `classes` does not count the background."""
+def study(samples: Iterable[Labelled], classes: int, images: int | None = None) -> Facts:
+    """Look at some of the training pictures, of which there are `images` (all are looked at when
+    nothing is said); `classes` does not count the background."""
     sides: list[int] = []
     things: list[float] = []
     halves = np.zeros((2, classes + 1))
@@ -170,7 +186,7 @@ def study(samples: Iterable[Labelled], classes: int) -> Facts:
         middle = labels.shape[0] // 2
         halves += [_count(labels[:middle], classes), _count(labels[middle:], classes)]
     return Facts(
-        len(sides),
+        len(sides) if images is None else images,
         int(np.median(sides)) if sides else 256,
         tuple(int(n) for n in halves.sum(0)),
         _differ(halves) > _UPRIGHT,
@@ -228,7 +244,22 @@ def configure(
     )
     overrides = dict(overrides or {})
     named = NAMED.get(str(overrides.get("name", "default")), {})
-    return recipe.overridden(adapted or {}).overridden({**named, **overrides})
+    chosen = {**named, **overrides}
+    return _in_epochs(recipe.overridden(adapted or {}).overridden(chosen), chosen, facts.images)
+
+
+def _in_epochs(recipe: Recipe, chosen: Mapping[str, Any], images: int) -> Recipe:
+    """The recipe with epochs as steps, where steps are not `chosen`."""
+    each = math.ceil(images / recipe.batch)
+    if recipe.epochs is not None and "max_steps" not in chosen:
+        recipe = replace(recipe, max_steps=max(_FEWEST_STEPS, recipe.epochs * each))
+    if recipe.warm_up_epochs and "warm_up" not in chosen:
+        warm_up = recipe.warm_up_epochs * each
+        if recipe.epochs and recipe.max_steps:  # the same share of a run that was made longer
+            share = recipe.warm_up_epochs / recipe.epochs
+            warm_up = max(warm_up, round(share * recipe.max_steps))
+        recipe = replace(recipe, warm_up=warm_up)
+    return recipe
 
 
 def may_be_light(facts: Facts, device: DeviceKind, options: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from segstudio.learning import device as devices
 from segstudio.learning.boxlabels import BOXES, box_labels
 from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.device import DeviceReport
-from segstudio.learning.events import Log, ModelSaved, Progress
+from segstudio.learning.events import Log, ModelSaved, Progress, Saving
 from segstudio.learning.judge import Judge
 from segstudio.learning.loop import (
     Control,
@@ -40,6 +40,8 @@ from segstudio.project.project import Project
 
 _STUDIED = 50
 """Images looked at for the recipe."""
+_BETWEEN = 20
+"""Times as long as the run takes to be written down, it is not written down again."""
 _SAVING = 2.0
 """Seconds kept back for writing the model."""
 _SCORING = 0.1
@@ -110,7 +112,7 @@ def train(
     there is nothing worth writing yet.
     """
     began = time.monotonic()
-    keeper = _Keeper(project.root / checkpoint.PLACE)
+    keeper = _Keeper(project.root / checkpoint.PLACE, on_event)
     report = devices.probe(request.device)
     _settle(request.seed)
     overrides = {**project.manifest.recipe, **request.overrides}
@@ -151,11 +153,13 @@ def train(
     fit = run.fit()
     if fit.stopped and not fit.scores:
         raise Cancelled
+    if fit.stopped:
+        on_event(Saving())
     decision = judge.decide(fit)
     heat = _temperature(task, fit, data, library, report)
     result = _save(project, data, start, fit, decision, heat, on_event)
     if fit.recipe.name == LIVE and not (result.promoted or fit.stopped or _is_astray(fit)):
-        keeper.end(result.model)
+        keeper.end(run, result.model)
     else:
         keeper.forget()
     return result
@@ -169,9 +173,15 @@ def _is_astray(fit: Fit) -> bool:
 
 @dataclass(eq=False)
 class _Keeper:
-    """Writes the run down after each validation, and lets weak labels hear of it."""
+    """Writes the run down after validations, and lets weak labels hear of it.
+
+    A large network takes long to write: there is always much more training than writing between
+    two times. A full disk stops no training.
+    """
 
     path: Path
+    on_event: events.OnEvent
+    _next: float = 0.0
     _facts: Checkpoint | None = None
     _data: TrainingSet | None = None
 
@@ -182,16 +192,25 @@ class _Keeper:
         self._facts = Checkpoint(start.architecture, data.classes, parent, facts, 0.0)
 
     def __call__(self, run: Run) -> None:
-        if self._facts is not None:
-            replace(self._facts, seconds=run.seconds, state=run.state()).write(self.path)
+        if self._facts is not None and time.monotonic() >= self._next:
+            self._write(replace(self._facts, seconds=run.seconds, state=run.state()))
         if self._data is not None and self._data.weak is not None:
             self._data.weak.learned(run, self._data.classes)
 
-    def end(self, model: str) -> None:
+    def _write(self, found: Checkpoint) -> None:
+        began = time.monotonic()
+        try:
+            found.write(self.path)
+        except OSError as error:
+            why = f"Training could not be written down ({error}), and cannot go on after a restart"
+            self.on_event(Log(why))
+        ended = time.monotonic()
+        self._next = ended + _BETWEEN * (ended - began)
+
+    def end(self, run: Run, model: str) -> None:
         """The run has come to its end with `model`: another may go on from where it is."""
-        found = checkpoint.read(self.path)
-        if found is not None:
-            replace(found, ended=model, seconds=0.0).write(self.path)
+        if self._facts is not None:
+            self._write(replace(self._facts, ended=model, state=run.state()))
 
     def forget(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -297,7 +316,9 @@ def _prepare(
 ) -> _Start:
     parent = _parent(project, request)
     facts = recipe.study(
-        (library.get(item) for item in list(data.train)[:_STUDIED]), len(data.classes)
+        (library.get(item) for item in list(data.train)[:_STUDIED]),
+        len(data.classes),
+        len(data.train),
     )
     overrides = {**project.manifest.recipe, **request.overrides, "seed": request.seed}
     if parent is not None:
@@ -369,7 +390,7 @@ def _from_parent(
         report.kind,
         pretrained=True,
         memory=report.memory,
-        overrides={**_pace(parent), **overrides},
+        overrides={**_pace(parent, overrides), **overrides},
     )
     how = replace(
         how,
@@ -382,14 +403,17 @@ def _from_parent(
     return _Start(network, parent.architecture, how, parent, note)
 
 
-def _pace(parent: ModelInfo) -> dict[str, Any]:
+def _pace(parent: ModelInfo, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """How a model is trained on: gently, or, when it has only begun to learn, as it began, for
-    then it learns new images better and forgets old ones less."""
-    steps = _steps(parent)
-    began = parent.card.get("recipe", {}).get("learning_rate")
+    then it learns new images better and forgets old ones less. A rate means something to its own
+    optimiser only, and a named recipe may have one."""
+    steps, before = _steps(parent), parent.card.get("recipe", {})
+    began = before.get("learning_rate")
+    named = {**recipe.NAMED.get(str(overrides.get("name")), {}), **overrides}
+    same = before.get("optimiser") == named.get("optimiser", Recipe.optimiser)
     if steps is None or steps >= _YOUNG or not isinstance(began, float) or began <= 0:
         return {"freeze_statistics": 0.0}
-    return {"learning_rate": began}
+    return {"learning_rate": began} if same and "learning_rate" not in named else {}
 
 
 def _steps(model: ModelInfo) -> int | None:

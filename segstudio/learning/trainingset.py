@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -67,17 +68,17 @@ class TrainingSet:
     def collect(self) -> None:
         """Sort the labelled images by side.
 
-        An image that is not confirmed yet is for training, and stays there: once learned from,
-        it can never be a fair validation image.
+        An image that is not confirmed yet has a side as well: on that of training it is learned
+        from, on that of validation it waits for being confirmed.
         """
-        splits = self.project.ensure_splits()
         items = {key: self._item(key) for key in self.project.labelled_keys()}
         usable = {key: item for key, item in items.items() if item is not None}
-        if not self.project.read_only:
-            splits.put_all({key: "train" for key in usable if splits.side(key) is None})
+        confirmed = set(self.project.confirmed_keys())
+        splits = self.project.ensure_splits([key for key in usable if key not in confirmed])
         sides = {key: splits.side(key) or "train" for key in usable}
         self.train = [item for key, item in usable.items() if sides[key] == "train"]
-        held = [item for key, item in usable.items() if sides[key] == "val"]
+        held = [i for key, i in usable.items() if sides[key] == "val" and key in confirmed]
+        held = held or ([] if self.train else list(usable.values()))
         self.validation = spread(held, self.most_validation)
         self.note = ""
         if not self.train and not held:
@@ -134,12 +135,14 @@ class TrainingSet:
         return f"Label files that cannot be read are left out: {some}{more}"
 
     def _lend(self) -> None:
-        """With too few images, one side borrows the other's: rough scores beat none."""
+        """With too few images, one side has to do for both: rough scores beat none. Images that
+        are learned from for want of others stay on the side of training."""
         self.lent = not self.train or not self.validation
         if not self.train:
             self.train = self.validation
-            self.note = "Only validation images are labelled: training on them too"
-        elif not self.validation:
+            if not self.project.read_only:
+                self.project.splits.give_to_training(item.key for item in self.train)
+        if self.lent:
             self.validation = spread(self.train, self.most_validation)
             self.note = "No validation image is confirmed: scores are on training images"
 
@@ -213,7 +216,8 @@ class TrainingSet:
         digest = hashlib.sha256("\n".join(self.classes).encode())
         for item in sorted({item.key: item for item in (*self.train, *self.validation)}):
             digest.update(item.encode())
-            digest.update(self.project.label_file(item).read_bytes())
+            with suppress(FileNotFoundError):  # removed since the run looked last
+                digest.update(self.project.label_file(item).read_bytes())
         return digest.hexdigest()
 
 

@@ -14,9 +14,12 @@ from typing import Any, Final
 
 from segstudio.errors import UserError
 from segstudio.project import atomic
+from segstudio.project.lock import held
 
 CARD: Final = "model.toml"
 WEIGHTS: Final = "weights.safetensors"
+_PATIENCE: Final = 60.0
+"""Seconds that another process may take to write a model."""
 _NAME: Final = re.compile(r"(\d{6})-(.+)")
 
 
@@ -131,14 +134,12 @@ class ModelStore:
 
     def add(self, architecture: str, write: Callable[[Path], None]) -> ModelInfo:
         """A new model with the next number; `write` fills its folder, which then never changes."""
-        number = self._next_number()
-        while True:
-            path = self.folder / f"{number:06d}-{architecture}"
-            if not path.exists():
-                break
-            number += 1
-        with atomic.folder(path) as staging:
-            write(staging)
+        remedy = "Try again, or end the other segstudio."
+        busy = UserError("Another process is writing a model", path=self.folder, remedy=remedy)
+        with held(self.folder.parent / ".segstudio" / "models.lock", busy, _PATIENCE):
+            path = self.folder / f"{self._next_number():06d}-{architecture}"
+            with atomic.folder(path) as staging:
+                write(staging)
         info = _read(path, self._pins())
         if info is None:
             shutil.rmtree(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -444,13 +444,19 @@ class Project:
     def splits(self) -> Splits:
         return Splits(self.root / "splits.csv")
 
-    def ensure_splits(self) -> Splits:
-        """Draw a side for every confirmed image that has none."""
+    def ensure_splits(self, begun: Collection[ImageKey] = ()) -> Splits:
+        """Draw a side for every confirmed image that has none, and for those that are `begun`:
+        labelled, not confirmed, and about to be learned from."""
         splits = self.splits
-        splits.reload()
-        new = [key for key in self.confirmed_keys() if splits.side(key) is None]
+        if self.read_only:
+            return splits
+        confirmed = self.confirmed_keys()
+        new = [key for key in (*confirmed, *begun) if splits.side(key) is None]
         if new:
-            splits.assign(self._grouped(new, splits))
+            items, groups = self._grouped(new, splits)
+            is_begun = set(begun) - set(confirmed)
+            items = [replace(item, begun=item.key in is_begun) for item in items]
+            splits.assign(items, groups, self.labelled_keys())
             self._pictures.index.flush()
         return splits
 
@@ -458,23 +464,27 @@ class Project:
         """Bytes of each part of the folder that the program itself made."""
         return {name: _bytes_below(self.root / name) for name in _PARTS}
 
-    def _grouped(self, keys: Sequence[ImageKey], splits: Splits) -> list[SplitItem]:
-        """Those of `keys` whose pictures can be read, each with the group of its kin."""
-        members = [
-            grouping.Member(key, group, hashed)
-            for key, group in splits.groups.items()
-            if key in self and (hashed := self._pictures.fingerprint(key))
-        ]
-        items = []
-        for key in keys:
+    def _grouped(
+        self, keys: Sequence[ImageKey], splits: Splits
+    ) -> tuple[list[SplitItem], dict[ImageKey, str]]:
+        """Those of `keys` whose pictures can be read, each with the group of its kin; and the
+        groups of images that have a side and no group, as those of imported lists."""
+        known = {key: group for key, group in splits.groups.items() if key in self}
+        members: list[grouping.Member] = []
+        groups: dict[ImageKey, str] = {}
+        for key in (*sorted(known, key=lambda key: not known[key]), *keys):
             hashed = self._pictures.fingerprint(key)
             if not hashed:
                 continue
-            group = grouping.group_of(key, hashed, members)
+            group = known.get(key) or grouping.group_of(key, hashed, members)
             members.append(grouping.Member(key, group, hashed))
-            facts = self._labels.listed_summary(key)
-            items.append(SplitItem(key, group, facts.classes if facts else ()))
-        return items
+            groups[key] = group
+        items = [SplitItem(k, groups[k], self._classes_in(k)) for k in keys if k in groups]
+        return items, {key: group for key, group in groups.items() if key in known}
+
+    def _classes_in(self, key: ImageKey) -> tuple[str, ...]:
+        facts = self._labels.listed_summary(key)
+        return facts.classes if facts else ()
 
     def _class_now(self, name: str) -> str:
         return self.classes.now(name)

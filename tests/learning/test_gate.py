@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
+import torch
 from discs import disc_picture, label
 from filelock import FileLock
 
@@ -19,15 +20,18 @@ from segstudio.annotation.shape import mask_shape
 from segstudio.engine import jobs
 from segstudio.errors import Cancelled
 from segstudio.learning import device as devices
-from segstudio.learning import judge, promotion, store
+from segstudio.learning import judge, loop, promotion, store
 from segstudio.learning.events import Event, Log, ModelSaved, Progress, Validation
-from segstudio.learning.loop import Control
+from segstudio.learning.loop import Control, Scores, pooled
 from segstudio.learning.metrics import Confusion
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.round0 import Round0
-from segstudio.learning.samples import Library
+from segstudio.learning.samples import Item, Library
+from segstudio.learning.task import PIXELS
 from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, _download_watch, train
 from segstudio.learning.trainingset import TrainingSet
+from segstudio.networks import registry
+from segstudio.project.bulk import BulkEdit
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 from segstudio.project.reviews import Review
@@ -66,6 +70,102 @@ def test_an_image_once_learned_from_never_becomes_a_validation_image(
         label(project, key)
     project.rescan()
     assert project.ensure_splits().keys("val") == []
+
+
+def test_validation_grows_while_a_round_learns_from_what_is_drawn(
+    disc_project: Callable[..., Project],
+) -> None:
+    """Every image is begun, seen by the running round, and confirmed then."""
+    project = disc_project(images=30, confirmed=5)
+    data = TrainingSet.of(project)
+    for key in project.images()[5:]:
+        label(project, key, confirmed=False)
+        data.refresh()
+        held = {item.key for item in data.validation}
+        assert key not in held
+        label(project, key)
+    data.refresh()
+    assert 4 <= len(data.validation) <= 6
+    assert len(data.train) + len(data.validation) == 30
+    assert not {item.key for item in data.train} & {item.key for item in data.validation}
+
+
+def test_an_image_that_had_to_be_learned_from_judges_no_model(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project(images=8, confirmed=1)
+    data = TrainingSet.of(project)
+    assert data.lent
+    first, second = project.images()[:2]
+    assert project.splits.side(first) == "train"
+    label(project, second)
+    data.refresh()
+    assert not data.lent
+    assert [item.key for item in data.train] == [first]
+    assert [item.key for item in data.validation] == [second]
+
+
+def test_a_label_file_that_vanishes_does_not_end_a_run(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project()
+    data = TrainingSet.of(project)
+    before = data.hash()
+    project.label_file(data.train[0].key).unlink()
+    assert data.hash() != before
+
+
+def test_renaming_a_class_changes_no_score(disc_project: Callable[..., Project]) -> None:
+    project = disc_project(images=12, confirmed=12)
+    model = project.models.get(train(project, quick(max_steps=60, learning_rate=3e-3)).model)
+    data = TrainingSet.of(project)
+    facts = Library(data.train, Normalisation()), data, Control(), devices.probe("cpu")
+    gate = judge.Judge(project, model, *facts)
+    gate.score()
+    before = {key: scored.confusion.counts.tolist() for key, scored in gate.scores.items()}
+    with Project.open(project.root) as other:  # the window
+        other.bulk.run(BulkEdit("rename", name="disc", to="cell"))
+    data.refresh()
+    gate.score()
+    after = {key: scored.confusion.counts.tolist() for key, scored in gate.scores.items()}
+    assert after == before
+
+
+def test_a_network_that_is_no_number_knows_nothing(items: list[Item]) -> None:
+    """Its scores would otherwise be those of a picture of background."""
+    network = registry.build("unet", 1, width=4, depth=2)
+    library = Library(items, Normalisation())
+
+    def score() -> Scores:
+        reader = PIXELS.reader(network, library.normalisation, torch.device("cpu"))
+        return loop.score(reader, items, library, Control(), 1)
+
+    assert pooled(score(), 1).miou() > 0
+    next(network.buffers()).fill_(float("nan"))
+    assert pooled(score(), 1).miou() == 0
+
+
+def test_a_stopped_run_is_kept_when_another_model_came_into_force(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project()
+    first = train(project, quick(learning_rate=0.0))
+    other = train(project, quick(max_steps=40, learning_rate=3e-3))
+    project.models.promote(first.model)
+    stop: list[Event] = []
+
+    def swap(event: Event) -> None:
+        if isinstance(event, Validation):
+            project.models.promote(other.model)
+            stop.append(event)
+
+    kept = train(project, quick(), swap, should_stop=lambda: bool(stop))
+    assert kept.stopped
+    assert not kept.promoted
+    assert other.model in kept.reason
+    current = project.models.current()
+    assert current is not None
+    assert current.id == other.model
 
 
 def test_the_gate_compares_with_the_model_in_force_at_the_end(
@@ -138,7 +238,6 @@ def test_frames_of_one_video_on_both_sides_make_scores_provisional(
     keys = project.confirmed_keys()
     for number, key in enumerate(keys):
         project.splits.put(key, "val" if number < 3 else "train", group="drive")
-    project.splits.put_all({})
     told: list[Event] = []
     result = train(project, quick(), told.append)
     assert result.provisional

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -617,6 +618,53 @@ def test_one_video_does_not_starve_training(tmp_path: Path) -> None:
     assert splits.keys("val")
 
 
+def test_a_film_alone_is_five_to_one(tmp_path: Path) -> None:
+    splits = Splits(tmp_path / "splits.csv")
+    for i in range(30):
+        splits.assign([SplitItem(f"{i:03}", "drive", ("a",))])
+    assert [splits.side(f"{i:03}") for i in range(5)].count("train") == 4
+    assert 4 <= len(splits.keys("val")) <= 6
+
+
+def test_images_that_are_gone_are_no_validation_images(tmp_path: Path) -> None:
+    splits = Splits(tmp_path / "splits.csv")
+    splits.assign([SplitItem("0"), SplitItem("1")])
+    splits.assign([SplitItem("2")], there=["1"])
+    assert splits.side("2") == "val"
+
+
+def test_an_image_that_is_not_confirmed_is_no_first_validation_image(tmp_path: Path) -> None:
+    splits = Splits(tmp_path / "splits.csv")
+    for i in range(4):
+        splits.assign([SplitItem(f"{i}", begun=True)])
+    assert splits.keys("val") == []
+    splits.assign([SplitItem("a"), *(SplitItem(f"b{i}", begun=True) for i in range(12))])
+    assert splits.side("a") == "val"
+    assert 1 < len(splits.keys("val")) <= 3
+
+
+def test_two_who_write_the_split_at_once_lose_nothing(tmp_path: Path) -> None:
+    mine, theirs = (Splits(tmp_path / "splits.csv") for _ in range(2))
+    mine.assign([SplitItem("a"), SplitItem("b")])
+    theirs.assign([SplitItem("c")])
+    mine.put("d", "test")
+    theirs.give_to_training(["a"])
+    sides = {key: Splits(tmp_path / "splits.csv").side(key) for key in "abcd"}
+    assert sides == {"a": "train", "b": "train", "c": "train", "d": "test"}
+
+
+def test_images_of_an_imported_list_find_their_kin(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    for name in ("listed", "other"):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    with Project.create(tmp_path, classes=["cat"]) as project:
+        project.splits.put_all({"listed.png": "train"})
+        project.save("other.png", Annotation(72, 64, (BOX,), confirmed=True))
+        splits = project.ensure_splits()
+        assert splits.groups["listed.png"] == splits.groups["other.png"] != ""
+
+
 def test_near_duplicates_share_a_side(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
 
@@ -699,6 +747,25 @@ def test_no_model_may_be_in_force(tmp_path: Path) -> None:
     assert store.roll_back() == one
     assert _id(store.current()) == one
     assert store.previous() == ""
+
+
+def test_two_processes_give_no_number_twice(tmp_path: Path) -> None:
+    mine, theirs = (ModelStore(tmp_path / "models") for _ in range(2))
+    found: list[str] = []
+
+    def write(folder: Path) -> None:
+        """While one model is written, somebody else wants to write another."""
+        if not found:
+            found.append("")
+            other = threading.Thread(target=lambda: found.append(theirs.add("b", _write_model).id))
+            others.append(other)
+            other.start()
+        _write_model(folder)
+
+    others: list[threading.Thread] = []
+    first = mine.add("a", write).id
+    others[0].join()
+    assert (first, found[1:]) == ("000001-a", ["000002-b"])
 
 
 def test_a_model_that_was_not_good_enough_is_nobodys_default(tmp_path: Path) -> None:
