@@ -4,8 +4,10 @@ The robot knows the truth and works on a picture until every class is good enoug
 error further than 2 px from its border). It is charged for each action: a click 1, a drag 1 and 1
 more for every 10 px of its way, accepting or rejecting 1, another class 1, another brush size 1.
 From scratch it begins with an empty picture and takes, for each part, the cheapest of polygon,
-lasso and brush; in the loop it begins with what the program offers: guesses of round 0, then
-drafts of networks that the program trains on the confirmed pictures and promotes by its own test.
+lasso and brush; in the loop it begins with what the program offers, and corrects or rejects it,
+whichever is cheaper: guesses of round 0, then drafts of networks that the program trains on the
+confirmed pictures and promotes by its own test. `--ablate` does the same without guesses, in the
+order of the files, and with whatever each round ends with in force.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -33,6 +36,7 @@ from segstudio.annotation.geometry import stroke
 from segstudio.annotation.idmap import IdMap
 from segstudio.annotation.rasterise import draw_ids, label_map
 from segstudio.annotation.shape import BACKGROUND_CLASS, Shape
+from segstudio.learning.loop import Run
 from segstudio.learning.metrics import VOID, Confusion
 from segstudio.learning.predictor import Predictor, open_predictor
 from segstudio.learning.round0 import Round0
@@ -431,8 +435,11 @@ class Loop:
             device="auto",
             resume=True,
         )
-        result = train(self.project, request)
-        if not self.options.promotion:
+        if self.options.promotion:
+            result = train(self.project, request)
+        else:  # whatever a round ends with is put in force
+            with mock.patch.object(Run, "is_best", return_value=True):
+                result = train(self.project, request)
             self.project.models.promote(result.model)
         self.trained += time.monotonic() - began
         print(f"  after {len(self._labelled)}: {result.reason}", flush=True)
@@ -495,9 +502,12 @@ def simulate(work: Work, options: Options, root: Path) -> Result:
             robot, cost = start_from(loop.offer(key), truth, work.classes)
             robot.actions += cost
             robot.work()
-            robot.actions += 1  # confirm
-            result.loop.append(robot.actions)
-            result.scratch.append(bare.actions + 1)
+            confirm, reject = 1, 1
+            result.scratch.append(bare.actions + confirm)
+            if robot.actions > bare.actions + reject:  # a person sees that this is not worth it
+                robot = bare
+                robot.actions += reject
+            result.loop.append(robot.actions + confirm)
             result.confusion.add(robot.map, truth)
             loop.confirm(key, robot)
         result.trained = loop.trained

@@ -400,12 +400,16 @@ class Run:
         miou = self._tell(scores)
         self._last_validation = time.monotonic()
         self._validation_seconds = self._elapsed - began
-        if self._best is None or self._best.past or miou > self._best.miou or not scores:
+        if not scores or self.is_best(miou):
             self._best = _Best(miou, copy.deepcopy(self.average.network.state_dict()), scores)
             self._stale = 0
         else:
             self._stale += 1
         self._control.keep(self)
+
+    def is_best(self, miou: float) -> bool:
+        """Whether the state of now is to be kept instead of the best so far."""
+        return self._best is None or self._best.past or miou > self._best.miou
 
     def _tell(self, scores: Scores) -> float:
         confusion = pooled(scores, len(self.classes))
