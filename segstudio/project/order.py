@@ -7,7 +7,7 @@ Gumbel noise (ClaSP PE, arXiv 2601.13677), farthest-first (Sener & Savarese 2018
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -24,6 +24,7 @@ _GRID: Final = 3
 _ORIENTATIONS: Final = 8
 _SIDE: Final = 96
 _NEIGHBOURS: Final = 20
+_ALIKE: Final = 5
 _MOST: Final = 2000
 """Images compared with each other; of more, a fixed random part."""
 _TURNS: Final[tuple[Kind, ...]] = ("uncertain", "unlike", "uncertain", "random")
@@ -68,6 +69,25 @@ def embed(picture: NDArray[np.uint8]) -> Vector:
     parts = [np.concatenate(colour), np.concatenate(edges)]
     whole = np.concatenate([part / max(float(np.linalg.norm(part)), 1e-6) for part in parts])
     return np.asarray(whole / np.linalg.norm(whole), np.float32)
+
+
+class Looks:
+    """Which images look alike. What an image looks like is found once and remembered."""
+
+    def __init__(self, look: Callable[[str], Vector]) -> None:
+        self._look = look
+        self._vectors: dict[str, Vector] = {}
+
+    def like(self, key: str, among: Sequence[str]) -> tuple[str, ...]:
+        """The five of the images (of very many, of the last ones) that look most like it."""
+        among = among[-_MOST:]
+        for name in (key, *among):
+            if name not in self._vectors:
+                self._vectors[name] = self._look(name)
+        if not among:
+            return ()
+        likeness = _stack(among, self._vectors) @ self._vectors[key]
+        return tuple(among[i] for i in np.argsort(-likeness, kind="stable")[:_ALIKE])
 
 
 def choose(

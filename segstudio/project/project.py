@@ -13,7 +13,7 @@ from typing import Final, Literal, cast
 from segstudio.annotation import rasterise
 from segstudio.annotation.document import Annotation
 from segstudio.errors import UserError
-from segstudio.project import atomic, blind, grouping, images, manifest, pictures
+from segstudio.project import atomic, blind, grouping, images, manifest, order, pictures
 from segstudio.project.bands import Raw, read_raw
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.bulk_store import BulkStore
@@ -67,6 +67,7 @@ class Project:
         index = Index(root / _INDEX if kept else None)
         self._pictures = pictures.Pictures(root, facts.image_roots, index)
         self._labels = LabelFiles(root, self._pictures, facts.labels == "mirrored")
+        self._looks = order.Looks(lambda key: order.embed(self.thumbnail(key)))
         self.rescan()
 
     # -- making, opening, closing
@@ -479,7 +480,12 @@ class Project:
             group = known.get(key) or grouping.group_of(key, hashed, members)
             members.append(grouping.Member(key, group, hashed))
             groups[key] = group
-        items = [SplitItem(k, groups[k], self._classes_in(k)) for k in keys if k in groups]
+        items: list[SplitItem] = []
+        before = [key for key in known if key in groups]
+        for key in (key for key in keys if key in groups):
+            alike = self._looks.like(key, before)
+            items.append(SplitItem(key, groups[key], self._classes_in(key), alike))
+            before.append(key)
         return items, {key: group for key, group in groups.items() if key in known}
 
     def _classes_in(self, key: ImageKey) -> tuple[str, ...]:

@@ -28,12 +28,13 @@ _HEADER: Final = ["image", "side", "group", "classes"]
 
 @dataclass(frozen=True, slots=True)
 class SplitItem:
-    """An image to put on a side: its group (near-duplicates share one) and its classes. One that
-    is `begun` has labels that nobody has confirmed yet."""
+    """An image to put on a side: its group (near-duplicates share one), its classes, and images
+    with a side that look most like it. One that is `begun` has labels that nobody has confirmed."""
 
     key: str
     group: str = ""
     classes: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
     begun: bool = False
 
 
@@ -82,8 +83,9 @@ class Splits:
         """Draw sides for images that have none; give `groups` to images that have none.
 
         The first confirmed image of all is validation; then every image goes where its group is,
-        or to validation when validation has less than a sixth of all images and of its classes.
-        Only images that are `there` count, all of them when nothing is said.
+        or to validation when validation has less than a sixth of all images, of its classes, and
+        of those that look like it: what validation does not show, no comparison sees. Only
+        images that are `there` count, all of them when nothing is said.
         """
         with self._changing():
             for key, group in (groups or {}).items():
@@ -94,7 +96,7 @@ class Splits:
                 counted = {key: line for key, line in counted.items() if key in there}
             for item in items:
                 if item.key not in self._lines:
-                    line = _Line(_draw(item, list(counted.values())), item.group, item.classes)
+                    line = _Line(_draw(item, counted), item.group, item.classes)
                     self._lines[item.key] = counted[item.key] = line
 
     def put(self, key: str, side: Side, group: str = "", classes: tuple[str, ...] = ()) -> None:
@@ -134,7 +136,8 @@ class Splits:
         atomic.write_text(self._file, buffer.getvalue())
 
 
-def _draw(item: SplitItem, lines: Sequence[_Line]) -> Side:
+def _draw(item: SplitItem, there: Mapping[str, _Line]) -> Side:
+    lines = list(there.values())
     sides = Counter(line.side for line in lines)
     if not sides["val"]:
         return "train" if item.begun else "val"
@@ -149,7 +152,9 @@ def _draw(item: SplitItem, lines: Sequence[_Line]) -> Side:
         return "val"
     by_class = ([line for line in lines if name in line.classes] for name in item.classes)
     wants = [_lack(lines), *map(_lack, by_class)]
-    return "val" if sum(wants) / len(wants) > 1e-9 else "train"
+    alike = [there[key] for key in item.alike if key in there]
+    unseen = len(alike) * _SHARE - sum(line.side == "val" for line in alike)
+    return "val" if sum(wants) / len(wants) + unseen > 1e-9 else "train"
 
 
 def _lack(lines: Sequence[_Line]) -> float:

@@ -653,6 +653,23 @@ def test_two_who_write_the_split_at_once_lose_nothing(tmp_path: Path) -> None:
     assert sides == {"a": "train", "b": "train", "c": "train", "d": "test"}
 
 
+def test_validation_shows_every_look_there_is(tmp_path: Path) -> None:
+    """Two bright pictures come first; the many dark ones are on both sides soon after."""
+    rng = np.random.default_rng(1)
+    for i in range(14):
+        bright = i in (0, 1, 6)
+        pixels = rng.integers(180 if bright else 0, 256 if bright else 60, (48, 48, 3))
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{chr(97 + i)}.png")
+    with Project.create(tmp_path, classes=["cat"]) as project:
+        for count in (5, 10, 14):
+            for key in project.images()[:count]:
+                project.save(key, Annotation(48, 48, (BOX,), confirmed=True))
+            held = set(project.ensure_splits().keys("val"))
+        assert "a.png" in held
+        assert not held & {"b.png", "g.png"}
+        assert len(held) in (2, 3)
+
+
 def test_images_of_an_imported_list_find_their_kin(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
