@@ -74,9 +74,9 @@ def measure(folder: Path | None, arch: str | None) -> Result:
     if not found:
         return FAILED, facts
     situation = _situation(folder, found[0].device)
-    name, why = choosing.recommend(situation, choosing.remembered(found[0].device))
-    say(f"recommended: {name} ({why})")
-    return OK, {"measured": facts, "recommended": name, "because": why}
+    advice = choosing.recommend(situation, choosing.remembered(found[0].device))
+    say(f"recommended: {advice.name} ({advice.why})")
+    return OK, {"measured": facts, "recommended": advice.name, "because": advice.why}
 
 
 def measure_here(name: str, json: bool) -> Result:

@@ -83,7 +83,7 @@ class TrainDialog(Form):
 
     def _advise(self) -> None:
         """Say which network is recommended, and choose it unless a person has chosen."""
-        advised, _ = choosing.recommend(self._situation, self._measured.values())
+        advised = choosing.recommend(self._situation, self._measured.values()).name
         self.network.advise(advised)
         if not self._chosen_by_hand:
             self.network.choose(advised)
