@@ -391,12 +391,14 @@ class Run:
     # going on after a restart --------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs: weights, their average, the optimiser, and how far the run is."""
+        """What `restore` needs: weights, their average, the optimiser, what the loss has learned,
+        and how far the run is."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state(),
             "optimiser": self._optimiser.state_dict(),
             "scaler": self._scaler.state_dict(),
+            "loss": self._loss.state(),
             "step": self._step,
             "frozen": self._frozen,
             "curves": self.result.curves,
@@ -418,6 +420,7 @@ class Run:
             self.average.network.load_state_dict(state["best"])
         self._optimiser.load_state_dict(dict(state["optimiser"]))
         self._scaler.load_state_dict(dict(state["scaler"]))
+        self._loss.restore(state.get("loss", {}))  # older records have none
         self._step, self._frozen = int(state["step"]), bool(state["frozen"])
         self.result.curves = list(state["curves"])
         self._started -= seconds

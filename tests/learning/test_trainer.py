@@ -13,8 +13,9 @@ from discs import QUICK, disc_picture, label
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
-from segstudio.learning import checkpoint, loop, recipe, store, trainer
+from segstudio.learning import checkpoint, loop, recipe, samples, store, trainer
 from segstudio.learning.average import Average
+from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.events import Event, Log, ModelSaved, Validation
 from segstudio.learning.loop import Control, Run, rate_factor
 from segstudio.learning.normalise import Normalisation
@@ -429,6 +430,39 @@ def test_a_cut_off_run_is_resumed_with_its_weights_and_steps(
     assert result.steps == 40
     assert result.promoted
     assert not place.exists()
+
+
+@pytest.mark.parametrize("adversarial", [0.0, 0.1])
+def test_a_restored_run_takes_the_steps_of_one_that_went_on(
+    items: list[Item], adversarial: float, tmp_path: Path
+) -> None:
+    """By way of the disk; the judge of adversarial training is the same, too."""
+    how = replace(SMALL, adversarial=adversarial)
+    first = make_run(items, how)
+    sampling = loop.sampling_of(how)
+    sampler = samples.Sampler(first.library, sampling, how.augmentation, how.seed)
+    batches = [sampler.batch() for _ in range(3)]
+    first._train_step(batches[0])
+    facts = ("unet", ("disc",), "", how.to_dict())
+    Checkpoint(*facts, first.seconds, first.state()).write(tmp_path / "run.pt")
+    kept = checkpoint.read(tmp_path / "run.pt")
+    assert kept is not None
+    torch.manual_seed(1)
+    second = make_run(items, how, network=registry.build("unet", 1, width=4, depth=2))
+    second.restore(kept.state, kept.seconds)
+    for run in (first, second):
+        for batch in batches[1:]:
+            run._train_step(batch)
+    assert torch.equal(torch.stack(first._losses[1:]), torch.stack(second._losses))
+    for name, value in first.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name]), name
+
+
+def test_a_record_without_a_judge_is_gone_on_with(items: list[Item]) -> None:
+    """As those of earlier versions, and of runs that were not adversarial."""
+    state = {k: v for k, v in make_run(items).state().items() if k != "loss"}
+    how = replace(SMALL, adversarial=0.1)
+    make_run(items, how).restore(state, 0.0)
 
 
 def test_a_round_that_brought_nothing_better_is_gone_on_with(
