@@ -28,7 +28,7 @@ from segstudio.learning.samples import Batch, Item, Library, Prefetch, Sampler, 
 from segstudio.learning.task import PIXELS, Task
 from segstudio.networks.fuse import fused
 
-SMALLEST_BATCH: Final = 2  # batch normalisation over a 1x1 map needs two
+SMALLEST_BATCH: Final = 2  # of a single crop, batch normalisation learns next to nothing
 SMALLEST_CROP: Final = 64
 _REPORT_EVERY: Final = 0.5
 _FIRST_VALIDATION: Final = 15.0

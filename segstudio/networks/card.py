@@ -46,7 +46,8 @@ class Card:
     `default_weights` names the source that is used when nobody says otherwise, nothing for training
     from scratch; without a connection that is an error, unless the network `may_begin_fresh`.
     `auxiliary` has the weights of the auxiliary losses
-    by output. `snaps` is true where the paper ends with a dense CRF. `onnx`
+    by output. `snaps` is true where the paper ends with a dense CRF, which is
+    not part of the network here but offered by itself (`learning.refine`). `onnx`
     says why the network cannot be exported, nothing when it can. `parameters` is their number for
     20 classes, 0 where nobody has counted them. `answers` is what the network gives. `light`
     are options for a machine without a GPU, where nobody chose any (`recipe.may_be_light`).

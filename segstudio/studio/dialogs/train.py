@@ -112,6 +112,12 @@ class TrainDialog(Form):
         lines = [card.good_for]
         if card.answers == "instances":
             lines.append(tr("Learns from confirmed images alone, where each shape is a thing."))
+        if card.snaps:
+            words = tr(
+                "Its paper draws outlines to the edges with a dense CRF afterwards: "
+                "here Edit › Refine outlines does that."
+            )
+            lines.append(words)
         if card.parameters:
             size = f"{choosing.size_in_megabytes(card.parameters):,.0f}"
             millions = f"{card.parameters / 1e6:.1f}"
