@@ -140,9 +140,11 @@ class Run:
         learned: bool = False,
         control: Control | None = None,
         refresh: Refresh | None = None,
+        report_every: float = _REPORT_EVERY,
     ) -> None:
         """`seconds` of wall clock for all of it, `since` makes later labels count as new, and
-        what a `learned` network can already is scored first: nothing worse is kept."""
+        what a `learned` network can already is scored first: nothing worse is kept. Losses are
+        told as means over `report_every` seconds, at 0 of every step."""
         self.network = network.to(device).to(memory_format=layout(device))
         self.library, self.validation, self.classes = library, validation, classes
         self.recipe, self.device, self.task = recipe, device, task
@@ -150,7 +152,7 @@ class Run:
         self._seconds, self._since, self._learned = seconds, since, learned
         self._control = control or Control()
         Interruptible(self.network, self._check_stop)
-        self._refresh = refresh
+        self._refresh, self._report_every = refresh, report_every
         self._optimiser = make_optimiser(self.network, recipe)
         self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaler(device))
         self._loss = task.loss(recipe, len(classes), device)
@@ -325,7 +327,7 @@ class Run:
 
     def _report(self) -> None:
         now = time.monotonic()
-        if now - self._last_report < _REPORT_EVERY or not self._losses:
+        if now - self._last_report < self._report_every or not self._losses:
             return
         self._last_report = now
         value = float(torch.stack(self._losses).mean())
