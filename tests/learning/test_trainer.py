@@ -24,7 +24,7 @@ from segstudio.learning.predictor import open_predictor
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Item, Library
 from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, train
-from segstudio.networks import registry
+from segstudio.networks import registry, weights
 from segstudio.project.project import Project
 
 SMALL = Recipe(crop=32, batch=2, max_steps=6, warm_up=1)
@@ -396,6 +396,29 @@ def test_other_networks_train_too(disc_project: Callable[..., Project], name: st
     project = disc_project()
     assert train(project, request).model == f"000001-{name}"
     assert train(project, TrainRequest(overrides=overrides, device="cpu")).model == f"000002-{name}"
+
+
+def test_weights_nobody_asked_for_fall_away_where_they_do_not_fit(
+    disc_project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A published file lies in the cache, damaged or of a network with other options."""
+    monkeypatch.setenv("SEGSTUDIO_CACHE", str(tmp_path / "cache"))
+    card = registry.card_of("segnet")
+    file = weights.cache_folder() / weights.address(card.weights[0]).file_name
+    file.parent.mkdir(parents=True)
+    torch.save({"features.0.weight": torch.zeros(3)}, file)
+    project = disc_project()
+    options = {"crop": 32, "batch": 2, "max_steps": 1}
+    for options["options"], words in (({"width": 4}, "width = 64"), ({}, "another network")):
+        told: list[Event] = []
+        request = TrainRequest("segnet", None, FROM_SCRATCH, options, "cpu")
+        train(project, request, told.append)
+        (note,) = (e.text for e in told if isinstance(e, Log) and "published" in e.text)
+        assert note.startswith("Starting without its published weights")
+        assert words in note
+        asked = replace(request, overrides={**options, "weights": "imagenet"})
+        with pytest.raises(UserError, match=words):
+            train(project, asked)
 
 
 class Crash(Exception):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from segstudio.networks.card import Card, Options
 from segstudio.networks.cards.published import (
-    RESNET34,
+    ENCODERS,
     RESNET50,
     RESNET101,
     VGG16,
@@ -49,7 +49,7 @@ CARDS: Final = (
         partial(smp, "DeepLabV3Plus"),
         {"encoder": "resnet34"},
         divisor=16,
-        weights=(RESNET34,),
+        weights=ENCODERS,
         source="Chen et al. 2018, arXiv 1802.02611; segmentation_models_pytorch",
         parameters=22_400_000,
     ),
@@ -61,7 +61,7 @@ CARDS: Final = (
         partial(_v3, 50),
         {"width": 64, "auxiliary": False},
         divisor=8,
-        weights=(coco_voc("DeepLabV3_ResNet50_Weights"), RESNET50),
+        weights=(coco_voc("DeepLabV3_ResNet50", width=64), RESNET50),
         default_weights="coco-voc",
         source="Chen et al. 2017, arXiv 1706.05587; torchvision",
         auxiliary=_TORCHVISION_AUX,
@@ -75,7 +75,7 @@ CARDS: Final = (
         partial(_v3, 101),
         {"width": 64, "auxiliary": False},
         divisor=8,
-        weights=(coco_voc("DeepLabV3_ResNet101_Weights"), RESNET101),
+        weights=(coco_voc("DeepLabV3_ResNet101", width=64), RESNET101),
         default_weights="coco-voc",
         source="Chen et al. 2017, arXiv 1706.05587; torchvision",
         auxiliary=_TORCHVISION_AUX,
