@@ -6,8 +6,9 @@ Importing this loads no torch.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from segstudio.networks.registry import ARCHITECTURES
@@ -52,6 +53,16 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """What there is to learn with: the kind of device, its free memory in megabytes, None where
+    nobody knows, and the networks whose published weights lie in the cache."""
+
+    device: str = "cpu"
+    free: float | None = None
+    weights: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Situation:
     """The data and the machine. `free` is memory in megabytes, None where nobody knows;
     `weights` are networks whose published weights lie in the cache; `touching` is the share of
@@ -63,6 +74,11 @@ class Situation:
     free: float | None = None
     weights: frozenset[str] = frozenset()
     touching: float = 0.0
+
+    def on(self, machine: Machine) -> Situation:
+        """The same data on that machine."""
+        gpu = machine.device != "cpu"
+        return replace(self, gpu=gpu, free=machine.free, weights=machine.weights)
 
 
 @dataclass(frozen=True)
@@ -133,6 +149,23 @@ def _fits(one: Measured | None, situation: Situation) -> bool:
 def size_in_megabytes(parameters: int) -> float:
     """On the disk, in 32 bits."""
     return 4 * parameters / 1e6
+
+
+def measuring(name: str, device: str = "auto") -> list[str]:
+    """The command that measures a network in a process of its own; its last line of output is for
+    `read_measured`."""
+    module = [] if getattr(sys, "frozen", False) else ["-m", "segstudio"]
+    return [sys.executable, *module, "measure", name, "--device", device, "--json"]
+
+
+def read_measured(output: str) -> Measured | str:
+    """What such a process found, or in words why it did not."""
+    lines = output.splitlines()
+    try:
+        answer = json.loads(lines[-1]) if lines else {}
+        return str(answer["error"]) if "error" in answer else Measured(**answer)
+    except (ValueError, TypeError):
+        return "failed"
 
 
 def remember(measured: Measured) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -152,8 +153,11 @@ def _cached(card: Card, sources: Iterable[WeightsSource]) -> Chosen | None:
 
 def at_hand() -> list[str]:
     """Architectures that, as their cards have them, have published weights in the cache."""
-    cards = registry.ARCHITECTURES.items()
-    return [name for name, card in cards if _cached(card, card.weights_for({})) is not None]
+    found = []
+    for name, card in registry.ARCHITECTURES.items():
+        with contextlib.suppress(UserError):  # a card from elsewhere that names nothing
+            found += [name] if _cached(card, card.weights_for({})) else []
+    return found
 
 
 def address(source: WeightsSource) -> Download:
@@ -163,7 +167,9 @@ def address(source: WeightsSource) -> Download:
     family, _, entry = source.enum.partition(".")
     models = torchvision.models
     rooms = (models, models.segmentation, models.detection)
-    enum = next(getattr(room, family) for room in rooms if hasattr(room, family))
+    enum = next((getattr(room, family) for room in rooms if hasattr(room, family)), None)
+    if enum is None or entry not in enum.__members__:
+        raise UserError(f"torchvision has no weights called {source.enum}")
     url: str = enum[entry].url
     found = _HASH_IN_NAME.search(url)
     if found is None:
