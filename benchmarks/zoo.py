@@ -1,19 +1,26 @@
 """Every network on CamVid, from scratch: size, speed, memory, and how it learns.
 
+What is measured is what is trained: the network as its card has it, which is the paper's, or with
+`--options`; never the light form that a network may begin with on a machine without a GPU (for
+that, `segstudio models --measure`).
+
 By default each takes a fixed number of steps and the fall of its loss is shown (`--quick`: few and
 small ones, all networks in a quarter of an hour on two cores); with `--minutes` it trains for so
 long and is scored on the validation part. Networks that find things learn from nuclei, and are not
-scored. Each network has a process of its own; `--record FILE` keeps what is done, so that a run
-that was cut off goes on.
+scored. Each network has a process of its own; `--record FILE` keeps what is done by network and
+options, so that a run that was cut off goes on. Losses are those of single steps, the last one the
+mean of the last fifth.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,7 +49,8 @@ PICTURES = 367
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one network; `miou` and `macc` are None where it was not scored."""
+    """What became of one network; `miou` and `macc` are None where it was not scored. `options`
+    are those that were asked for."""
 
     measured: Measured
     steps: int
@@ -51,6 +59,7 @@ class Row:
     last_loss: float
     miou: float | None = None
     macc: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def zoo_parser() -> argparse.ArgumentParser:
@@ -61,7 +70,7 @@ def zoo_parser() -> argparse.ArgumentParser:
     result.add_argument("--batch", type=int, default=4)
     result.add_argument("--crop", type=int, default=256)
     result.add_argument("--quick", action="store_true", help="8 steps of two crops of 128 pixels")
-    result.add_argument("--record", type=Path, help="a file of rows; networks in it are left out")
+    result.add_argument("--record", type=Path, help="a file of rows; what is in it is left out")
     result.add_argument("--options", type=json.loads, default={}, help='such as {"width": 32}')
     result.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     return result
@@ -72,27 +81,23 @@ def run(name: str, options: argparse.Namespace) -> Row:
     devices.share_cores()
     cv2.setNumThreads(1)
     report = devices.probe()
-    measured = measure(name, report)
+    measured = measure(name, report, options.options)
     seed_everything(0)
     fit, library = _train(name, options, report)
-    losses = [float(str(line["loss"])) for line in fit.curves if "loss" in line]
-    few = max(1, len(losses) // 5)
-    last = sum(losses[-few:]) / few
-    row = Row(measured, fit.steps, fit.seconds, losses[0], last)
+    row = Row(measured, fit.steps, fit.seconds, *fall(fit), options=options.options)
     if options.minutes is None or task_of(name) is not PIXELS:
         return row
     reader = PIXELS.reader(fused(fit.network), library.normalisation, report.device)
     scores = score(reader, camvid.items("val"), library, Control(), camvid.CLASSES)
     confusion = pooled(scores, camvid.CLASSES)
-    return Row(
-        measured,
-        row.steps,
-        row.seconds,
-        row.first_loss,
-        row.last_loss,
-        or_zero(confusion.miou()),
-        or_zero(confusion.macc()),
-    )
+    return replace(row, miou=or_zero(confusion.miou()), macc=or_zero(confusion.macc()))
+
+
+def fall(fit: Fit) -> tuple[float, float]:
+    """The loss of the first step and the mean over the last fifth, NaN where none was a number."""
+    losses = [float(str(line["loss"])) for line in fit.curves if "loss" in line] or [math.nan]
+    few = max(1, len(losses) // 5)
+    return losses[0], sum(losses[-few:]) / few
 
 
 def _train(
@@ -109,7 +114,17 @@ def _train(
     library, classes = _material(task, PICTURES if options.minutes else 40)
     network = registry.build(name, len(classes), **options.options)
     seconds = options.minutes * 60 if options.minutes else None
-    training = Run(network, library, [], classes, recipe, report.device, task=task, seconds=seconds)
+    training = Run(
+        network,
+        library,
+        [],
+        classes,
+        recipe,
+        report.device,
+        task=task,
+        seconds=seconds,
+        report_every=0,
+    )
     return training.fit(), library
 
 
@@ -141,11 +156,18 @@ def apart(name: str, arguments: list[str]) -> Row | str:
     return row_of(json.loads(done.stdout.splitlines()[-1]))
 
 
+def titled(name: str, options: Mapping[str, Any]) -> str:
+    """A network and those of its options that are not its card's."""
+    ordinary = registry.card_of(name).options
+    other = [f"{key}={value}" for key, value in options.items() if ordinary.get(key) != value]
+    return " ".join([name, *other])
+
+
 def line(row: Row) -> str:
     m = row.measured
     score = "" if row.miou is None else f"{100 * row.miou:6.1f} {100 * (row.macc or 0):6.1f}"
     return (
-        f"{m.name:<20} {m.parameters / 1e6:8.1f} {1000 / m.predict_ms:9.2f} "
+        f"{titled(m.name, row.options):<20} {m.parameters / 1e6:8.1f} {1000 / m.predict_ms:9.2f} "
         f"{1000 / m.train_ms:9.2f} {m.memory:9.0f} {row.steps:6} "
         f"{row.first_loss:6.3f} -> {row.last_loss:6.3f} {score}"
     )
@@ -163,13 +185,14 @@ def main() -> int:
     rows = known(options.record)
     for done in rows:
         print(line(row_of(done)))
-    names = [row["measured"]["name"] for row in rows]
+    recorded = {titled(row["measured"]["name"], row.get("options", {})) for row in rows}
     for name in options.names or list(registry.ARCHITECTURES):
-        if name in names:
+        title = titled(name, options.options)
+        if title in recorded:
             continue
         found = apart(name, _passed_on(options))
-        print(f"{name:<20} {found}" if isinstance(found, str) else line(found), flush=True)
-        rows.append({"name": name, "error": found} if isinstance(found, str) else asdict(found))
+        print(f"{title:<20} {found}" if isinstance(found, str) else line(found), flush=True)
+        rows.append({"name": title, "error": found} if isinstance(found, str) else asdict(found))
         if options.record and not isinstance(found, str):
             with options.record.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(found)) + "\n")

@@ -261,6 +261,7 @@ def _demo(command: argparse.ArgumentParser) -> None:
 
 def _measure(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", help="network")
+    _device(command)
 
 
 def _check(command: argparse.ArgumentParser) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json as jsons
 import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from segstudio.cli import console
 from segstudio.cli.console import FAILED, OK, Result, note, say
@@ -73,52 +70,38 @@ def measure(folder: Path | None, arch: str | None) -> Result:
     facts = [asdict(one) for one in found]
     if not found:
         return FAILED, facts
-    situation = _situation(folder, found[0].device)
-    name, why = choosing.recommend(situation, choosing.remembered(found[0].device))
-    say(f"recommended: {name} ({why})")
-    return OK, {"measured": facts, "recommended": name, "because": why}
+    situation = _situation(folder)
+    advice = choosing.recommend(situation, choosing.remembered(found[0].device))
+    say(f"recommended: {advice.name} ({advice.why})")
+    return OK, {"measured": facts, "recommended": advice.name, "because": advice.why}
 
 
-def measure_here(name: str, json: bool) -> Result:
+def measure_here(name: str, device: str, json: bool) -> Result:
     """What the processes of `measure` do."""
-    from segstudio.learning import device
+    from segstudio.learning import device as devices
     from segstudio.learning.measure import measure
 
-    return OK, asdict(measure(name, device.probe()))
+    return OK, asdict(measure(name, devices.probe(device)))
 
 
 def _apart(name: str) -> Measured | str:
     """A measurement from a process of its own, or what went wrong."""
-    command = [sys.executable, "measure", name, "--json"]
-    if not getattr(sys, "frozen", False):
-        command[1:1] = ["-m", "segstudio"]
+    command = choosing.measuring(name)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = done.stdout.splitlines()
     if done.returncode < 0:
         return "ended by the system, most likely for its memory"
-    answer: dict[str, Any] = jsons.loads(lines[-1]) if lines else {}
-    if done.returncode:
-        return str(answer.get("error", "failed"))
-    return Measured(**answer)
+    return choosing.read_measured(done.stdout)
 
 
-def _situation(folder: Path | None, device: str) -> Situation:
+def _situation(folder: Path | None) -> Situation:
     """The project's labels, where there is one, and this machine."""
-    import psutil
-
-    from segstudio.networks import weights
+    from segstudio.learning import device
+    from segstudio.learning.machine import machine
 
     root = folder or Path.cwd()
     labelled, classes, touching = 0, 1, 0.0
     if Project.is_project(root):
         with Project.open(root, read_only=True) as project:
-            labelled, classes = len(project.labelled_keys()), len(project.classes.names)
+            labelled, classes = len(project.confirmed_keys()), len(project.classes.names)
             touching = share_touching(project)
-    return Situation(
-        labelled,
-        classes,
-        gpu=device != "cpu",
-        free=psutil.virtual_memory().available / 1e6 if device == "cpu" else None,
-        weights=frozenset(weights.at_hand()),
-        touching=touching,
-    )
+    return Situation(labelled, classes, touching=touching).on(machine(device.probe()))

@@ -80,7 +80,18 @@ def _probe(role: str) -> Handler:
 
 
 def _ready(role: str, report: DeviceReport) -> protocol.Ready:
-    return protocol.Ready(role, report.kind, report.name, report.reason_not_gpu, report.gpu_unused)
+    from segstudio.learning.machine import machine
+
+    here = machine(report)
+    return protocol.Ready(
+        role,
+        report.kind,
+        report.name,
+        report.reason_not_gpu,
+        report.gpu_unused,
+        here.free,
+        tuple(sorted(here.weights)),
+    )
 
 
 # the predictor ---------------------------------------------------------------------------------

@@ -220,13 +220,16 @@ class Close(Message):
 
 @dataclass(frozen=True)
 class Ready(Message):
-    """The child can work. `reason` says why it uses no GPU; `gpu_unused` that there is one."""
+    """The child can work. `reason` says why it uses no GPU; `gpu_unused` that there is one.
+    `free` is memory in megabytes, `weights` are the networks with published weights here."""
 
     role: str
     device: str = ""
     device_name: str = ""
     reason: str = ""
     gpu_unused: bool = False
+    free: float | None = None
+    weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

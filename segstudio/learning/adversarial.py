@@ -8,7 +8,8 @@ sharpness alone betrays nobody.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,18 @@ class Adversary:
     def __init__(self, classes: int, device: torch.device, width: int = 96) -> None:
         self.network = LargeFOV(classes, width).to(device)
         self._optimiser = torch.optim.AdamW(self.network.parameters(), lr=_RATE)
+
+    def state(self) -> dict[str, Any]:
+        """What the judge has learned, for `restore`."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another judge of the same classes was."""
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(dict(state["optimiser"]))
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """How far from being taken for labels the predictions are, for logits (n, k, h, w) and

@@ -33,6 +33,12 @@ class InstanceLoss:
             losses: dict[str, Tensor] = network(inputs, targets)
         return torch.stack([loss.float() for loss in losses.values()]).sum()
 
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Nothing: it does not learn."""
+
 
 def _maps(batch: Batch) -> list[tuple[Tensor, Tensor]]:
     if batch.instances is None:

@@ -28,7 +28,7 @@ from segstudio.learning.samples import Batch, Item, Library, Prefetch, Sampler, 
 from segstudio.learning.task import PIXELS, Task
 from segstudio.networks.fuse import fused
 
-SMALLEST_BATCH: Final = 2  # batch normalisation over a 1x1 map needs two
+SMALLEST_BATCH: Final = 2  # of a single crop, batch normalisation learns next to nothing
 SMALLEST_CROP: Final = 64
 _REPORT_EVERY: Final = 0.5
 _FIRST_VALIDATION: Final = 15.0
@@ -162,9 +162,11 @@ class Run:
         learned: bool = False,
         control: Control | None = None,
         refresh: Refresh | None = None,
+        report_every: float = _REPORT_EVERY,
     ) -> None:
         """`seconds` of wall clock for all of it, `since` makes later labels count as new, and
-        what a `learned` network can already is scored first: nothing worse is kept."""
+        what a `learned` network can already is scored first: nothing worse is kept. Losses are
+        told as means over `report_every` seconds, at 0 of every step."""
         self.network = network.to(device).to(memory_format=layout(device))
         self.library, self.validation, self.classes = library, validation, classes
         self.recipe, self.device, self.task = recipe, device, task
@@ -173,7 +175,7 @@ class Run:
         self._control = control or Control()
         self._scoring = replace(self._control, wait_while_paused=self.pause_point)
         Interruptible(self.network, self._check_stop)
-        self._refresh = refresh
+        self._refresh, self._report_every = refresh, report_every
         self._optimiser = make_optimiser(self.network, recipe)
         self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaler(device))
         self._loss = task.loss(recipe, len(classes), device)
@@ -362,7 +364,7 @@ class Run:
 
     def _report(self) -> None:
         now = time.monotonic()
-        if now - self._last_report < _REPORT_EVERY or not self._losses:
+        if now - self._last_report < self._report_every or not self._losses:
             return
         self._last_report = now
         value = float(torch.stack(self._losses).mean())
@@ -432,12 +434,13 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs, the tensors those of the run itself: weights, their average, the
-        optimiser, and how far the run is."""
+        optimiser, what the loss has learned, and how far the run is."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state(),
             "optimiser": self._optimiser.state_dict(),
             "scaler": self._scaler.state_dict(),
+            "loss": self._loss.state(),
             "step": self._step,
             "frozen": self._frozen,
             "curves": self.result.curves,
@@ -459,6 +462,7 @@ class Run:
             self.average.network.load_state_dict(state["best"])
         self._optimiser.load_state_dict(dict(state["optimiser"]))
         self._scaler.load_state_dict(dict(state["scaler"]))
+        self._loss.restore(state.get("loss", {}))  # older records have none
         self._step, self._frozen = int(state["step"]), bool(state["frozen"])
         self.result.curves = list(state["curves"])
         self._started -= seconds

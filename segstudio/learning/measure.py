@@ -18,6 +18,7 @@ from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Batch
 from segstudio.learning.task import Loss, task_of
 from segstudio.networks import registry
+from segstudio.networks.card import Options
 from segstudio.networks.choosing import PICTURE, Measured
 from segstudio.networks.fuse import fused
 
@@ -30,16 +31,18 @@ _ENOUGH: Final = 4.0
 """Seconds after which a pass is not repeated."""
 
 
-def measure(name: str, report: DeviceReport) -> Measured:
-    """Build a network, in the form that it would begin with here, and let it predict and learn.
+def measure(name: str, report: DeviceReport, options: Options | None = None) -> Measured:
+    """Build a network with `options`, where they are None in the form that it would begin with
+    here, and let it predict and learn.
 
     Best in a process of its own: the memory of what ran before in this one would hide that of the
     network.
     """
     keep_memory()
     before = _memory(report.device)
-    light = registry.card_of(name).light if report.kind == "cpu" else {}
-    network = registry.build(name, CLASSES, **light)
+    if options is None:
+        options = registry.card_of(name).light if report.kind == "cpu" else {}
+    network = registry.build(name, CLASSES, **options)
     parameters = sum(p.numel() for p in network.parameters())
     predict = _prediction(network, report.device)
     loss = task_of(name).loss(Recipe(), CLASSES, report.device)

@@ -44,6 +44,13 @@ class PixelLoss:
         logits = outputs if isinstance(outputs, Tensor) else outputs["out"]
         return loss + self._recipe.adversarial * self.adversary.loss(logits, target)
 
+    def state(self) -> dict[str, Any]:
+        return {} if self.adversary is None else {"adversary": self.adversary.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        if self.adversary is not None and "adversary" in state:
+            self.adversary.restore(state["adversary"])
+
 
 class Pixels:
     """See `task.Task`."""

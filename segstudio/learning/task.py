@@ -26,6 +26,12 @@ class Loss(Protocol):
     def __call__(self, network: nn.Module, inputs: Tensor, batch: Batch) -> Tensor:
         """A scalar for inputs (n, c, s, s), which are those of `batch` on the network's device."""
 
+    def state(self) -> dict[str, Any]:
+        """What the loss itself has learned: tensors and plain values, empty where it does not."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`; from an empty one, as it began."""
+
 
 class Task(Protocol):
     """A kind of network: what it learns from, what it is punished for, and how it is asked."""

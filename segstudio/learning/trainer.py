@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -327,8 +327,15 @@ def _prepare(
     architecture = _architecture(project, request)
     failures: list[UserError] = []
     watch = _download_watch(control)
-    pretrained = weights.choose(architecture, chosen, watch, failures.append)
-    start = _from_scratch(architecture, data, facts, report, overrides, pretrained)
+    options = Recipe().overridden(overrides).options
+    pretrained = weights.choose(architecture, chosen, watch, failures.append, options)
+    try:
+        start = _from_scratch(architecture, data, facts, report, overrides, pretrained)
+    except weights.MisfitError as error:
+        if chosen:
+            raise
+        failures.append(error)
+        start = _from_scratch(architecture, data, facts, report, overrides, None)
     for failure in failures:
         start = replace(start, note=f"Starting without its published weights: {failure}")
     return start
@@ -445,9 +452,15 @@ def _from_scratch(
     network = registry.build(architecture, len(data.classes), **options)
     note = f"{card.title} in its light form, which learns faster without a GPU" if light else ""
     if pretrained is not None:
-        weights.load_into(store.body_of(network), pretrained)
-        note = f"Starting from {pretrained.title}"
+        anew = weights.load_into(store.body_of(network), pretrained)
+        note = f"Starting from {pretrained.title}{_but_for(anew)}"
     return _Start(network, architecture, replace(how, options=options), None, note)
+
+
+def _but_for(anew: Sequence[str]) -> str:
+    """The layers of those tensors, in words."""
+    layers = dict.fromkeys(name.rpartition(".")[0] for name in anew)
+    return f"; begins anew: {', '.join(layers)}" if layers else ""
 
 
 # writing ---------------------------------------------------------------------------------------

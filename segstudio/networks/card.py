@@ -28,7 +28,8 @@ Answer = Literal["pixels", "instances"]
 class WeightsSource:
     """Published weights: an entry of a torchvision weights enum, which knows address and hash.
 
-    `part` says what they fill: the whole network as far as shapes agree, or its encoder.
+    `part` says what they fill: the whole network but for what follows the classes, or its encoder.
+    `when` has the options that a network must have for that, by name.
     """
 
     name: str
@@ -36,6 +37,11 @@ class WeightsSource:
     enum: str
     part: str = "encoder"
     licence: str = "BSD-3-Clause"
+    when: Options = field(default_factory=dict)
+
+    def fits(self, options: Options) -> bool:
+        """Whether they are for a network with these options."""
+        return all(options.get(key) == value for key, value in self.when.items())
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,12 @@ class Card:
     """What is known of an architecture before it is built.
 
     Inputs are padded to multiples of `divisor`, or of the module's own `divisor` where it has one.
-    `default_weights` names the source that is used when nobody says otherwise, nothing for training
-    from scratch; without a connection that is an error, unless the network `may_begin_fresh`.
-    `auxiliary` has the weights of the auxiliary losses
-    by output. `snaps` is true where the paper ends with a dense CRF. `onnx`
+    `default_weights` names the source that is used when nobody says otherwise (the first that fits
+    the options where that one does not), nothing for training from scratch; without a connection
+    that is an error, unless the network `may_begin_fresh`. `auxiliary` has the weights of the
+    auxiliary losses
+    by output. `snaps` is true where the paper ends with a dense CRF, which is
+    not part of the network here but offered by itself (`learning.refine`). `onnx`
     says why the network cannot be exported, nothing when it can. `parameters` is their number for
     20 classes, 0 where nobody has counted them. `answers` is what the network gives. `light`
     are options for a machine without a GPU, where nobody chose any (`recipe.may_be_light`).
@@ -70,5 +78,7 @@ class Card:
     answers: Answer = "pixels"
     light: Options = field(default_factory=dict)
 
-    def weights_source(self, name: str) -> WeightsSource | None:
-        return next((source for source in self.weights if source.name == name), None)
+    def weights_for(self, options: Options) -> list[WeightsSource]:
+        """The sources for this network with `options`, the others as the card has them."""
+        full = {**self.options, **options}
+        return [source for source in self.weights if source.fits(full)]

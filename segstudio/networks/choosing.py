@@ -6,8 +6,9 @@ Importing this loads no torch.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from segstudio.networks.registry import ARCHITECTURES
@@ -52,6 +53,16 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """What there is to learn with: the kind of device, its free memory in megabytes, None where
+    nobody knows, and the networks whose published weights lie in the cache."""
+
+    device: str = "cpu"
+    free: float | None = None
+    weights: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Situation:
     """The data and the machine. `free` is memory in megabytes, None where nobody knows;
     `weights` are networks whose published weights lie in the cache; `touching` is the share of
@@ -64,30 +75,67 @@ class Situation:
     weights: frozenset[str] = frozenset()
     touching: float = 0.0
 
+    def on(self, machine: Machine) -> Situation:
+        """The same data on that machine."""
+        gpu = machine.device != "cpu"
+        return replace(self, gpu=gpu, free=machine.free, weights=machine.weights)
 
-def recommend(situation: Situation, measured: Iterable[Measured] = ()) -> tuple[str, str]:
-    """The name of a network and why, in words; the rules are in docs/networks.md."""
+
+@dataclass(frozen=True)
+class Advice:
+    """A network, and what it was chosen for; `fits` is false where none is light enough."""
+
+    name: str
+    situation: Situation
+    fits: bool = True
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it would begin with published weights that are here already."""
+        return self.name in self.situation.weights
+
+    @property
+    def why(self) -> str:
+        """The reason in English words."""
+        if not self.fits:
+            return "nothing faster or larger fits this machine"
+        labels = f"{self.situation.labelled} labelled images, {self.situation.classes} classes"
+        if self.situation.touching >= MANY_TOUCH:
+            labels += f", {self.situation.touching:.0%} of the things touch another"
+        place = "on a GPU" if self.situation.gpu else "without a GPU"
+        return (
+            f"{labels}, {place}, {'with pretrained weights' if self.pretrained else 'from scratch'}"
+        )
+
+
+def recommend(situation: Situation, measured: Iterable[Measured] = ()) -> Advice:
+    """The network to take; the rules are in docs/networks.md."""
     known = {one.name: one for one in measured}
     order = _preferred(situation)
     fitting = [name for name in order if _fits(known.get(name), situation)]
     if fitting:
-        return fitting[0], _because(situation)
-    if not known:
-        return order[0], _because(situation)
-    lightest = min(known.values(), key=lambda one: one.memory)
-    return lightest.name, "nothing faster or larger fits this machine"
+        return Advice(fitting[0], situation)
+    lightest = min(order, key=lambda name: known[name].memory)  # what is not known fits
+    return Advice(lightest, situation, fits=False)
 
 
 def _preferred(situation: Situation) -> Sequence[str]:
-    order = _ORDER[situation.gpu, bool(situation.weights)]
-    if situation.labelled < FEW_LABELS and not situation.weights:
-        order = ("unet", *order)
-    elif situation.gpu and situation.classes >= _SCENES:
-        order = (*_FOR_SCENES, *order)
+    order = _by_start(situation, True)
+    weights = situation.weights & set(order)
+    if not weights:
+        order = _by_start(situation, False)
     if situation.touching >= MANY_TOUCH and situation.labelled >= FEW_LABELS:
         return (*_FOR_TOUCHING[situation.gpu], *order)
-    if situation.weights:  # what must begin from nothing comes after what need not
-        order = tuple(sorted(order, key=lambda name: name not in situation.weights))
+    # what must begin from nothing comes after what need not
+    return sorted(order, key=lambda name: name not in weights)
+
+
+def _by_start(situation: Situation, pretrained: bool) -> Sequence[str]:
+    order = _ORDER[situation.gpu, pretrained]
+    if situation.labelled < FEW_LABELS and not pretrained:
+        return ("unet", *order)
+    if situation.gpu and situation.classes >= _SCENES:
+        return (*_FOR_SCENES, *order)
     return order
 
 
@@ -98,18 +146,26 @@ def _fits(one: Measured | None, situation: Situation) -> bool:
     return small and one.train_ms <= SLOWEST_STEP
 
 
-def _because(situation: Situation) -> str:
-    labels = f"{situation.labelled} labelled images, {situation.classes} classes"
-    place = "on a GPU" if situation.gpu else "without a GPU"
-    if situation.touching >= MANY_TOUCH:
-        labels += f", {situation.touching:.0%} of the things touch another"
-    start = "with pretrained weights" if situation.weights else "from scratch"
-    return f"{labels}, {place}, {start}"
-
-
 def size_in_megabytes(parameters: int) -> float:
     """On the disk, in 32 bits."""
     return 4 * parameters / 1e6
+
+
+def measuring(name: str, device: str = "auto") -> list[str]:
+    """The command that measures a network in a process of its own; its last line of output is for
+    `read_measured`."""
+    module = [] if getattr(sys, "frozen", False) else ["-m", "segstudio"]
+    return [sys.executable, *module, "measure", name, "--device", device, "--json"]
+
+
+def read_measured(output: str) -> Measured | str:
+    """What such a process found, or in words why it did not."""
+    lines = output.splitlines()
+    try:
+        answer = json.loads(lines[-1]) if lines else {}
+        return str(answer["error"]) if "error" in answer else Measured(**answer)
+    except (ValueError, TypeError):
+        return "failed"
 
 
 def remember(measured: Measured) -> None:

@@ -47,6 +47,7 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Modu
     """A fresh network for that many classes: (n, channels, h, w) of any size to logits
     (n, 1 + classes, h, w), the background first, or to instances, as its card says."""
     from segstudio.networks.anysize import AnySize
+    from segstudio.networks.norms import patient
 
     card = card_of(name)
     unknown = sorted(options.keys() - card.options.keys())
@@ -58,7 +59,7 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Modu
     body = card.builder(channels, classes + 1, {**card.options, **options})
     if card.answers == "instances":
         return body
-    return AnySize(body, getattr(body, "divisor", card.divisor), card.auxiliary)
+    return AnySize(patient(body), getattr(body, "divisor", card.divisor), card.auxiliary)
 
 
 def outline(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Module:

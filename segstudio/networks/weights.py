@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ import platformdirs
 
 from segstudio.errors import UserError
 from segstudio.networks import registry
-from segstudio.networks.registry import WeightsSource
+from segstudio.networks.card import Card, Options, WeightsSource
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,9 +29,19 @@ OnProgress = Callable[[int, int | None], None]
 NONE: Final = "none"
 ENCODERS: Final = ("encoder.", "backbone.body.", "backbone.")
 """What networks call the part that may be pretrained."""
+_SCORES: Final = ("fc.", "classifier.", "head.")
+"""What classifiers call the layers that end with the scores of their own classes."""
+_COUNTER: Final = "num_batches_tracked"
+"""Of a normalisation; older files have none, and nothing depends on it."""
+_CONVOLUTION: Final = 4
+"""Axes of its weights."""
 _CHUNK: Final = 1 << 18
 _TIMEOUT: Final = 30.0
 _HASH_IN_NAME: Final = re.compile(r"-([0-9a-f]{8,64})\.")
+
+
+class MisfitError(UserError):
+    """The file is of another network."""
 
 
 @dataclass(frozen=True)
@@ -65,31 +76,48 @@ def choose(
     wanted: str = "",
     on_progress: OnProgress | None = None,
     on_failure: Callable[[UserError], None] = lambda error: None,
+    options: Options | None = None,
 ) -> Chosen | None:
-    """The weights to start from; None for a fresh network.
+    """The weights to start from for a network with `options`; None for a fresh one.
 
     `wanted` is a name on the architecture's card (fetched when it is not in the cache), a file,
     "none", or empty: the card's default, else any on the card that is in the cache already. A
-    network that may begin fresh does so when its default cannot be fetched; `on_failure` hears
-    why.
+    network that may begin fresh does so when its default cannot be fetched, and any does when
+    nobody wanted weights and its options are not those that they are for; `on_failure` hears why.
     """
     card = registry.card_of(architecture)
     if wanted == NONE:
         return None
-    source = card.weights_source(wanted or card.default_weights)
+    if wanted and all(source.name != wanted for source in card.weights):
+        return _own(card, wanted)
+    fitting = card.weights_for(options or {})
+    source = _named(card, wanted, fitting)
     if source is not None:
         try:
-            file = fetch(source, on_progress)
+            return _chosen(card, source, fetch(source, on_progress))
         except UserError as error:
             if wanted or not card.may_begin_fresh:
                 raise
             on_failure(error)
             return None
-        return Chosen(file, f"{card.title}: {source.title}", source.part)
-    if not wanted:
-        return _cached(card)
+    if wanted:
+        raise _misfit(card, wanted)
+    found = _cached(card, fitting)
+    if found is None and (card.default_weights or _cached(card, card.weights)):
+        on_failure(_misfit(card))
+    return found
+
+
+def _named(card: Card, wanted: str, fitting: Sequence[WeightsSource]) -> WeightsSource | None:
+    """What is fetched: the one that is wanted, or the default, for which another may stand in."""
+    name = wanted or card.default_weights
+    instead = next(iter(fitting), None) if card.default_weights and not wanted else None
+    return next((source for source in fitting if source.name == name), instead)
+
+
+def _own(card: Card, wanted: str) -> Chosen:
     if not Path(wanted).is_file():
-        names = ", ".join(s.name for s in card.weights) or "none published"
+        names = ", ".join(dict.fromkeys(s.name for s in card.weights)) or "none published"
         raise UserError(
             f"There are no weights {wanted!r} for {card.title}",
             remedy=f"Name a file, {NONE}, or one of: {names}",
@@ -97,19 +125,39 @@ def choose(
     return Chosen(Path(wanted), wanted, card.weights[0].part if card.weights else "whole")
 
 
-def _cached(card: registry.Card) -> Chosen | None:
-    if not cache_folder().is_dir() or not card.weights:
+def _misfit(card: Card, wanted: str = "") -> UserError:
+    forms = [
+        " and ".join(f"{key} = {value!r}" for key, value in source.when.items())
+        for source in card.weights
+        if wanted in ("", source.name)
+    ]
+    return UserError(
+        f"The published weights of {card.title} are for {', or '.join(dict.fromkeys(forms))}",
+        remedy=f"Train with such options, or without published weights (weights = {NONE!r})",
+    )
+
+
+def _chosen(card: Card, source: WeightsSource, file: Path) -> Chosen:
+    return Chosen(file, f"{card.title}: {source.title}, {file.name}", source.part)
+
+
+def _cached(card: Card, sources: Iterable[WeightsSource]) -> Chosen | None:
+    if not cache_folder().is_dir():
         return None
-    for source in card.weights:
+    for source in sources:
         file = cache_folder() / address(source).file_name
         if file.is_file():
-            return Chosen(file, f"{card.title}: {source.title}", source.part)
+            return _chosen(card, source, file)
     return None
 
 
 def at_hand() -> list[str]:
-    """Architectures that have published weights in the cache."""
-    return [name for name, card in registry.ARCHITECTURES.items() if _cached(card) is not None]
+    """Architectures that, as their cards have them, have published weights in the cache."""
+    found = []
+    for name, card in registry.ARCHITECTURES.items():
+        with contextlib.suppress(UserError):  # a card from elsewhere that names nothing
+            found += [name] if _cached(card, card.weights_for({})) else []
+    return found
 
 
 def address(source: WeightsSource) -> Download:
@@ -119,7 +167,9 @@ def address(source: WeightsSource) -> Download:
     family, _, entry = source.enum.partition(".")
     models = torchvision.models
     rooms = (models, models.segmentation, models.detection)
-    enum = next(getattr(room, family) for room in rooms if hasattr(room, family))
+    enum = next((getattr(room, family) for room in rooms if hasattr(room, family)), None)
+    if enum is None or entry not in enum.__members__:
+        raise UserError(f"torchvision has no weights called {source.enum}")
     url: str = enum[entry].url
     found = _HASH_IN_NAME.search(url)
     if found is None:
@@ -231,31 +281,70 @@ def _tensors(found: object, file: Path) -> dict[str, Tensor]:
 
 
 def load_into(network: nn.Module, chosen: Chosen) -> list[str]:
-    """Copy tensors whose names and shapes agree; returns the network's names that got none.
+    """Copy a file's tensors into a network, or into its encoder; returns the names that got none.
 
-    For encoders, the names are those below `encoder.` or `backbone.`; the weights may be without
-    that word, and fully connected where the network is convolutional. UserError when hardly
-    anything agrees.
+    Those follow the classes, or are the first convolution of a network for other than 3 bands.
+    MisfitError when anything else is missing, or something of the file's encoder has no place.
+
+    An encoder's names are those below `encoder.` or `backbone.`; the weights may be without that
+    word, and fully connected where the network is convolutional. A file without any such name
+    fills an encoder only.
     """
-    state = read_state(chosen.file)
-    own = network.state_dict()
+    state, own = read_state(chosen.file), network.state_dict()
     prefix = next((p for p in ENCODERS if any(key.startswith(p) for key in own)), "")
-    wanted = [key for key in own if chosen.part == "whole" or key.startswith(prefix)]
-    missing = []
-    for key in wanted:
-        source = state.get(key, state.get(key.removeprefix(prefix)))
-        if source is None or not _fits(source, own[key]):
-            missing.append(key)
-        else:
-            own[key].copy_(source.reshape(own[key].shape))
-    if len(missing) > len(wanted) // 2:
-        raise UserError(
-            f"These weights are of another network: {len(missing)} of {len(wanted)} tensors "
-            "have no counterpart",
-            path=chosen.file,
-        )
-    network.load_state_dict(own)
+    names = _names(own, state, prefix, chosen.part == "whole")
+    missing = [
+        key for key, name in names.items() if name not in state or not _fits(state[name], own[key])
+    ]
+    first = next((key for key in names if own[key].ndim == _CONVOLUTION), "")
+    for key in missing:
+        inside = bool(prefix) and key.startswith(prefix) and key != first
+        source = state.get(names[key])
+        if source is None or inside or not _may_begin_anew(source, own[key], key == first):
+            raise _foreign(
+                chosen, f"{len(missing)} of {len(names)} tensors, as {key}, are not in it"
+            )
+    if left := _left_over(state, set(names.values())):
+        raise _foreign(chosen, f"{len(left)} of its tensors, as {left[0]}, have no place")
+    for key in names.keys() - set(missing):
+        own[key].copy_(state[names[key]].reshape(own[key].shape))
     return missing
+
+
+def _names(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], prefix: str, whole: bool
+) -> dict[str, str]:
+    """Of the network, or of its encoder: its names and those in the file."""
+    whole = whole and any(key.startswith(prefix) for key in state)
+    names = {
+        key: key if key in state else key.removeprefix(prefix)
+        for key in own
+        if whole or key.startswith(prefix)
+    }
+    return {k: name for k, name in names.items() if name in state or not k.endswith(_COUNTER)}
+
+
+def _may_begin_anew(source: Tensor, target: Tensor, is_first: bool) -> bool:
+    """Whether they differ by the number of classes alone, or, in the first layer, of bands."""
+    if is_first:
+        return source.shape[:1] + source.shape[2:] == target.shape[:1] + target.shape[2:]
+    return source.shape[1:] == target.shape[1:]
+
+
+def _left_over(state: Iterable[str], used: Collection[str]) -> list[str]:
+    """Names of a file that have no counterpart though their neighbours have one."""
+    rooms = {name.partition(".")[0] for name in used}
+    left = [name for name in state if name not in used and not name.startswith(_SCORES)]
+    return [name for name in left if name.partition(".")[0] in rooms]
+
+
+def _foreign(chosen: Chosen, why: str) -> MisfitError:
+    return MisfitError(
+        f"These weights are of another network: {why}",
+        path=chosen.file,
+        remedy="Name weights of this network or of its encoder, set the options that they are "
+        f"for, or train without published weights (weights = {NONE!r})",
+    )
 
 
 def _fits(source: Tensor, target: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -98,6 +99,15 @@ class Jobs(QObject):
         child = self._children.get("predictor")
         if child is not None and child.alive:
             child.send(p.Probe(device))
+
+    def probe(self) -> None:
+        """Ask what the machine has now; `device_changed` tells when `ready` knows."""
+        with contextlib.suppress(OSError):  # it cannot start: nothing is known, as before
+            child = self._children.get("predictor")
+            if child is not None and child.alive:
+                child.send(p.Probe(self.device))
+            else:
+                self.start_child("predictor")
 
     def close(self) -> None:
         """End all children."""

@@ -24,6 +24,8 @@ from segstudio.studio.locking import LockedError
 from segstudio.studio.work import folder_for_export
 
 if TYPE_CHECKING:
+    from segstudio.engine.protocol import Ready
+    from segstudio.networks.choosing import Machine
     from segstudio.studio.main_window import MainWindow
 
 
@@ -151,15 +153,26 @@ class Wishes:
 
         confirmed = self._window.session.counts()[0]
         models, current = project.models.all(), project.models.current()
-        ready = self._window.jobs.ready
-        device = ready.device if ready is not None and ready.device else "cpu"
-        situation = choosing.Situation(confirmed, len(project.classes.names), gpu=device != "cpu")
-        measured = choosing.remembered(device)
-        dialog = dialogs.TrainDialog(models, current, situation, measured, self._window)
+        jobs = self._window.jobs
+        situation = choosing.Situation(confirmed, len(project.classes.names))
+        dialog = dialogs.TrainDialog(models, current, situation, self._window, jobs.device)
+        dialog.know_machine(_machine(jobs.ready))
         dialog.chosen.connect(self._train)
         dialog.open()
         self._ask_rectangles(project, dialog)
         self._notice_touching(project, dialog)
+        self._notice_machine(dialog)
+
+    def _notice_machine(self, dialog: dialogs.TrainDialog) -> None:
+        """The recommendation goes by memory and weights as they are now, as soon as it can."""
+        jobs = self._window.jobs
+
+        def show() -> None:
+            dialog.know_machine(_machine(jobs.ready))
+
+        told = jobs.device_changed.connect(show)
+        dialog.finished.connect(lambda _: jobs.device_changed.disconnect(told))
+        jobs.probe()
 
     def _notice_touching(self, project: Project, dialog: dialogs.TrainDialog) -> None:
         """Where many things touch, another network is recommended."""
@@ -308,6 +321,15 @@ class Wishes:
             settings.save({"layout": self._window.layout_state()})
         except OSError as error:
             self._say(error)
+
+
+def _machine(ready: Ready | None) -> Machine:
+    """What is known of it."""
+    from segstudio.networks.choosing import Machine
+
+    if ready is None or not ready.device:
+        return Machine()
+    return Machine(ready.device, ready.free, frozenset(ready.weights))
 
 
 def _headline(scores: Mapping[str, object]) -> str:

@@ -13,8 +13,9 @@ from discs import QUICK, disc_picture, label
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
-from segstudio.learning import checkpoint, loop, recipe, store, trainer
+from segstudio.learning import checkpoint, loop, recipe, samples, store, trainer
 from segstudio.learning.average import Average
+from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.events import Event, Log, ModelSaved, Validation
 from segstudio.learning.loop import Control, Run, rate_factor
 from segstudio.learning.normalise import Normalisation
@@ -23,7 +24,7 @@ from segstudio.learning.predictor import open_predictor
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Item, Library, Sampler
 from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, train
-from segstudio.networks import registry
+from segstudio.networks import registry, weights
 from segstudio.project.project import Project
 
 SMALL = Recipe(crop=32, batch=2, max_steps=6, warm_up=1)
@@ -476,6 +477,29 @@ def test_other_networks_train_too(disc_project: Callable[..., Project], name: st
     assert train(project, TrainRequest(overrides=overrides, device="cpu")).model == f"000002-{name}"
 
 
+def test_weights_nobody_asked_for_fall_away_where_they_do_not_fit(
+    disc_project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A published file lies in the cache, damaged or of a network with other options."""
+    monkeypatch.setenv("SEGSTUDIO_CACHE", str(tmp_path / "cache"))
+    card = registry.card_of("segnet")
+    file = weights.cache_folder() / weights.address(card.weights[0]).file_name
+    file.parent.mkdir(parents=True)
+    torch.save({"features.0.weight": torch.zeros(3)}, file)
+    project = disc_project()
+    options = {"crop": 32, "batch": 2, "max_steps": 1}
+    for options["options"], words in (({"width": 4}, "width = 64"), ({}, "another network")):
+        told: list[Event] = []
+        request = TrainRequest("segnet", None, FROM_SCRATCH, options, "cpu")
+        train(project, request, told.append)
+        (note,) = (e.text for e in told if isinstance(e, Log) and "published" in e.text)
+        assert note.startswith("Starting without its published weights")
+        assert words in note
+        asked = replace(request, overrides={**options, "weights": "imagenet"})
+        with pytest.raises(UserError, match=words):
+            train(project, asked)
+
+
 class Crash(Exception):
     """What ends a program without notice."""
 
@@ -508,6 +532,39 @@ def test_a_cut_off_run_is_resumed_with_its_weights_and_steps(
     assert result.steps == 40
     assert result.promoted
     assert not place.exists()
+
+
+@pytest.mark.parametrize("adversarial", [0.0, 0.1])
+def test_a_restored_run_takes_the_steps_of_one_that_went_on(
+    items: list[Item], adversarial: float, tmp_path: Path
+) -> None:
+    """By way of the disk; the judge of adversarial training is the same, too."""
+    how = replace(SMALL, adversarial=adversarial)
+    first = make_run(items, how)
+    sampling = loop.sampling_of(how)
+    sampler = samples.Sampler(first.library, sampling, how.augmentation, how.seed)
+    batches = [sampler.batch() for _ in range(3)]
+    first._train_step(batches[0])
+    facts = ("unet", ("disc",), "", how.to_dict())
+    Checkpoint(*facts, first.seconds, first.state()).write(tmp_path / "run.pt")
+    kept = checkpoint.read(tmp_path / "run.pt")
+    assert kept is not None
+    torch.manual_seed(1)
+    second = make_run(items, how, network=registry.build("unet", 1, width=4, depth=2))
+    second.restore(kept.state, kept.seconds)
+    for run in (first, second):
+        for batch in batches[1:]:
+            run._train_step(batch)
+    assert torch.equal(torch.stack(first._losses[1:]), torch.stack(second._losses))
+    for name, value in first.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name]), name
+
+
+def test_a_record_without_a_judge_is_gone_on_with(items: list[Item]) -> None:
+    """As those of earlier versions, and of runs that were not adversarial."""
+    state = {k: v for k, v in make_run(items).state().items() if k != "loss"}
+    how = replace(SMALL, adversarial=0.1)
+    make_run(items, how).restore(state, 0.0)
 
 
 def test_a_round_that_brought_nothing_better_is_gone_on_with(

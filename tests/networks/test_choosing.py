@@ -25,6 +25,9 @@ def measured(name: str, memory: float = 100.0, train: float = 100.0) -> Measured
         (Situation(labelled=200, classes=11), "unet"),
         (Situation(labelled=200, weights=frozenset({"unet_mobilenet"})), "unet_mobilenet"),
         (Situation(labelled=5, weights=frozenset({"lraspp"})), "lraspp"),
+        (Situation(labelled=5, weights=frozenset({"fcn8s"})), "unet"),
+        (Situation(labelled=200, weights=frozenset({"unet_resnet34"})), "unet"),
+        (Situation(labelled=200, touching=0.5, weights=frozenset({"lraspp"})), "maskrcnn_light"),
         (Situation(labelled=200, touching=0.5), "maskrcnn_light"),
         (Situation(labelled=200, touching=0.5, gpu=True), "maskrcnn"),
         (Situation(labelled=200, touching=0.05), "unet"),
@@ -32,24 +35,26 @@ def measured(name: str, memory: float = 100.0, train: float = 100.0) -> Measured
     ],
 )
 def test_the_rules(situation: Situation, expected: str) -> None:
-    name, why = recommend(situation)
-    assert name == expected
-    assert str(situation.labelled) in why
+    advice = recommend(situation)
+    assert advice.name == expected
+    assert str(situation.labelled) in advice.why
+    assert ("with pretrained weights" in advice.why) == (expected in situation.weights)
 
 
 def test_what_is_too_slow_or_too_large_is_passed_over() -> None:
     slow = measured("unet", train=2 * choosing.SLOWEST_STEP)
-    assert recommend(Situation(), [slow])[0] == "lraspp"
+    assert recommend(Situation(), [slow]).name == "lraspp"
     large = measured("unet", memory=900)
-    assert recommend(Situation(free=1000), [large])[0] == "lraspp"
-    assert recommend(Situation(free=2000), [large])[0] == "unet"
+    assert recommend(Situation(free=1000), [large]).name == "lraspp"
+    assert recommend(Situation(free=2000), [large]).name == "unet"
 
 
-def test_when_nothing_fits_the_lightest_is_taken() -> None:
-    all_slow = [measured(n, 500, 9000) for n in ("unet", "lraspp", "unet_mobilenet")]
-    name, why = recommend(Situation(), [*all_slow, measured("icnet", 50, 9000)])
-    assert name == "icnet"
-    assert "nothing" in why
+def test_when_nothing_fits_the_lightest_of_the_recommended_is_taken() -> None:
+    all_slow = [measured(n, 500, 9000) for n in ("unet", "unet_mobilenet")]
+    light = [measured(n, 50, 9000) for n in ("icnet", "segformer", "maskrcnn_light")]
+    advice = recommend(Situation(), [*all_slow, measured("lraspp", 400, 9000), *light])
+    assert advice.name == "lraspp"
+    assert "nothing" in advice.why
 
 
 def test_measurements_are_remembered_by_device(

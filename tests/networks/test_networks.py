@@ -12,6 +12,7 @@ from segstudio.errors import UserError
 from segstudio.learning.losses import with_auxiliary
 from segstudio.networks import dilation, fcn, heads, registry
 from segstudio.networks.fuse import fused
+from segstudio.networks.norms import patient
 from segstudio.networks.unet import UNet
 
 torch.set_num_threads(1)
@@ -209,3 +210,18 @@ def test_unknown_names_are_explained() -> None:
         registry.build("unit", 1)
     with pytest.raises(UserError, match="Options: width"):
         registry.build("unet", 1, wide=3)
+
+
+def test_a_single_value_per_channel_is_normalised_by_running_statistics() -> None:
+    torch.manual_seed(0)
+    norm = patient(nn.Sequential(nn.BatchNorm2d(3))).train()
+    plain = nn.Sequential(nn.BatchNorm2d(3)).train()
+    several = torch.randn(2, 3, 4, 4)
+    torch.testing.assert_close(norm(several), plain(several))
+    one = torch.randn(1, 3, 1, 1)
+    before = {key: value.clone() for key, value in norm.state_dict().items()}
+    torch.testing.assert_close(norm(one), plain.eval()(one))
+    for key, value in before.items():
+        assert torch.equal(value, norm.state_dict()[key])
+    with pytest.raises(ValueError, match="more than 1 value"):
+        plain.train()(one)

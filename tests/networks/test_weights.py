@@ -7,12 +7,15 @@ import http.server
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from segstudio.errors import UserError
+from segstudio.learning import store
 from segstudio.networks import registry, weights
+from segstudio.networks.card import WeightsSource
 from segstudio.networks.weights import Chosen, Download, fetch
 
 CONTENT = bytes(range(256)) * 4000
@@ -102,39 +105,171 @@ def test_published_weights_have_an_address_and_a_hash(name: str) -> None:
         assert len(found.sha256) == 8
 
 
-@pytest.mark.parametrize(
-    ("name", "maker"),
-    [
-        ("unet_resnet34", "resnet34"),
-        ("deeplabv3plus", "resnet34"),
-        ("unet_mobilenet", "mobilenet_v2"),
-        ("unetplusplus", "resnet34"),
-        ("upernet", "resnet34"),
-        ("pspnet", "resnet50"),
-        ("refinenet", "resnet101"),
-        ("deeplab_v2", "resnet101"),
-        ("deeplab_v2_vgg16", "vgg16"),
-        ("deeplab_v1", "vgg16"),
-        ("segnet", "vgg16_bn"),
-    ],
-)
-def test_torchvision_s_encoder_weights_fit(name: str, maker: str, tmp_path: Path) -> None:
+def imagenet(maker: str, small: bool = False) -> dict[str, torch.Tensor]:
+    """What torchvision publishes, filled at random, without the counters that old files lack;
+    `small` is without the layers that are large and that no test looks at."""
     import torchvision.models
 
     with torch.device("meta"):
         names = getattr(torchvision.models, maker)(weights=None).state_dict()
-    encoder = {
-        key: torch.rand(value.shape) if value.is_floating_point() else torch.tensor(7)
+    return {
+        key: torch.rand(value.shape)
         for key, value in names.items()
-        if not key.startswith("classifier")
+        if value.is_floating_point() and not (small and key.startswith("classifier"))
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "maker", "options"),
+    [
+        ("unet_resnet34", "resnet34", {}),
+        ("unet_resnet34", "vgg16_bn", {"encoder": "vgg16_bn"}),
+        ("unet_resnet34", "resnet50", {"encoder": "resnet50"}),
+        ("deeplabv3plus", "resnet34", {}),
+        ("unet_mobilenet", "mobilenet_v2", {}),
+        ("unetplusplus", "resnet34", {}),
+        ("upernet", "resnet34", {}),
+        ("pspnet", "resnet50", {}),
+        ("pspnet", "resnet101", {"layers": 101}),
+        ("refinenet", "resnet101", {}),
+        ("refinenet", "resnet50", {"layers": 50}),
+        ("deeplab_v2", "resnet101", {}),
+        ("deeplab_v2_vgg16", "vgg16", {}),
+        ("deeplab_v1", "vgg16", {}),
+        ("segnet", "vgg16_bn", {}),
+        ("maskrcnn", "resnet101", {"backbone": "resnet101"}),
+        ("maskrcnn_light", "resnet18", {}),
+    ],
+)
+def test_the_encoder_weights_that_the_card_names_fit(
+    name: str, maker: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    (source,) = (s for s in registry.card_of(name).weights_for(options) if s.name == "imagenet")
+    assert source.enum.lower().startswith(f"{maker}_weights.")
+    encoder = imagenet(maker, small=True)
     torch.save(encoder, tmp_path / "encoder.pth")
-    network = registry.build(name, 2).get_submodule("body")
+    network = store.body_of(registry.build(name, 2, **options))
     missing = weights.load_into(network, Chosen(tmp_path / "encoder.pth", "", "encoder"))
     assert missing == []
     own = network.state_dict()
-    first = next(key for key in own if key.startswith("encoder.") and own[key].ndim == 4)
-    torch.testing.assert_close(own[first], encoder[first.removeprefix("encoder.")])
+    prefix = "backbone.body." if name.startswith("maskrcnn") else "encoder."
+    first = next(key for key in own if key.startswith(prefix) and own[key].ndim == 4)
+    torch.testing.assert_close(own[first], encoder[first.removeprefix(prefix)])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "maker", "part"),
+    [
+        ("pspnet", {"layers": 101}, "resnet50", "encoder"),  # too little
+        ("refinenet", {"layers": 50}, "resnet101", "encoder"),  # too much
+        ("maskrcnn_light", {"backbone": "resnet34"}, "resnet18", "whole"),
+        ("segnet", {"width": 32}, "vgg16_bn", "encoder"),
+        ("upernet", {"encoder": "resnet18"}, "resnet34", "encoder"),
+    ],
+)
+def test_an_encoder_that_is_not_quite_that_one_is_refused(
+    name: str, options: dict[str, Any], maker: str, part: str, tmp_path: Path
+) -> None:
+    torch.save(imagenet(maker, small=True), tmp_path / "encoder.pth")
+    network = store.body_of(registry.build(name, 2, **options))
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(UserError, match="another network") as caught:
+        weights.load_into(network, Chosen(tmp_path / "encoder.pth", "", part))
+    assert caught.value.path == tmp_path / "encoder.pth"
+    assert "none" in caught.value.remedy
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+def test_a_whole_network_with_another_encoder_is_refused(tmp_path: Path) -> None:
+    small = {"width": 16, "anchor": 8, "samples": 32}
+    full = store.body_of(registry.build("maskrcnn", 90, backbone="resnet18", **small))
+    torch.save(full.state_dict(), tmp_path / "full.pth")
+    chosen = Chosen(tmp_path / "full.pth", "", "whole")
+    same = store.body_of(registry.build("maskrcnn", 2, backbone="resnet18", **small))
+    assert "roi_heads.box_predictor.cls_score.weight" in weights.load_into(same, chosen)
+    other = store.body_of(registry.build("maskrcnn", 2, backbone="resnet34", **small))
+    with pytest.raises(UserError, match=r"tensors, as backbone\.body\.layer"):
+        weights.load_into(other, chosen)
+
+
+def test_other_bands_begin_with_a_first_convolution_of_their_own(tmp_path: Path) -> None:
+    torch.save(imagenet("resnet34"), tmp_path / "encoder.pth")
+    network = store.body_of(registry.build("unet_resnet34", 2, channels=5))
+    chosen = Chosen(tmp_path / "encoder.pth", "", "encoder")
+    assert weights.load_into(network, chosen) == ["encoder.conv1.weight"]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where fetched weights lie; nothing can be fetched."""
+
+    def unplugged(source: WeightsSource, on_progress: object = None) -> Path:
+        file = weights.cache_folder() / weights.address(source).file_name
+        if not file.is_file():
+            raise UserError(f"{file.name} cannot be fetched")
+        return file
+
+    monkeypatch.setenv("SEGSTUDIO_CACHE", str(tmp_path))
+    monkeypatch.setattr(weights, "fetch", unplugged)
+    weights.cache_folder().mkdir()
+    return weights.cache_folder()
+
+
+def put(cache: Path, name: str, options: dict[str, Any], wanted: str = "imagenet") -> Path:
+    """A published file of a network with those options."""
+    fitting = registry.card_of(name).weights_for(options)
+    (file,) = (cache / weights.address(s).file_name for s in fitting if s.name == wanted)
+    file.write_bytes(b"")
+    return file
+
+
+def test_the_options_choose_the_weights(cache: Path) -> None:
+    shallow = put(cache, "pspnet", {})
+    deep = {"layers": 101}
+    heard: list[UserError] = []
+    found = weights.choose("pspnet", on_failure=heard.append)
+    assert found is not None
+    assert found.file == shallow
+    assert shallow.name in found.title
+    assert weights.choose("pspnet", on_failure=heard.append, options=deep) is None
+    assert "layers = 50" in str(heard[0])
+    assert "pspnet" in weights.at_hand()
+    file = put(cache, "pspnet", deep)
+    for wanted in ("", "imagenet"):
+        found = weights.choose("pspnet", wanted, options=deep)
+        assert found is not None
+        assert found.file == file
+
+
+def test_an_encoder_stands_in_for_default_weights_of_another_form(cache: Path) -> None:
+    options = {"backbone": "resnet101"}
+    file = put(cache, "maskrcnn", options)
+    found = weights.choose("maskrcnn", options=options)
+    assert found is not None
+    assert (found.file, found.part) == (file, "encoder")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("fcn_resnet50", {"width": 32}),
+        ("deeplabv3_resnet101", {"width": 16}),
+        ("segnet", {"width": 32}),
+        ("unet_resnet34", {"encoder": "mit_b0"}),
+    ],
+)
+def test_weights_that_do_not_fit_fall_away_unless_they_are_asked_for(
+    cache: Path, name: str, options: dict[str, Any]
+) -> None:
+    put(cache, name, {})
+    heard: list[UserError] = []
+    assert weights.choose(name, on_failure=heard.append, options=options) is None
+    ((key, _),) = options.items()
+    assert f"{key} = " in str(heard[0])
+    with pytest.raises(UserError, match=f"are for {key} = ") as caught:
+        weights.choose(name, "imagenet", options=options)
+    assert "none" in caught.value.remedy
+    assert weights.choose(name, "none", options=options) is None
 
 
 def test_coco_voc_weights_fit_but_for_the_head(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from segstudio.networks.card import Card, Options
-from segstudio.networks.cards.published import RESNET34, RESNET50, RESNET101, VGG16, smp
+from segstudio.networks.cards.published import ENCODERS, RESNETS, VGG16, smp
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,7 +65,7 @@ CARDS: Final = (
         _pspnet,
         {"width": 64, "layers": 50},
         divisor=8,
-        weights=(RESNET50,),
+        weights=RESNETS,
         source="Zhao et al. 2017, arXiv 1612.01105",
         auxiliary={"aux": 0.4},
         parameters=49_000_000,
@@ -78,7 +78,7 @@ CARDS: Final = (
         _refinenet,
         {"width": 64, "layers": 101},
         divisor=32,
-        weights=(RESNET101,),
+        weights=RESNETS,
         source="Lin et al. 2017, arXiv 1611.06612",
         parameters=102_700_000,
     ),
@@ -90,7 +90,7 @@ CARDS: Final = (
         partial(smp, "UPerNet"),
         {"encoder": "resnet34", "decoder_channels": 256},
         divisor=32,
-        weights=(RESNET34,),
+        weights=ENCODERS,
         source="Xiao et al. 2018, arXiv 1807.10221; segmentation_models_pytorch",
         parameters=29_600_000,
     ),

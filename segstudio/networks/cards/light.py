@@ -43,7 +43,7 @@ CARDS: Final = (
         "photographs on a laptop's processor, the fastest; coarse outlines",
         _lraspp,
         divisor=16,
-        weights=(coco_voc("LRASPP_MobileNet_V3_Large_Weights"),),
+        weights=(coco_voc("LRASPP_MobileNet_V3_Large"),),
         source="Howard et al. 2019, arXiv 1905.02244; torchvision",
         parameters=3_220_000,
     ),

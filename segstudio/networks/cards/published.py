@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from segstudio.networks.card import Options, WeightsSource
 
@@ -10,23 +10,35 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def imagenet(enum: str, version: int = 1) -> WeightsSource:
-    """An encoder's weights from ImageNet, `enum` as torchvision calls them."""
-    return WeightsSource("imagenet", "ImageNet-1k", f"{enum}.IMAGENET1K_V{version}")
+def imagenet(family: str, **when: Any) -> WeightsSource:
+    """An encoder's weights from ImageNet, for networks with the options `when`; `family` as
+    torchvision calls it."""
+    return WeightsSource("imagenet", "ImageNet-1k", f"{family}_Weights.IMAGENET1K_V1", when=when)
 
 
-def coco_voc(enum: str) -> WeightsSource:
+def coco_voc(family: str, **when: Any) -> WeightsSource:
     """A whole network's weights from torchvision."""
     title = "COCO pictures with the 20 VOC classes"
-    return WeightsSource("coco-voc", title, f"{enum}.COCO_WITH_VOC_LABELS_V1", part="whole")
+    enum = f"{family}_Weights.COCO_WITH_VOC_LABELS_V1"
+    return WeightsSource("coco-voc", title, enum, part="whole", when=when)
 
 
-VGG16: Final = imagenet("VGG16_Weights")
-VGG16_BN: Final = imagenet("VGG16_BN_Weights")
-RESNET34: Final = imagenet("ResNet34_Weights")
-RESNET50: Final = imagenet("ResNet50_Weights")
-RESNET101: Final = imagenet("ResNet101_Weights")
-MOBILENET_V2: Final = imagenet("MobileNet_V2_Weights")
+VGG16: Final = imagenet("VGG16", width=64)
+VGG16_BN: Final = imagenet("VGG16_BN", width=64)
+RESNET50: Final = imagenet("ResNet50", width=64)
+RESNET101: Final = imagenet("ResNet101", width=64)
+RESNETS: Final = tuple(imagenet(f"ResNet{n}", width=64, layers=n) for n in (50, 101))
+"""By the option `layers`."""
+BACKBONES: Final = tuple(imagenet(f"ResNet{n}", backbone=f"resnet{n}") for n in (18, 34, 50, 101))
+RESNET34: Final = imagenet("ResNet34", encoder="resnet34")
+ENCODERS: Final = (
+    RESNET34,
+    *(imagenet(f"ResNet{n}", encoder=f"resnet{n}") for n in (18, 50, 101, 152)),
+    imagenet("MobileNet_V2", encoder="mobilenet_v2"),
+    *(imagenet(f"VGG{n}", encoder=f"vgg{n}") for n in (11, 13, 16, 19)),
+    *(imagenet(f"VGG{n}_BN", encoder=f"vgg{n}_bn") for n in (11, 13, 16, 19)),
+)
+"""By the option `encoder` of segmentation_models_pytorch, which has more, without weights here."""
 
 
 def smp(model: str, channels: int, outputs: int, options: Options) -> nn.Module:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from segstudio.networks.card import Card, Options
-from segstudio.networks.cards.published import MOBILENET_V2, RESNET34, smp
+from segstudio.networks.cards.published import ENCODERS, smp
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ CARDS: Final = (
         partial(smp, "Unet"),
         {"encoder": "resnet34"},
         divisor=32,
-        weights=(RESNET34,),
+        weights=ENCODERS,
         source="segmentation_models_pytorch",
         parameters=24_400_000,
     ),
@@ -51,7 +51,7 @@ CARDS: Final = (
         partial(smp, "Unet"),
         {"encoder": "mobilenet_v2", "decoder_channels": (128, 64, 32, 16, 16)},
         divisor=32,
-        weights=(MOBILENET_V2,),
+        weights=ENCODERS,
         source="segmentation_models_pytorch; Sandler et al. 2018, arXiv 1801.04381",
         parameters=4_140_000,
     ),
@@ -63,7 +63,7 @@ CARDS: Final = (
         partial(smp, "UnetPlusPlus"),
         {"encoder": "resnet34", "decoder_channels": (256, 128, 64, 32, 16)},
         divisor=32,
-        weights=(RESNET34,),
+        weights=ENCODERS,
         source="Zhou et al. 2018, arXiv 1807.10165; segmentation_models_pytorch",
         parameters=26_100_000,
     ),

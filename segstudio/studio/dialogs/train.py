@@ -9,10 +9,11 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
 
 from segstudio.networks import choosing
-from segstudio.networks.choosing import Measured, Situation
+from segstudio.networks.choosing import MANY_TOUCH, Advice, Machine, Measured, Situation
 from segstudio.networks.registry import ARCHITECTURES, Card
 from segstudio.project.models import ModelInfo
 from segstudio.studio.dialogs.base import FolderField, Form
+from segstudio.studio.dialogs.measuring import Measuring
 from segstudio.studio.dialogs.networks import NetworkBox
 from segstudio.studio.i18n import tr
 from segstudio.studio.panels.model import model_line
@@ -31,11 +32,11 @@ class TrainDialog(Form):
         models: Sequence[ModelInfo],
         current: ModelInfo | None,
         situation: Situation,
-        measured: Sequence[Measured] = (),
         parent: QWidget | None = None,
+        device: str = "auto",
     ) -> None:
         super().__init__(parent, tr("Train"), tr("Train"))
-        self._measured = {one.name: one for one in measured}
+        self._measured: dict[str, Measured] = {}
         self.start = QComboBox()
         for model in reversed(models):
             words = tr("go on from {model}", model=model_line(model))
@@ -47,8 +48,10 @@ class TrainDialog(Form):
         self._situation, self._chosen_by_hand = situation, False
         self.network.activated.connect(self._keep_choice)
         self._advise()
-        self.good_for = faint()
-        self.good_for.setWordWrap(True)
+        self.good_for = faint(wrap=True)
+        self.measuring = Measuring(device)
+        self.measuring.measured.connect(self._know_measured)
+        self.finished.connect(lambda _: self.measuring.stop())
         files = tr("models") + " (*.pth *.pt *.safetensors)"
         self.weights = FolderField(hint=tr("a weights file; none; or empty to fetch"), wanted=files)
         self.minutes = QDoubleSpinBox(minimum=0.2, maximum=24 * 60, value=10, decimals=1)
@@ -56,6 +59,7 @@ class TrainDialog(Form):
         self.rows.addRow(tr("Start"), self.start)
         self.rows.addRow(tr("Network"), self.network)
         self.rows.addRow("", self.good_for)
+        self.rows.addRow("", self.measuring)
         self.rows.addRow(tr("Pretrained"), self.weights)
         self.rectangles = QComboBox()
         self.rectangles.addItem(tr("boxes around things: learn what is in them"), "boxes")
@@ -81,12 +85,26 @@ class TrainDialog(Form):
         self._situation = replace(self._situation, touching=share)
         self._advise()
 
+        self._check()
+
+    def know_machine(self, machine: Machine) -> None:
+        """What there is to learn with, which was not known at first."""
+        self._situation = self._situation.on(machine)
+        self._measured = {one.name: one for one in choosing.remembered(machine.device)}
+        self._advise()
+        self._check()
+
+    def _know_measured(self, one: Measured) -> None:
+        self._measured[one.name] = one
+        self._advise()
+        self._check()
+
     def _advise(self) -> None:
         """Say which network is recommended, and choose it unless a person has chosen."""
-        advised, _ = choosing.recommend(self._situation, self._measured.values())
-        self.network.advise(advised)
+        self._advice = choosing.recommend(self._situation, self._measured.values())
+        self.network.advise(self._advice.name)
         if not self._chosen_by_hand:
-            self.network.choose(advised)
+            self.network.choose(self._advice.name)
 
     def _keep_choice(self) -> None:
         self._chosen_by_hand = True
@@ -104,14 +122,25 @@ class TrainDialog(Form):
         self.network.setEnabled(scratch)
         card = ARCHITECTURES[self.network.currentData()]
         self.good_for.setText(self._facts(card) if scratch else "")
+        known = card.name in self._measured and not self.measuring.at_work
+        self.rows.setRowVisible(self.measuring, scratch and not known)
+        self.measuring.offer(card.name)
         self.rows.setRowVisible(self.weights, scratch and bool(card.weights))
         self.grow()
 
     def _facts(self, card: Card) -> str:
         """What it is good for, how large it is, and how it did when it was measured here."""
         lines = [card.good_for]
+        if card.name == self._advice.name:
+            lines.append(reason(self._advice))
         if card.answers == "instances":
             lines.append(tr("Learns from confirmed images alone, where each shape is a thing."))
+        if card.snaps:
+            words = tr(
+                "Its paper draws outlines to the edges with a dense CRF afterwards: "
+                "here Edit › Refine outlines does that."
+            )
+            lines.append(words)
         if card.parameters:
             size = f"{choosing.size_in_megabytes(card.parameters):,.0f}"
             millions = f"{card.parameters / 1e6:.1f}"
@@ -136,3 +165,20 @@ class TrainDialog(Form):
         asked = self.rows.isRowVisible(self.rectangles)
         rectangles = str(self.rectangles.currentData()) if asked else None
         self.chosen.emit(network, start, self.minutes.value(), pretrained, rectangles)
+
+
+def reason(advice: Advice) -> str:
+    """Why that network is recommended."""
+    if not advice.fits:
+        return tr("Recommended: nothing faster or larger fits this machine.")
+    about = advice.situation
+    parts = [
+        tr("{n} confirmed image|{n} confirmed images", n=about.labelled),
+        tr("{n} class|{n} classes", n=about.classes),
+        tr("on a GPU") if about.gpu else tr("without a GPU"),
+    ]
+    if about.touching >= MANY_TOUCH:
+        parts.insert(2, tr("{share} of the things touch others", share=f"{about.touching:.0%}"))
+    if advice.pretrained:
+        parts.append(tr("its published weights are here"))
+    return tr("Recommended for {facts}.", facts=tr(", ").join(parts))

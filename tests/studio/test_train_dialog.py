@@ -1,0 +1,127 @@
+"""What the dialog says of the network that is chosen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from segstudio.engine import protocol as p
+from segstudio.networks import choosing
+from segstudio.networks.choosing import Machine, Measured, Situation
+from segstudio.studio.dialogs import TrainDialog
+from segstudio.studio.main_window import MainWindow
+
+
+def test_where_the_paper_has_a_crf_its_place_here_is_named(qtbot: QtBot) -> None:
+    dialog = TrainDialog([], None, Situation(3))
+    qtbot.addWidget(dialog)
+    for name, has in (("deeplab_v1", True), ("crfrnn", False), ("deeplabv3plus", False)):
+        dialog.network.choose(name)
+        assert ("CRF" in dialog.good_for.text()) == has
+    dialog.network.choose("deeplab_v2")
+    assert "Refine outlines" in dialog.good_for.text()
+
+
+FOUND = Measured("unet", "cpu", 1_000_000, 321, 12, 345)
+
+
+def shown(qtbot: QtBot) -> TrainDialog:
+    dialog = TrainDialog([], None, Situation(3))
+    qtbot.addWidget(dialog)
+    dialog.know_machine(Machine())
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    return dialog
+
+
+def instead(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Another program measures."""
+    monkeypatch.setattr(choosing, "measuring", lambda *_: [sys.executable, "-c", code])
+
+
+def test_the_reason_of_the_recommendation_is_said(qtbot: QtBot) -> None:
+    dialog = shown(qtbot)
+    words = "Recommended for 3 confirmed images, 1 class, without a GPU."
+    assert words in dialog.good_for.text()
+    dialog.network.choose("lraspp")
+    assert "Recommended" not in dialog.good_for.text()
+    dialog.know_machine(Machine("cpu", 4000.0, frozenset({"lraspp"})))
+    assert "its published weights are here" in dialog.good_for.text()
+    choosing.remember(Measured("unet_resnet34", "cuda", 1, 900, 1, 1))
+    dialog.know_machine(Machine("cuda", 8000.0, frozenset({"unet_resnet34"})))
+    assert dialog.network.currentData() == "unet_resnet34"
+    assert "on a GPU" in dialog.good_for.text()
+    dialog.know_machine(Machine("cuda", 1000.0, frozenset({"unet_resnet34"})))
+    assert dialog.network.currentData() == "unet_mobilenet"  # the other takes more than 80 %
+
+
+def test_a_network_is_measured_where_it_is_chosen(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialog = shown(qtbot)
+    line = json.dumps(asdict(FOUND))
+    instead(monkeypatch, f"print('torch says hello'); print({line!r})")
+    measuring = dialog.measuring
+    assert measuring.isVisible()
+    QTest.mouseClick(measuring.button, Qt.MouseButton.LeftButton)
+    assert measuring.bar.isVisible()
+    assert not measuring.button.isVisible()
+    assert "Measuring U-Net" in measuring.words.text()
+    qtbot.waitUntil(lambda: "12 ms to predict" in dialog.good_for.text(), timeout=60000)
+    assert not measuring.isVisible()
+    assert choosing.remembered("cpu") == [FOUND]
+    dialog.network.choose("segnet")
+    assert measuring.isVisible()
+    assert measuring.button.isVisible()
+
+
+def test_what_could_not_be_measured_says_why(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    dialog = shown(qtbot)
+    instead(monkeypatch, 'print(\'{"error": "no memory"}\'); raise SystemExit(1)')
+    QTest.mouseClick(dialog.measuring.button, Qt.MouseButton.LeftButton)
+    words = dialog.measuring.words
+    qtbot.waitUntil(lambda: "no memory" in words.text(), timeout=60000)
+    assert "U-Net could not be measured" in words.text()
+    assert dialog.measuring.button.isVisible()
+
+
+def test_the_process_ends_with_the_dialog(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dialog = shown(qtbot)
+    file = tmp_path / "pid"
+    code = f"import os, pathlib; pathlib.Path({str(file)!r}).write_text(str(os.getpid()));"
+    instead(monkeypatch, f"{code} input()  # never comes")
+    QTest.mouseClick(dialog.measuring.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: file.is_file() and bool(file.read_text()), timeout=60000)
+    pid = int(file.read_text())
+    assert psutil.pid_exists(pid)
+    dialog.reject()
+    assert not psutil.pid_exists(pid)
+
+
+def test_the_window_knows_the_machine_as_the_command_line_does(
+    studio: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    jobs = studio.jobs
+    monkeypatch.setattr(jobs, "probe", lambda: asked.append(True))
+    studio.wishes.train()
+    found = (w for w in QApplication.topLevelWidgets() if isinstance(w, TrainDialog))
+    dialog = next(w for w in found if w.isVisible())
+    assert asked
+    told = p.Ready("predictor", "cuda", free=1000.0, weights=("unet_mobilenet",))
+    jobs._take("predictor", p.decode(p.encode(told)))
+    assert dialog._situation.free == 1000.0
+    assert dialog.network.currentData() == "unet_mobilenet"
+    dialog.reject()
+    jobs._take("predictor", told)  # nobody listens any more
