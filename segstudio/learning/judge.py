@@ -105,7 +105,14 @@ class Judge:
         known = self._now(self.data.classes if current is None else current.classes)
         names = zip(self.data.classes, self._now(self.data.classes), strict=True)
         unknown = [name for name, now in names if now not in known]
-        decision = promotion.compare(new, old, self.data.classes, new=unknown, are_guesses=guessed)
+        decision = promotion.compare(
+            new,
+            old,
+            self.data.classes,
+            new=unknown,
+            are_guesses=guessed,
+            learned=(len(self.data.train), _taught(current)),
+        )
         found = {key: fit.scores[key] for key in known_scores}
         decision = promotion.with_precision(
             decision, *(precision(side, self.data.classes) for side in (found, known_scores))
@@ -113,6 +120,13 @@ class Judge:
         if self.data.lent:
             return promotion.unproven(decision, current is None)
         return promotion.doubtful(decision, self.data.doubt) if self.data.doubt else decision
+
+
+def _taught(model: ModelInfo | None) -> int:
+    """How many images a model has learned from; 0 where nobody knows."""
+    found = {} if model is None else model.card.get("images", {})
+    number = found.get("train") if isinstance(found, dict) else None
+    return number if isinstance(number, int) else 0
 
 
 def _named(model: ModelInfo | None) -> str:

@@ -206,11 +206,14 @@ class Wishes:
         start: str,
         minutes: float,
         pretrained: str,
+        recipe: str = "",
         rectangles: str | None = None,
     ) -> None:
         if rectangles is not None:  # training by itself goes on in the same way
             self._window.session.set_recipe(weak=rectangles)
         more: dict[str, Any] = {"weights": pretrained} if pretrained else {}
+        if recipe:
+            more["name"] = recipe
         work = self._window.work
         self._window.live.give_way(lambda: work.train(architecture, start, minutes, **more))
         self._window.tabs.setCurrentWidget(self._window.model)

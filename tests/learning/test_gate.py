@@ -407,6 +407,24 @@ def test_a_class_that_no_validation_image_has_yet_does_not_hold_a_candidate_back
     assert seen.gain > 0.3
 
 
+@pytest.mark.parametrize(
+    ("learned", "promoted"), [((12, 8), True), ((9, 8), False), ((12, 0), False)]
+)
+def test_who_has_learned_from_more_images_needs_a_majority_only(
+    learned: tuple[int, int], promoted: bool
+) -> None:
+    """Two of three images are better, one is worse: four of five resamples do not agree."""
+    old = {str(n): confusion([[90, 10], [20, 80]]) for n in range(3)}
+    new = {str(n): confusion([[93, 7], [14, 86]]) for n in range(2)}
+    new["2"] = confusion([[88, 12], [26, 74]])
+    decision = promotion.compare(new, old, ["nucleus"], learned=learned)
+    assert promotion.MAJORITY < decision.agreement < promotion.AGREEMENT
+    assert decision.promote == promoted
+    assert ("learned from 12 images, before from 8" in decision.reason) == promoted
+    worse = promotion.compare(old, new, ["nucleus"], learned=learned)
+    assert not worse.promote
+
+
 def test_scores_on_drafts_that_were_accepted_unchanged_are_called_flattering(
     disc_project: Callable[..., Project],
 ) -> None:

@@ -125,3 +125,18 @@ def test_the_window_knows_the_machine_as_the_command_line_does(
     assert dialog.network.currentData() == "unet_mobilenet"
     dialog.reject()
     jobs._take("predictor", told)  # nobody listens any more
+
+
+def test_a_recipe_is_chosen_by_name(
+    studio: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[dict[str, object]] = []
+    monkeypatch.setattr(studio.work, "train", lambda *_, **more: trained.append(more))
+    for place in range(3):
+        studio.wishes.train()
+        found = (w for w in QApplication.topLevelWidgets() if isinstance(w, TrainDialog))
+        dialog = next(w for w in found if w.isVisible())
+        for _ in range(place):
+            QTest.keyClick(dialog.recipe, Qt.Key.Key_Down)
+        dialog.accept()
+    assert trained == [{}, {"name": "polish"}, {"name": "classic"}]

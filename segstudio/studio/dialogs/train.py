@@ -22,10 +22,11 @@ from segstudio.studio.widgets import faint
 
 class TrainDialog(Form):
     """Emits `chosen`: architecture ("" as the start), model to start from ("" none), minutes,
-    the weights: "" as the network's card says, "none", or a file, and what rectangles are: "boxes",
-    "" the things themselves, None when that was no question."""
+    the weights: "" as the network's card says, "none", or a file, the name of a recipe ("" the
+    usual one), and what rectangles are: "boxes", "" the things themselves, None when that was no
+    question."""
 
-    chosen = Signal(str, str, float, str, object)
+    chosen = Signal(str, str, float, str, str, object)
 
     def __init__(
         self,
@@ -54,6 +55,10 @@ class TrainDialog(Form):
         self.finished.connect(lambda _: self.measuring.stop())
         files = tr("models") + " (*.pth *.pt *.safetensors)"
         self.weights = FolderField(hint=tr("a weights file; none; or empty to fetch"), wanted=files)
+        self.recipe = QComboBox()
+        self.recipe.addItem(tr("as usual"), "")
+        self.recipe.addItem(tr("polish: a long last run, ever more gently"), "polish")
+        self.recipe.addItem(tr("the textbook's: SGD, cosine, stops early"), "classic")
         self.minutes = QDoubleSpinBox(minimum=0.2, maximum=24 * 60, value=10, decimals=1)
         self.minutes.setSuffix(tr(" minutes"))
         self.rows.addRow(tr("Start"), self.start)
@@ -66,6 +71,7 @@ class TrainDialog(Form):
         self.rectangles.addItem(tr("the things themselves"), "")
         self.rows.addRow(tr("Rectangles are"), self.rectangles)
         self.rows.setRowVisible(self.rectangles, False)
+        self.rows.addRow(tr("Recipe"), self.recipe)
         self.rows.addRow(tr("For at most"), self.minutes)
         words = tr(
             "Learns from {n} confirmed images and from strokes on others. You can go on drawing; "
@@ -164,7 +170,8 @@ class TrainDialog(Form):
         pretrained = self.weights.text() if self.rows.isRowVisible(self.weights) else ""
         asked = self.rows.isRowVisible(self.rectangles)
         rectangles = str(self.rectangles.currentData()) if asked else None
-        self.chosen.emit(network, start, self.minutes.value(), pretrained, rectangles)
+        recipe = str(self.recipe.currentData())
+        self.chosen.emit(network, start, self.minutes.value(), pretrained, recipe, rectangles)
 
 
 def reason(advice: Advice) -> str:
