@@ -13,6 +13,8 @@ from segstudio.networks.registry import ARCHITECTURES
 from segstudio.studio.i18n import tr
 from segstudio.studio.widgets import faint
 
+_THIN: Final = 4
+"""Pixels."""
 _END: Final = 5000
 """Milliseconds for a process that was killed to be gone."""
 
@@ -35,6 +37,7 @@ class Measuring(QWidget):
         self.button.clicked.connect(self._start)
         self.bar = QProgressBar(textVisible=False)
         self.bar.setRange(0, 0)
+        self.bar.setFixedHeight(_THIN)
         self.bar.hide()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
