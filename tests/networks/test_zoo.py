@@ -95,12 +95,12 @@ def test_folding_normalisations_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in zoo.NAMES if n not in GLOBAL])
 def test_tiles_give_the_whole_picture_s_result_inside_the_receptive_field(name: str) -> None:
-    """A strip as high as a tile: its first pixels are in the first tile only, its last in the
-    last, and both tiles reach beyond what those pixels see."""
+    """A strip as high as a tile, of odd width: its first pixels are in the first tile only, its
+    last in the last, and both tiles reach beyond what those pixels see."""
     network = settled(zoo.small(name))
     step = 64
-    tile = step * math.ceil((reach(name) + step) / step)
-    strip = torch.randn(3, 64, tile + step)
+    tile = step * math.ceil((reach(name) + 2 * step) / step)
+    strip = torch.randn(3, 64, tile + step + 19)
     whole, tiled = (Inference(network, Normalisation(), torch.device("cpu")) for _ in range(2))
     tiled._whole, tiled._tile = 0, tile
     with torch.inference_mode():
