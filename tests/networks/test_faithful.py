@@ -12,6 +12,7 @@ import torchvision.models
 import torchvision.models.segmentation
 from torch import nn
 
+from segstudio.errors import UserError
 from segstudio.networks import registry
 from segstudio.networks.atrous import Atrous
 from segstudio.networks.dilation import context_module
@@ -219,6 +220,41 @@ def test_atrous_rates_are_the_published_ones() -> None:
         encoder = registry.outline(name, 2).get_submodule("body.encoder")
         assert set(rates(encoder.get_submodule("layer3"))) == {1, 2}
         assert set(rates(encoder.get_submodule("layer4"))) == {1, 4}
+
+
+def test_deeplabv3_has_torchvision_s_rates_or_the_paper_s_multi_grid() -> None:
+    """Chen et al. 2017: rates 12, 24, 36 at 1/8; multi-grid (1, 2, 4) times 4 in the last stage."""
+    for name in ("deeplabv3_resnet50", "deeplabv3_resnet101"):
+        plain, grid = (
+            registry.outline(name, 2, width=8, **more).get_submodule("body")
+            for more in ({}, {"multi_grid": (1, 2, 4)})
+        )
+        for network, last in ((plain, [2, 4, 4]), (grid, [4, 8, 16])):
+            assert spatial_rates(network.get_submodule("backbone.layer4")) == last
+            aspp = network.get_submodule("classifier.0.convs")
+            assert spatial_rates(aspp) == [12, 24, 36]
+        third = spatial_rates(grid.get_submodule("backbone.layer3"))
+        assert set(third) == {2}
+        shapes = [{key: v.shape for key, v in n.state_dict().items()} for n in (plain, grid)]
+        assert shapes[0] == shapes[1]
+    with pytest.raises(UserError, match="multi_grid"):
+        registry.outline("deeplabv3_resnet50", 2, multi_grid=(1, 2))
+
+
+def test_deeplabv3plus_has_the_paper_s_rates_at_a_sixteenth() -> None:
+    """Chen et al. 2018, figure 2: output stride 16 and rates 6, 12, 18."""
+    body = registry.build("deeplabv3plus", 2).get_submodule("body").eval()
+    assert sorted(set(spatial_rates(body.get_submodule("decoder.aspp")))) == [1, 6, 12, 18]
+    assert set(spatial_rates(body.get_submodule("encoder.layer4"))) == {2}
+    with torch.inference_mode():
+        features = body.get_submodule("encoder")(torch.randn(1, 3, 64, 64))
+    assert features[-1].shape[-1] == 64 // 16
+
+
+def spatial_rates(network: nn.Module) -> list[int]:
+    """Atrous rates of convolutions that see more than a point."""
+    found = (m for m in network.modules() if isinstance(m, nn.Conv2d))
+    return [m.dilation[0] for m in found if m.kernel_size != (1, 1)]
 
 
 @pytest.mark.parametrize(
