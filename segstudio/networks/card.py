@@ -50,6 +50,7 @@ class Card:
     says why the network cannot be exported, nothing when it can. `parameters` is their number for
     20 classes, 0 where nobody has counted them. `answers` is what the network gives. `light`
     are options for a machine without a GPU, where nobody chose any (`recipe.may_be_light`).
+    `linear` is true where inputs must stay in proportion to grey values, from scratch too.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Card:
     parameters: int = 0
     answers: Answer = "pixels"
     light: Options = field(default_factory=dict)
+    linear: bool = False
 
     def weights_source(self, name: str) -> WeightsSource | None:
         return next((source for source in self.weights if source.name == name), None)

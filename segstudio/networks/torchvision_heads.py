@@ -2,8 +2,8 @@
 
 The heads are torchvision's own classes and names, so that its published weights load by name.
 FCN: Long et al. 2015 on a ResNet with atrous convolutions. DeepLabV3: Chen et al. 2017, arXiv
-1706.05587, section 3, at 1/8 of the picture with rates 12, 24 and 36. LR-ASPP: Howard et al., "Searching for MobileNetV3", ICCV 2019 (arXiv
-1905.02244), section 6.4.
+1706.05587, section 3, at 1/8 of the picture with rates 12, 24 and 36. LR-ASPP: Howard et al.,
+"Searching for MobileNetV3", ICCV 2019 (arXiv 1905.02244), section 6.4.
 """
 
 from __future__ import annotations
