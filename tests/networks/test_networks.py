@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 import zoo
-from torch import nn
+from torch import Tensor, nn
 
 from segstudio.errors import UserError
 from segstudio.learning.losses import with_auxiliary
@@ -183,6 +183,23 @@ def test_options_that_add_losses(name: str, options: dict[str, bool], names: set
     assert names == set(network.auxiliary)  # type: ignore[arg-type]
     with torch.inference_mode():
         assert network.eval()(torch.randn(1, 3, 70, 96)).shape == (1, 3, 70, 96)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (50, 70)])
+def test_scores_of_every_scale_are_compared_with_the_labels_they_lie_on(
+    size: tuple[int, int],
+) -> None:
+    """DeepLab's scores are those of every eighth pixel, from the first one on."""
+    network = registry.build("deeplab_v2", 2, width=4, multi_scale=True).train()
+    raw: list[Tensor] = []
+    network.get_submodule("body.scores").register_forward_hook(lambda *facts: raw.append(facts[2]))
+    outputs = network(torch.randn(2, 3, *size))
+    for name in ("scale_100", "scale_75", "scale_50"):
+        assert outputs[name].shape == (2, 3, *size)
+    seen = outputs["scale_100"][..., ::8, ::8]
+    torch.testing.assert_close(seen, raw[0][..., : seen.shape[2], : seen.shape[3]])
+    half = outputs["scale_50"][..., ::16, ::16]
+    torch.testing.assert_close(half, raw[2][..., : half.shape[2], : half.shape[3]])
 
 
 @pytest.mark.parametrize("name", ["pspnet", "icnet", "deeplab_v2"])
