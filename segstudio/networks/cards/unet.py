@@ -18,6 +18,12 @@ def _unet(channels: int, outputs: int, options: Options) -> nn.Module:
     return UNet(channels, outputs, **options)
 
 
+def _unet_2015(channels: int, outputs: int, options: Options) -> nn.Module:
+    from segstudio.networks.unet import PAPER, UNet
+
+    return UNet(channels, outputs, **{**PAPER, **options})
+
+
 CARDS: Final = (
     Card(
         "unet",
@@ -30,6 +36,17 @@ CARDS: Final = (
         divisor=16,
         source="Ronneberger et al. 2015, arXiv 1505.04597",
         parameters=1_940_000,
+    ),
+    Card(
+        "unet_2015",
+        "U-Net as in its paper (2015)",
+        "U-Net",
+        "courses and comparisons: the original, without padding and normalisation; wants a GPU",
+        _unet_2015,
+        {"width": 64, "depth": 4, "padding": "valid", "dropout": 0.5},
+        divisor=16,
+        source="Ronneberger et al. 2015, arXiv 1505.04597",
+        parameters=31_000_000,
     ),
     Card(
         "unet_resnet34",
