@@ -96,7 +96,10 @@ def test_the_unet_of_2015_sees_pictures_mirrored_at_their_borders(size: tuple[in
 
 def test_the_paper_s_sizes() -> None:
     network = UNet(1, 2, **{**PAPER, "width": 2})
+    seen: list[Tensor] = []
+    network.down[4].register_forward_hook(lambda *facts: seen.append(facts[2]))
     assert network(torch.zeros(1, 1, 572, 572)).shape == (1, 2, 388, 388)
+    assert seen[0].shape[-2:] == (28, 28)
     assert network.margin == (572 - 388) // 2
 
 
