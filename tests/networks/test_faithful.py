@@ -299,8 +299,8 @@ AT_CORNERS = {"deeplab_v1", "deeplab_v2", "deeplab_v2_vgg16", "pspnet"}
 
 
 def test_every_network_s_strides_are_known() -> None:
-    """U-Net's of 2015 are in `test_the_paper_s_sizes`."""
-    assert set(STRIDES) | {"unet_2015"} == set(zoo.NAMES)
+    """U-Net's of 2015 are in `test_the_paper_s_sizes`; light forms are no paper's."""
+    assert {*STRIDES, "unet_2015", *zoo.LIGHT} == set(zoo.NAMES)
 
 
 @pytest.mark.parametrize("name", STRIDES)
