@@ -6,11 +6,12 @@ Detection Transfer Learning with Vision Transformers" (arXiv 2111.11429), which 
 `maskrcnn_resnet50_fpn_v2`: normalised pyramid and heads, two convolutions for proposals, four and a
 fully connected layer for boxes. With `width` 256 on a ResNet-50 it is that network.
 
-Differences: pictures come as they are, normalised by the caller, and are not scaled; anchors
-begin at `anchor` pixels; masks are returned in their boxes (28x28), not pasted into pictures; and
-nothing is learned where nothing is known. Proposals that lie mostly in void are no background, and
-void pixels count in no mask, as crowd regions in the authors' program. Boxes are worked out in
-32 bits whatever the layers are run in: at 8 bits of bfloat16, a place beyond 256 pixels is none.
+Differences: pictures come as they are, normalised by the caller, and are not scaled; up to 500
+things are kept, for the paper's 100 (section 3.1) are few cells; anchors begin at `anchor` pixels;
+masks are returned in their boxes (28x28), not pasted into pictures; and nothing is learned where
+nothing is known. Proposals that lie mostly in void are no background, and void pixels count in no
+mask, as crowd regions in the authors' program. Boxes are worked out in 32 bits whatever the layers
+are run in: bfloat16 has 8, and knows every second pixel beyond 256.
 """
 
 from __future__ import annotations

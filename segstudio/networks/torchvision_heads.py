@@ -73,7 +73,11 @@ def _auxiliary(width: int, outputs: int, wanted: bool) -> nn.Module | None:
 
 
 def lraspp(channels: int, outputs: int) -> nn.Module:
-    """torchvision's lraspp_mobilenet_v3_large."""
+    """torchvision's lraspp_mobilenet_v3_large.
+
+    It weighs channels by their mean over the whole picture, where the paper has means of 49x49
+    with a stride (section 6.4, figure 10).
+    """
     network: nn.Module = lraspp_mobilenet_v3_large(
         weights=None, weights_backbone=None, num_classes=outputs
     )

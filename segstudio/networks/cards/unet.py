@@ -24,6 +24,11 @@ def _unet_2015(channels: int, outputs: int, options: Options) -> nn.Module:
     return UNet(channels, outputs, **{**PAPER, **options})
 
 
+def _unetplusplus(channels: int, outputs: int, options: Options) -> nn.Module:
+    """Trained on its last output alone, without the paper's deep supervision (section 3.2)."""
+    return smp("UnetPlusPlus", channels, outputs, options)
+
+
 CARDS: Final = (
     Card(
         "unet",
@@ -77,7 +82,7 @@ CARDS: Final = (
         "U-Net++ with ResNet-34",
         "U-Net",
         "things of very different size, finer outlines than U-Net; a GPU helps",
-        partial(smp, "UnetPlusPlus"),
+        _unetplusplus,
         {"encoder": "resnet34", "decoder_channels": (256, 128, 64, 32, 16)},
         divisor=32,
         weights=(RESNET34,),
