@@ -9,13 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from segstudio.networks import registry
+from segstudio.networks.card import Card
 
-NAMES = [name for name, card in registry.ARCHITECTURES.items() if card.answers == "pixels"]
-FINDERS = [name for name in registry.ARCHITECTURES if name not in NAMES]
+LIGHT = [f"{name}:light" for name, card in registry.ARCHITECTURES.items() if card.light]
+"""What users without a GPU get, as networks of their own."""
+NAMES = [name for name, card in registry.ARCHITECTURES.items() if card.answers == "pixels"] + LIGHT
+FINDERS = [name for name, card in registry.ARCHITECTURES.items() if card.answers == "instances"]
 _MOBILE = {"encoder": "mobilenet_v2"}
 SMALL: Mapping[str, Mapping[str, Any]] = {
     **{n: {"width": 8} for n, c in registry.ARCHITECTURES.items() if c.options.get("width") == 64},
     "unet": {"width": 4},
+    "unet:light": {"width": 8},
     "unet_resnet34": _MOBILE,
     "unet_mobilenet": {"decoder_channels": (64, 32, 16, 16, 16)},
     "unetplusplus": {**_MOBILE, "decoder_channels": (32, 16, 16, 8, 8)},
@@ -34,12 +38,23 @@ def small(name: str, classes: int = 2, channels: int = 3, seed: int = 0) -> nn.M
     """The smallest variant; what starts at zero has small random values, so that the test of one
     network is that of the next."""
     torch.manual_seed(seed)
-    network = registry.build(name, classes, channels, **SMALL.get(name, {}))
+    network = full(name, classes, channels, **SMALL.get(name, {}))
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim > 1 and not parameter.any():
                 parameter.normal_(std=0.05)
     return network
+
+
+def full(name: str, classes: int = 2, channels: int = 3, **options: Any) -> nn.Module:
+    """The network as it is shipped, a light form where its name ends so, but for `options`."""
+    card = card_of(name)
+    light = card.light if name in LIGHT else {}
+    return registry.build(card.name, classes, channels, **{**light, **options})
+
+
+def card_of(name: str) -> Card:
+    return registry.card_of(name.partition(":")[0])
 
 
 def two_heaps() -> tuple[Tensor, Tensor]:
@@ -62,11 +77,12 @@ def logits_of(outputs: Tensor | dict[str, Tensor]) -> Tensor:
 
 
 def two_pictures() -> tuple[Tensor, Tensor]:
-    """(2, 3, 64, 64) inputs and (2, 64, 64) labels 0 and 1: one divided down, one across."""
+    """(2, 3, 64, 64) inputs and (2, 64, 64) labels 0 and 1: one divided down, one across, where no
+    network's grid has a line."""
     generator = torch.Generator().manual_seed(1)
     labels = torch.zeros(2, 64, 64, dtype=torch.int64)
-    labels[0, :, 32:] = 1
-    labels[1, :32] = 1
+    labels[0, :, 37:] = 1
+    labels[1, :27] = 1
     colours = torch.tensor([[0.8, -0.6, 0.1], [-0.7, 0.5, 0.6]])
     inputs = colours[labels].permute(0, 3, 1, 2)
     return inputs + 0.2 * torch.randn(inputs.shape, generator=generator), labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from segstudio.project.project import Project
 
 LEFT_OUT = ""
 """What a class is mapped to when the project shall not have it."""
+_UNETS: Final = ("unet", "unet_2015")
+"""Networks that begin from scratch here, and whose size their tensors tell."""
 
 
 def adopt_model(
@@ -101,7 +103,8 @@ def _adopt_file(
                 remedy='Map rows to classes, as in {"1": "road", "2": "car"}',
             )
     _check_names(project, [str(row) for row in range(1, rows)], names, file)
-    normalisation = Normalisation.imagenet() if architecture != "unet" else Normalisation.root()
+    own = architecture in _UNETS
+    normalisation = Normalisation.root() if own else Normalisation.imagenet()
     facts = {"adopted_from": file.name, "mapping": dict(mapping) or None}
     return _add(project, state, names, architecture, options, normalisation, facts)
 
@@ -125,12 +128,14 @@ def _check_names(project: Project, old: Sequence[str], names: Sequence[str], pat
 def _guess_options(architecture: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The U-Net's width, depth, normalisation and blocks can be read from its tensors."""
     first = state.get("down.0.0.weight")
-    if architecture != "unet" or first is None:
+    if architecture not in _UNETS or first is None:
         return {}
     depth = len({key.split(".")[1] for key in state if key.startswith("down.")}) - 1
+    size = {"width": int(first.shape[0]), "depth": depth}
+    if architecture == "unet_2015":
+        return size
     return {
-        "width": int(first.shape[0]),
-        "depth": depth,
+        **size,
         "norm": "down.0.1.running_mean" in state,
         "shrink": max(1, math.isqrt(first.shape[1] // 3)),  # of pictures in colour
     }

@@ -15,7 +15,6 @@ from segstudio.learning.inference import (
     Prediction,
     Reader,
     _nothing,
-    tile_corners,
 )
 from segstudio.learning.painting import Instance, joined, painted, pasted
 
@@ -45,11 +44,11 @@ class Finder(Reader):
     def _tiled(self, picture: Tensor, overlap: float, check: Check) -> list[Instance]:
         height, width = (int(side) for side in picture.shape[1:])
         parts = []
-        for y, x in tile_corners((height, width), self._tile, overlap):
+        for down, across in self._parts((height, width), overlap):
             check()
-            tile = picture[:, y : y + self._tile, x : x + self._tile]
-            box = (x, y, x + int(tile.shape[2]), y + int(tile.shape[1]))
-            parts.append((box, [_moved(one, x, y) for one in self._look(tile)]))
+            found = self._look(picture[:, down, across])
+            box = (across.start, down.start, across.stop, down.stop)
+            parts.append((box, [_moved(one, across.start, down.start) for one in found]))
         return joined(parts)
 
 

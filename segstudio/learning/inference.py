@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -26,7 +27,7 @@ WHOLE_PIXELS: Final = {"cpu": 1_500_000, "cuda": 4_000_000, "mps": 2_000_000}
 TILE: Final = {"cpu": 512, "cuda": 1024, "mps": 768}
 SMALLEST_TILE: Final = 128
 _GRID: Final = 32
-"""Pixels: what networks shrink pictures by at most."""
+"""Pixels: what most networks shrink pictures by at most."""
 _SIGMA: Final = 1 / 8
 
 Notice = Callable[[str], None]
@@ -71,6 +72,16 @@ class Reader(ABC):
         self._interruptible = Interruptible(network)
         self._whole = WHOLE_PIXELS[device.type]
         self._tile = TILE[device.type]
+        self._grid = math.lcm(_GRID, int(getattr(network, "divisor", 1)))
+
+    def _parts(self, size: tuple[int, int], overlap: float) -> Iterator[tuple[slice, slice]]:
+        """Rows and columns of the tiles of a picture of `size` (h, w)."""
+        height, width = size
+        for y, x in tile_corners(size, self._tile, overlap, self._grid):
+            yield (
+                slice(y, min(y + self._tile, height)),
+                slice(x, min(x + self._tile, width)),
+            )
 
     @abstractmethod
     def predict(
@@ -178,14 +189,12 @@ class Inference(Reader):
 
     def _tiled(self, picture: Tensor, overlap: float, check: Check) -> Tensor:
         height, width = picture.shape[1:]
-        tile = self._tile
-        window = gaussian_window(min(tile, height), min(tile, width)).to(self.device)
         total: Tensor | None = None
         weight = torch.zeros(height, width, device=self.device)
-        for y, x in tile_corners((height, width), tile, overlap):
+        for part in self._parts((height, width), overlap):
             check()
-            part = (slice(y, y + tile), slice(x, x + tile))
             logits = self._forward(picture[:, part[0], part[1]])
+            window = gaussian_window(*logits.shape[1:]).to(self.device)
             if total is None:
                 total = torch.zeros(len(logits), height, width, device=self.device)
             total[:, part[0], part[1]] += logits * window
@@ -212,20 +221,26 @@ def best_and_margin(logits: Tensor) -> tuple[Tensor, Tensor]:
     return best.to(kind), (first - second).mul_(255).round_().to(torch.uint8)
 
 
-def tile_corners(size: tuple[int, int], tile: int, overlap: float) -> Iterator[tuple[int, int]]:
-    """Top-left corners (y, x) of tiles that cover `size` (h, w) and overlap by that share."""
-    for y in _starts(size[0], tile, overlap):
-        for x in _starts(size[1], tile, overlap):
+def tile_corners(
+    size: tuple[int, int], tile: int, overlap: float, grid: int = _GRID
+) -> Iterator[tuple[int, int]]:
+    """Top-left corners (y, x) of tiles that cover `size` (h, w) and overlap by that share.
+
+    Networks halve pictures, or look at blocks of them: tiles begin at multiples of `grid`, so that
+    each is seen as that part of the whole picture would be. The last ones end with the picture, up
+    to a grid's step shorter than `tile`, which is a multiple of it.
+    """
+    for y in _starts(size[0], tile, overlap, grid):
+        for x in _starts(size[1], tile, overlap, grid):
             yield y, x
 
 
-def _starts(side: int, tile: int, overlap: float) -> list[int]:
+def _starts(side: int, tile: int, overlap: float, grid: int) -> list[int]:
     if side <= tile:
         return [0]
-    steps = int(np.ceil((side - tile) / max(1.0, tile * (1 - overlap))))
-    places = (i * (side - tile) / steps for i in range(steps))
-    # networks halve pictures, or look at blocks: a tile is seen as a part of the whole would be
-    return [*(int(place) // _GRID * _GRID for place in places), side - tile]
+    last = math.ceil((side - tile) / grid) * grid
+    steps = math.ceil(last / max(1.0, tile * (1 - overlap)))
+    return [i * last // steps // grid * grid for i in range(steps + 1)]
 
 
 def gaussian_window(height: int, width: int) -> Tensor:

@@ -21,7 +21,7 @@ def with_auxiliary(
 ) -> Tensor:
     """`masked_ce_dice` of logits, or of "out" plus every other output weighed by its share.
 
-    An output smaller than the labels learns from the labels nearest to its points, as in cascade
+    An output smaller than the labels learns from those in the middle of its cells, as in cascade
     label guidance (ICNet, arXiv 1704.08545, section 3.3).
     """
     outputs = {"out": outputs} if isinstance(outputs, Tensor) else outputs
@@ -35,12 +35,13 @@ def with_auxiliary(
 
 
 def _nearest(values: Tensor, size: torch.Size) -> Tensor:
-    """(n, h, w) to (n, *size) by taking the nearest value."""
-    if values.shape[-2:] == size:
-        return values
-    return F.interpolate(values[:, None].double(), size, mode="nearest-exact")[:, 0].to(
-        values.dtype
-    )
+    """(n, h, w) to (n, *size) by taking the value in the middle of each cell."""
+    for axis, (side, wanted) in enumerate(zip(values.shape[1:], size, strict=True), start=1):
+        if side != wanted:
+            # whole numbers: Apple's GPU has no float64, and float32 rounds some places away
+            middle = (2 * torch.arange(wanted) + 1) * side // (2 * wanted)
+            values = values.index_select(axis, middle.to(values.device))
+    return values
 
 
 def masked_ce_dice(

@@ -18,6 +18,7 @@ from segstudio.learning.augment import Augmentation, Things
 from segstudio.learning.metrics import VOID
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.samples import Labelled
+from segstudio.networks.card import Card
 
 Schedule = Literal["constant", "cosine"]
 DeviceKind = Literal["cuda", "mps", "cpu"]
@@ -267,6 +268,18 @@ def may_be_light(facts: Facts, device: DeviceKind, options: Mapping[str, Any]) -
     unless pictures are small or somebody chose `options`. In the same minutes a U-Net comes
     further with them (benchmarks.latency)."""
     return device == "cpu" and facts.side >= _LIGHT_FROM and not options
+
+
+def with_inputs_of(card: Card, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`overrides` with the normalisation that the card asks for; what a person says of it wins.
+
+    A network that compares colours (`Card.linear`) has ImageNet's, also where it begins from
+    scratch: a step of three grey values is then the same in the dark and in the light.
+    """
+    if not card.linear:
+        return dict(overrides)
+    chosen = overrides.get("normalisation", {})
+    return {**overrides, "normalisation": {**Normalisation.imagenet().to_card(), **chosen}}
 
 
 def for_instances(facts: Facts, device: DeviceKind, memory: int | None) -> dict[str, Any]:

@@ -438,14 +438,14 @@ def _from_scratch(
     overrides: Mapping[str, Any],
     pretrained: weights.Chosen | None,
 ) -> _Start:
+    card = registry.card_of(architecture)
     how = task_of(architecture).configure(
         facts,
         report.kind,
         pretrained=pretrained is not None,
         memory=report.memory,
-        overrides=overrides,
+        overrides=recipe.with_inputs_of(card, overrides),
     )
-    card = registry.card_of(architecture)
     small = pretrained is None and recipe.may_be_light(facts, report.kind, how.options)
     light = card.light if small else {}
     options = {**card.options, **light, **how.options}

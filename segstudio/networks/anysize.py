@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class AnySize(nn.Module):
-    """Pads inputs by their border pixels to what `body` can take and crops its output back.
+    """Pads inputs to what `body` can take and crops its output back.
 
-    A body with a `margin` (valid convolutions) gets that many pixels more on each side, so that
-    the output still covers the whole picture: the paper's overlap-tile strategy. `auxiliary` has
-    the weights of the losses on the body's further outputs.
+    What is added repeats the border pixels, or is the picture's mirror image where the body's
+    `border` is "reflect". A body with a `margin` (valid convolutions) gets that many pixels more on
+    each side, so that the output still covers the whole picture; mirrored, this is the overlap-tile
+    strategy of the U-Net paper (section 2). `auxiliary` has the weights of the losses on the body's
+    further outputs.
     """
 
     def __init__(
@@ -31,7 +34,8 @@ class AnySize(nn.Module):
         margin = int(getattr(self.body, "margin", 0))
         bottom, right = (_missing(side, margin, self.divisor) for side in (height, width))
         if margin or bottom or right:
-            x = F.pad(x, (margin, margin + right, margin, margin + bottom), mode="replicate")
+            added = (margin, margin + right, margin, margin + bottom)
+            x = _filled_up(x, added, getattr(self.body, "border", "replicate"))
         output = self.body(x)
         if isinstance(output, Tensor):
             return output[..., :height, :width]
@@ -40,6 +44,26 @@ class AnySize(nn.Module):
             return {key: _cropped(value, (height, width), padded) for key, value in output.items()}
         logits: Tensor = output["out"]
         return logits[..., :height, :width]
+
+
+def _filled_up(x: Tensor, added: tuple[int, int, int, int], border: str) -> Tensor:
+    """(n, c, h, w) with pixels `added` left, right, above and below; where a mirror image is too
+    small it is mirrored again."""
+    if border != "reflect":
+        return F.pad(x, added, mode=border)
+    for axis, (before, after) in ((-1, added[:2]), (-2, added[2:])):
+        places = mirrored(int(x.shape[axis]), before, after)
+        x = x.index_select(axis, places.to(x.device))
+    return x
+
+
+def mirrored(side: int, before: int, after: int) -> Tensor:
+    """Which of `side` pixels stands at each place from -before to side + after - 1, the border
+    pixels not doubled: 2 1 0 1 2 1 0."""
+    place = torch.arange(-before, side + after)
+    period = max(1, 2 * side - 2)
+    place = place % period
+    return torch.minimum(place, period - place).clamp(max=side - 1)
 
 
 def _cropped(output: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:

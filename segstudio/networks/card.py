@@ -58,6 +58,7 @@ class Card:
     says why the network cannot be exported, nothing when it can. `parameters` is their number for
     20 classes, 0 where nobody has counted them. `answers` is what the network gives. `light`
     are options for a machine without a GPU, where nobody chose any (`recipe.may_be_light`).
+    `linear` is true where inputs must stay in proportion to grey values, from scratch too.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Card:
     parameters: int = 0
     answers: Answer = "pixels"
     light: Options = field(default_factory=dict)
+    linear: bool = False
 
     def weights_for(self, options: Options) -> list[WeightsSource]:
         """The sources for this network with `options`, the others as the card has them."""

@@ -3,7 +3,8 @@
 
 The kernels keep their widths (160 and 3 in place, 3 grey values); their weights, a matrix for
 each kernel, and the compatibility of labels, which starts as Potts, are learned. 5 rounds in
-training, 10 in prediction (section 7).
+training, 10 in prediction (section 7). Inputs must be in proportion to grey values, else 3 of them
+are not the same everywhere: its card asks for that.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class DeepLab(nn.Module):
         self.encoder, self.scores, self.multi_scale = encoder, scores, multi_scale
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
-        """(n, channels, h, w) to logits (n, outputs, h, w); a dict with those of every scale in
-        training with several."""
+        """(n, channels, h, w) to logits (n, outputs, h, w); a dict with those of every scale,
+        upsampled, in training with several."""
         if not self.multi_scale:
             return resize.spread(self._scored(x), x)
         whole = self._scored(x)
@@ -53,7 +53,10 @@ class DeepLab(nn.Module):
         same = [F.interpolate(s, whole.shape[-2:], mode="bilinear", align_corners=True)
                 for s in found.values()]  # fmt: skip
         out = resize.spread(torch.stack(same).amax(0), x)
-        return {"out": out, **found} if self.training else out
+        if not self.training:
+            return out
+        # labels are not known where these scores are, at the corners of cells
+        return {"out": out, **{name: resize.spread(s, x) for name, s in found.items()}}
 
     def _scored(self, x: Tensor) -> Tensor:
         scores: Tensor = self.scores(self.encoder(resize.odd(x)))

@@ -19,7 +19,9 @@ class Lattice:
     """The lattice that points (n, d) touch, in units of the Gaussian's standard deviation."""
 
     def __init__(self, points: Tensor) -> None:
-        corners, weights = _simplices(points.detach().double())
+        # no float64 where it is not asked for: Apple's GPU has none
+        exact_enough = torch.promote_types(points.dtype, torch.float32)
+        corners, weights = _simplices(points.detach().to(exact_enough))
         strides, codes = _encoded(corners)
         self._used, place = torch.unique(codes, return_inverse=True)
         count, self._dims = len(self._used), points.shape[1]

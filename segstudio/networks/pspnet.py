@@ -4,6 +4,9 @@ and 3.3, figures 3 and 4.
 A ResNet at 1/8 of the picture (stages 4 and 5 at atrous rates 2 and 4), averages over 1x1, 2x2,
 3x3 and 6x6 parts of it, each reduced to a quarter of the channels, spread again and put beside the
 feature map. In training the fourth stage is scored too; the paper weighs that loss by 0.4.
+
+Other than in the authors' published models (pspnet50_ADE20K_473.prototxt), the ResNet begins with
+the 7x7 convolution of its paper and not with three of 3x3.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ The scores are those of 1/4 of the picture.
 
 The authors' published code (gen_network_refine_group.m) has the same units, three after each
 pooling: the one there, and the two of the path into the next joint or before the scores. It chains
-four poolings where the paper has two, which is what is here.
+four poolings where the paper has two, which is what is here, and has dropout of 0.5 before the
+scores (gen_network_loss_group.m), of which the paper says nothing; here is none.
 """
 
 from __future__ import annotations

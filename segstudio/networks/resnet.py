@@ -14,6 +14,8 @@ from typing import Final
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
+from segstudio.errors import UserError
+
 BLOCKS: Final = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
@@ -24,6 +26,7 @@ class ResNet(nn.Module):
     `lagging` lets the first block of such a stage keep the rate before, as torchvision does,
     whose weights were trained so. `deep_stem` is the number of channels after three 3x3
     convolutions in place of the 7x7 one, the first two of which have half as many; 0 for none.
+    `multi_grid` multiplies the rates of the last stage's blocks (DeepLabV3).
     """
 
     def __init__(
@@ -34,8 +37,15 @@ class ResNet(nn.Module):
         rates: Sequence[int] = (1, 1, 1, 1),
         lagging: bool = False,
         deep_stem: int = 0,
+        multi_grid: Sequence[int] = (1, 1, 1),
     ) -> None:
         super().__init__()
+        last = BLOCKS[layers][-1]
+        if len(multi_grid) != last:
+            raise UserError(
+                f"multi_grid has {len(multi_grid)} numbers for {last} blocks",
+                remedy="Give one for each, as [1, 2, 4]",
+            )
         if deep_stem:
             self.conv1: nn.Module = _deep_stem(channels, deep_stem)
         else:
@@ -46,11 +56,12 @@ class ResNet(nn.Module):
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         for stage, (blocks, rate) in enumerate(zip(BLOCKS[layers], rates, strict=True)):
             stride = 1 if stage == 0 or rate > 1 else 2
-            first = before if lagging else rate
+            factors = multi_grid if stage == 3 else (1,) * blocks
+            of_blocks = [rate * factor for factor in factors]
+            if lagging:
+                of_blocks[0] = before
             planes = width * 2**stage
-            self.add_module(
-                f"layer{stage + 1}", _stage(inputs, planes, blocks, stride, rate, first)
-            )
+            self.add_module(f"layer{stage + 1}", _stage(inputs, planes, stride, of_blocks))
             inputs, before = 4 * planes, rate
         self.apply(_initialise)
 
@@ -77,12 +88,13 @@ def _deep_stem(channels: int, width: int) -> nn.Sequential:
     )
 
 
-def _stage(inputs: int, planes: int, blocks: int, stride: int, rate: int, first: int) -> nn.Module:
+def _stage(inputs: int, planes: int, stride: int, rates: Sequence[int]) -> nn.Module:
+    """A block for each atrous rate."""
     shortcut = nn.Sequential(
         nn.Conv2d(inputs, 4 * planes, 1, stride=stride, bias=False), nn.BatchNorm2d(4 * planes)
     )
-    layers = [Bottleneck(inputs, planes, stride, shortcut, dilation=first)]
-    layers += [Bottleneck(4 * planes, planes, dilation=rate) for _ in range(blocks - 1)]
+    layers = [Bottleneck(inputs, planes, stride, shortcut, dilation=rates[0])]
+    layers += [Bottleneck(4 * planes, planes, dilation=rate) for rate in rates[1:]]
     return nn.Sequential(*layers)
 
 

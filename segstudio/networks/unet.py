@@ -1,9 +1,15 @@
 """U-Net: Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image
 Segmentation", MICCAI 2015 (arXiv 1505.04597), figure 1, with a width setting.
 
-The paper's network is `UNet(1, 2, width=64, padding="valid", norm=False)`. Ours differs by
-default in three ways that later practice settled: padded convolutions (the output has the
-input's size), batch normalisation after each convolution, and a smaller width for CPUs.
+The paper's network is `UNet(1, 2, **PAPER)`, the card `unet_2015`: 23 convolutions without padding
+or normalisation, 64 channels on the first of five levels, dropout at the end of the contracting
+path (section 3.1; on the last two levels at 0.5, as in the authors' model), borders filled up with
+the picture's mirror image (section 2, figure 2). The card `unet` differs in what later practice
+settled: padded convolutions (the output has the input's size), batch normalisation after each
+convolution and no dropout, borders filled up with their own pixels to the next size that halves,
+and a width of 16 for CPUs. In both, weights begin with a standard deviation of sqrt(2 / N), N the
+incoming nodes of one neuron (section 3); those of a 2x2 up-convolution are one for each map, for
+its outputs do not overlap.
 
 With `shrink` the layout works on blocks of shrink x shrink pixels: they go in as channels, and the
 head gives the classes of every pixel of a block, as the dense upsampling convolution of Wang et
@@ -14,7 +20,9 @@ al. 2017, "Checkerboard artifact free sub-pixel convolution", arXiv 1707.02937).
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +31,16 @@ from torch import Tensor, nn
 from segstudio.errors import UserError
 
 Padding = Literal["same", "valid"]
+PAPER: Final[Mapping[str, Any]] = {
+    "width": 64,
+    "depth": 4,
+    "padding": "valid",
+    "norm": False,
+    "dropout": 0.5,
+    "border": "reflect",
+}
+_DROPPED: Final = 2
+"""Levels at the end of the contracting path that have dropout."""
 
 
 class DoubleConv(nn.Sequential):
@@ -68,6 +86,9 @@ def _centre(skip: Tensor, like: Tensor) -> Tensor:
 class UNet(nn.Module):
     """The 2015 layout: `depth` halvings, doubling channels from `width`; see the module's text.
 
+    `dropout` is a probability, for the last two levels of the contracting path; `border` is how
+    `AnySize` fills up pictures, as torch calls it.
+
     Height and width of the input must be multiples of shrink * 2**depth (padding "same"), or any
     size that every pooling halves exactly, as the paper's 572 (padding "valid", `shrink` 1).
     """
@@ -81,6 +102,8 @@ class UNet(nn.Module):
         padding: Padding = "same",
         norm: bool = True,
         shrink: int = 1,
+        dropout: float = 0.0,
+        border: str = "replicate",
     ) -> None:
         super().__init__()
         if shrink > 1 and padding == "valid":
@@ -88,7 +111,7 @@ class UNet(nn.Module):
                 "A U-Net that loses pixels at its border cannot shrink pictures",
                 remedy='Choose padding "same", or shrink 1',
             )
-        self.depth, self.padding, self.shrink = depth, padding, shrink
+        self.depth, self.padding, self.shrink, self.border = depth, padding, shrink, border
         block = shrink**2
         widths = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
@@ -96,6 +119,7 @@ class UNet(nn.Module):
             for inputs, wide in zip([channels * block, *widths], widths, strict=False)
         )
         self.pool = nn.MaxPool2d(2)
+        self.dropout = nn.Dropout(dropout)
         self.up = nn.ModuleList(UpBlock(wide, padding, norm) for wide in reversed(widths[1:]))
         self.head = nn.Conv2d(width, outputs * block, 1)
         self.apply(_initialise)
@@ -121,6 +145,8 @@ class UNet(nn.Module):
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else self.pool(x))
+            if level > self.depth - _DROPPED:
+                x = self.dropout(x)
             skips.append(x)
         skips.pop()
         for block in self.up:
@@ -130,8 +156,12 @@ class UNet(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Standard deviation sqrt(2 / fan-in), section 3 of the paper (He et al. 2015)."""
+    """Standard deviation sqrt(2 / N), section 3 of the paper (He et al. 2015)."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, std=math.sqrt(2 / module.in_channels))
+    else:
+        return
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)

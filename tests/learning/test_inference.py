@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled
 from segstudio.learning.inference import Inference, best_and_margin, tile_corners
 from segstudio.learning.normalise import Normalisation
+from segstudio.networks.anysize import AnySize
 
 
 class Local(nn.Module):
@@ -47,15 +51,36 @@ def test_tiles_cover_everything() -> None:
     for size in ((300, 500), (100, 100), (128, 129), (1000, 100)):
         seen = np.zeros(size, bool)
         for y, x in tile_corners(size, 128, 0.25):
-            assert 0 <= y <= max(0, size[0] - 128)
+            assert 0 <= y < max(1, size[0] - 96)
+            assert 0 <= x < max(1, size[1] - 96)
             seen[y : y + 128, x : x + 128] = True
         assert seen.all()
 
 
-def test_tiles_begin_where_halving_and_blocks_fall_as_in_the_whole_picture() -> None:
-    places = list(tile_corners((1000, 1300), 512, 0.25))
-    assert all(y % 32 == 0 or y == 1000 - 512 for y, _ in places)
-    assert all(x % 32 == 0 or x == 1300 - 512 for _, x in places)
+@pytest.mark.parametrize("overlap", [0.25, 0.5])
+def test_tiles_begin_where_halving_and_blocks_fall_as_in_the_whole_picture(overlap: float) -> None:
+    for side in range(513, 1300, 7):
+        starts = [y for y, _ in tile_corners((side, 100), 512, overlap)]
+        assert all(y % 32 == 0 for y in starts)
+        assert all(b - a <= 512 * (1 - overlap) + 32 for a, b in pairwise(starts))
+        assert side - 512 <= starts[-1] < side - 512 + 32
+
+
+class Blocks(nn.Module):
+    """The mean of each block of 64 pixels: it sees that far and no pixel further."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(F.avg_pool2d(x, 64), scale_factor=64, mode="nearest")
+
+
+def test_tiles_see_the_blocks_of_the_whole_picture_at_every_side() -> None:
+    """Also where the picture, and so the last tile, is filled up to whole blocks."""
+    whole, tiled = inference(AnySize(Blocks(), 64)), inference(AnySize(Blocks(), 64))
+    tiled._whole, tiled._tile = 0, 128
+    for side in range(129, 129 + 2 * 64):
+        for size in ((40, side), (side, 70)):
+            picture = torch.randn(3, *size)
+            torch.testing.assert_close(tiled.logits(picture, 0.5), whole.logits(picture))
 
 
 def test_tiles_give_the_whole_picture_s_result_away_from_their_borders() -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from segstudio.learning import losses
 from segstudio.learning.losses import (
     masked_ce_dice,
     masked_cross_entropy,
@@ -159,3 +160,13 @@ def test_auxiliary_outputs_count_by_their_share_and_learn_from_nearest_labels() 
         found, masked_ce_dice(logits, target) + 0.4 * masked_ce_dice(small, coarse)
     )
     torch.testing.assert_close(with_auxiliary(logits, target, {}), masked_ce_dice(logits, target))
+
+
+@pytest.mark.parametrize("side", [1, 7, 60, 96, 510])
+@pytest.mark.parametrize("wanted", [1, 3, 8, 33, 500])
+def test_the_middle_of_a_cell_is_found_in_whole_numbers(side: int, wanted: int) -> None:
+    """As interpolation does with 64-bit numbers, which Apple's GPU has not."""
+    labels = torch.arange(side * 5).view(1, side, 5)
+    found = losses._nearest(labels, torch.Size((wanted, 5)))
+    expected = F.interpolate(labels[:, None].double(), (wanted, 5), mode="nearest-exact")[:, 0]
+    assert torch.equal(found, expected.long())

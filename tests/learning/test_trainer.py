@@ -101,6 +101,21 @@ def test_training_goes_on_from_the_model_in_force_and_compares_with_it(
     assert project.models.get(scratch.model).parent is None
 
 
+def test_crf_rnn_sees_grey_values_in_proportion_from_scratch_too(
+    disc_project: Callable[..., Project],
+) -> None:
+    """Three grey values, its kernel's width, are as many in the dark and in the light."""
+    small = {"options": {"width": 2}, "max_steps": 1, "batch": 2, "weights": "none"}
+    request = TrainRequest(overrides={**QUICK, **small}, architecture="crfrnn", device="cpu")
+    project = disc_project()
+    card = project.models.get(train(project, request).model).card
+    normalisation = Normalisation.from_card(card["normalisation"])
+    picture = np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (1, 1, 3))
+    seen = card["options"]["grey"] * normalisation.apply(picture)
+    steps = np.diff(seen, axis=2)
+    assert np.abs(steps - 1).max() < 0.06  # ImageNet's channels differ by so much
+
+
 def test_without_a_gpu_a_network_begins_in_its_light_form(
     disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from segstudio.networks import crf, lattice
 from segstudio.networks.crf import Kernels, mean_field, snap
@@ -108,6 +110,38 @@ def test_the_unrolled_mean_field_is_the_same_and_is_trained() -> None:
         assert parameter.grad.all()
 
 
+@pytest.mark.usefixtures("exactly")
+def test_weights_and_compatibility_are_matrices_label_by_label() -> None:
+    """Zheng et al. 2015, section 4.2: the row of a label weighs what every label tells it."""
+    scores, picture = scene(6, 7)
+    field = MeanField(3, KERNELS.reach, KERNELS.colour, KERNELS.smooth_reach).double()
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for matrix in field.parameters():
+            matrix.copy_(torch.rand(3, 3, generator=generator))
+    found = field(scores[None], picture[None], 2)[0]
+    torch.testing.assert_close(found, unrolled(field, scores, picture, 2), rtol=0, atol=1e-9)
+
+
+def unrolled(field: MeanField, scores: Tensor, picture: Tensor, rounds: int) -> Tensor:
+    """The mean field, number by number."""
+    kernels = tables(picture)
+    weights = (field.smoothness, field.appearance)
+    unary = scores.flatten(1)
+    labels = range(len(unary))
+    found = unary
+    for _ in range(rounds):
+        shares = found.softmax(0)
+        told = torch.zeros_like(unary)
+        for label, other in itertools.product(labels, labels):
+            for kernel_of, weight in zip(kernels, weights, strict=True):
+                told[label] += weight[label, other].detach() * (kernel_of @ shares[other])
+        found = unary.clone()
+        for label, other in itertools.product(labels, labels):
+            found[label] -= field.compatibility[label, other].detach() * told[other]
+    return found.reshape(scores.shape)
+
+
 def test_its_gradient_is_right() -> None:
     scores, picture = scene(4, 5)
     field = MeanField(3, KERNELS.reach, KERNELS.colour, KERNELS.smooth_reach).double()
@@ -126,6 +160,29 @@ def test_the_lattice_filters_like_the_gaussian(dims: int) -> None:
     off = (found / found[:, 2:] - expected / expected[:, 2:]).abs()
     assert off.mean() < 0.006
     assert off.max() < 0.06
+
+
+def test_the_lattice_needs_no_float64() -> None:
+    """Apple's GPU has none. Places and colours as CRF-RNN has them in a picture of 480x640."""
+    generator = torch.Generator().manual_seed(3)
+    ends = torch.tensor([480 / 160, 640 / 160, 255 / 3, 255 / 3, 255 / 3])
+    middle = ends * torch.rand(40, 1, 5, generator=generator)
+    points = (middle + 0.5 * torch.randn(40, 50, 5, generator=generator)).flatten(0, 1)
+    values = torch.rand(2000, 2, generator=generator)
+    with Single():
+        found = lattice.Lattice(points).filter(values)
+    expected = lattice.Lattice(points.double()).filter(values.double())
+    torch.testing.assert_close(found.double(), expected, rtol=2e-3, atol=2e-3)
+
+
+class Single(TorchDispatchMode):
+    """Refuses 64-bit floating point numbers."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for one in out if isinstance(out, tuple | list) else (out,):
+            assert not (isinstance(one, Tensor) and one.dtype == torch.float64), func
+        return out
 
 
 def test_snapping_draws_outlines_to_edges() -> None:

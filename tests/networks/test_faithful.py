@@ -10,14 +10,17 @@ import torch
 import torch.nn.functional as F
 import torchvision.models
 import torchvision.models.segmentation
-from torch import nn
+import zoo
+from torch import Tensor, nn
 
-from segstudio.networks import registry
+from segstudio.errors import UserError
+from segstudio.networks import registry, vgg
 from segstudio.networks.atrous import Atrous
 from segstudio.networks.dilation import context_module
 from segstudio.networks.fcn import FCN, doubling
 from segstudio.networks.pspnet import averages
 from segstudio.networks.s2s import S2S
+from segstudio.networks.segnet import SegNet
 
 K = 21
 """Classes with the background, as in PASCAL VOC."""
@@ -139,7 +142,8 @@ def parameters(network: nn.Module) -> int:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_as_many_parameters_as_the_paper_s_layers(name: str) -> None:
-    assert parameters(registry.outline(name, K - 1)) == pytest.approx(TABLES[name], rel=0.01)
+    """To the last one: a skip's scores are a five-thousandth of an FCN."""
+    assert parameters(registry.outline(name, K - 1)) == TABLES[name]
 
 
 def test_published_totals() -> None:
@@ -189,6 +193,7 @@ def test_torchvision_s_weights_give_torchvision_s_scores() -> None:
     ("name", "model", "encoder"),
     [
         ("unet_resnet34", "Unet", "resnet34"),
+        ("unet_mobilenet", "Unet", "mobilenet_v2"),
         ("unetplusplus", "UnetPlusPlus", "resnet34"),
         ("deeplabv3plus", "DeepLabV3Plus", "resnet34"),
         ("upernet", "UPerNet", "resnet34"),
@@ -198,8 +203,13 @@ def test_torchvision_s_weights_give_torchvision_s_scores() -> None:
 def test_smp_s_networks_are_theirs(name: str, model: str, encoder: str) -> None:
     import segmentation_models_pytorch as smp
 
-    theirs = getattr(smp, model)(encoder, encoder_weights=None, classes=K)
-    assert parameters(registry.build(name, K - 1)) == parameters(theirs)
+    # its default decoder is twice as wide, for heavier encoders
+    more = {"decoder_channels": (128, 64, 32, 16, 16)} if name == "unet_mobilenet" else {}
+    theirs = getattr(smp, model)(encoder, encoder_weights=None, classes=K, **more)
+    own = registry.build(name, K - 1).get_submodule("body")
+    assert type(own) is type(theirs)
+    wanted = {key: value.shape for key, value in theirs.state_dict().items()}
+    assert {key: value.shape for key, value in own.state_dict().items()} == wanted
 
 
 def rates(network: nn.Module) -> list[int]:
@@ -221,18 +231,97 @@ def test_atrous_rates_are_the_published_ones() -> None:
         assert set(rates(encoder.get_submodule("layer4"))) == {1, 4}
 
 
-@pytest.mark.parametrize(
-    ("name", "stride"),
-    [
-        *[("deeplab_v1", 8), ("deeplab_v2", 8), ("dilation8", 8)],
-        *[("fcn32s", 32), ("fcn8s", 32), ("segnet", 1)],
-    ],
-)
-def test_output_strides_are_the_published_ones(name: str, stride: int) -> None:
-    body: Any = registry.build(name, 2, width=8).get_submodule("body").eval()
+def test_deeplabv3_has_torchvision_s_rates_or_the_paper_s_multi_grid() -> None:
+    """Chen et al. 2017: rates 12, 24, 36 at 1/8; multi-grid (1, 2, 4) times 4 in the last stage."""
+    for name in ("deeplabv3_resnet50", "deeplabv3_resnet101"):
+        plain, grid = (
+            registry.outline(name, 2, width=8, **more).get_submodule("body")
+            for more in ({}, {"multi_grid": (1, 2, 4)})
+        )
+        for network, last in ((plain, [2, 4, 4]), (grid, [4, 8, 16])):
+            assert spatial_rates(network.get_submodule("backbone.layer4")) == last
+            aspp = network.get_submodule("classifier.0.convs")
+            assert spatial_rates(aspp) == [12, 24, 36]
+        third = spatial_rates(grid.get_submodule("backbone.layer3"))
+        assert set(third) == {2}
+        shapes = [{key: v.shape for key, v in n.state_dict().items()} for n in (plain, grid)]
+        assert shapes[0] == shapes[1]
+    with pytest.raises(UserError, match="multi_grid"):
+        registry.outline("deeplabv3_resnet50", 2, multi_grid=(1, 2))
+
+
+def test_deeplabv3plus_has_the_paper_s_rates_at_a_sixteenth() -> None:
+    """Chen et al. 2018, figure 2: output stride 16 and rates 6, 12, 18."""
+    body = registry.build("deeplabv3plus", 2).get_submodule("body").eval()
+    assert sorted(set(spatial_rates(body.get_submodule("decoder.aspp")))) == [1, 6, 12, 18]
+    assert set(spatial_rates(body.get_submodule("encoder.layer4"))) == {2}
     with torch.inference_mode():
-        found = body.encoder(torch.randn(1, 3, 64, 64))
-    assert found.shape[-1] == 64 // stride
+        features = body.get_submodule("encoder")(torch.randn(1, 3, 64, 64))
+    assert features[-1].shape[-1] == 64 // 16
+
+
+def spatial_rates(network: nn.Module) -> list[int]:
+    """Atrous rates of convolutions that see more than a point."""
+    found = (m for m in network.modules() if isinstance(m, nn.Conv2d))
+    return [m.dilation[0] for m in found if m.kernel_size != (1, 1)]
+
+
+# of the coarsest map that a convolution makes, and of the last scores before they are upsampled
+STRIDES = {
+    "unet": (16, 1),
+    "unet_resnet34": (32, 1),
+    "unet_mobilenet": (32, 1),
+    "unetplusplus": (32, 1),
+    "fcn32s": (32, 32),
+    "fcn16s": (32, 16),
+    "fcn8s": (32, 8),
+    "crfrnn": (32, 8),
+    "fcn_resnet50": (8, 8),
+    "fcn_resnet101": (8, 8),
+    "segnet": (16, 1),  # and the fifth pooling, whose result goes straight back
+    "deeplab_v1": (8, 8),
+    "deeplab_v2": (8, 8),
+    "deeplab_v2_vgg16": (8, 8),
+    "deeplabv3_resnet50": (8, 8),
+    "deeplabv3_resnet101": (8, 8),
+    "deeplabv3plus": (16, 4),
+    "dilation8": (8, 8),
+    "dilation10": (8, 8),
+    "pspnet": (8, 8),
+    "refinenet": (32, 4),
+    "icnet": (32, 4),
+    "upernet": (32, 4),
+    "segformer": (32, 4),
+    "lraspp": (16, 8),
+}
+AT_CORNERS = {"deeplab_v1", "deeplab_v2", "deeplab_v2_vgg16", "pspnet"}
+"""Networks whose maps have a point in the first and in the last pixel."""
+
+
+def test_every_network_s_strides_are_known() -> None:
+    """U-Net's of 2015 are in `test_the_paper_s_sizes`; light forms are no paper's."""
+    assert {*STRIDES, "unet_2015", *zoo.LIGHT} == set(zoo.NAMES)
+
+
+@pytest.mark.parametrize("name", STRIDES)
+def test_output_strides_are_the_published_ones(name: str) -> None:
+    network = zoo.small(name, classes=6).eval()
+    sides: list[int] = []
+    scored: list[int] = []
+
+    def look(module: nn.Module, _inputs: object, maps: Tensor) -> None:
+        sides.append(int(maps.shape[-1]))
+        if module.out_channels == 7:
+            scored.append(sides[-1])
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.register_forward_hook(look)
+    with torch.inference_mode():
+        network(torch.randn(1, 3, 256, 256))
+    coarsest, last = (256 // stride + (name in AT_CORNERS) for stride in STRIDES[name])
+    assert min(side for side in sides if side > 6) == coarsest  # 1, 2, 3 and 6 are global averages
+    assert scored[-1] == last
 
 
 def test_fcn_s_upsampling_starts_as_bilinear() -> None:
@@ -256,10 +345,27 @@ def test_fcn_s_skips_start_without_a_say() -> None:
 
 
 def test_segnet_puts_values_back_where_the_maxima_were() -> None:
-    values, places = F.max_pool2d(torch.randn(1, 2, 8, 8), 2, return_indices=True)
-    spread = F.max_unpool2d(values, places, (2, 2))
-    assert torch.equal(spread.flatten(2).gather(2, places.flatten(2)), values.flatten(2))
-    assert int((spread != 0).sum()) == values.numel()
+    """What its decoder is given is zero but for the places of its encoder's maxima (figure 3)."""
+    body = zoo.small("segnet").eval().get_submodule("body")
+    assert isinstance(body, SegNet)
+    before: list[Tensor] = []  # what the encoder pools
+    after: list[Tensor] = []  # what the decoder unpools
+    ends = vgg.stage_ends(norm=True)
+    for end in ends:
+        body.encoder.features[end - 1].register_forward_hook(
+            lambda _module, _inputs, out: before.append(out.clone())
+        )
+    for block in body.decoder:
+        block.register_forward_pre_hook(lambda _module, inputs: after.append(inputs[0].clone()))
+    with torch.inference_mode():
+        body(torch.randn(1, 3, 64, 96))
+    assert len(before) == len(after) == 5
+    for pooled, unpooled in zip(before, reversed(after), strict=True):
+        windows, found = (F.unfold(x[0][:, None], 2, stride=2) for x in (pooled, unpooled))
+        where = F.one_hot(windows.argmax(1), 4).movedim(2, 1).bool()
+        assert not found[~where].any()
+    windows, found = (F.unfold(x[0][:, None], 2, stride=2) for x in (before[4], after[0]))
+    torch.testing.assert_close(found.amax(1), windows.amax(1))  # the coarsest goes straight back
 
 
 @pytest.mark.parametrize("kind", ["basic", "large"])

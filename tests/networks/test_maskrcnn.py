@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ import zoo
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.ops import clip_boxes_to_image
 
 from segstudio.errors import UserError
 from segstudio.learning.finding import Finder
@@ -71,6 +74,55 @@ def test_weights_come_back_as_they_were_saved(tmp_path: Path) -> None:
         assert torch.equal(value, again[key])  # deterministic
         assert torch.equal(value, loaded[key])
     torch.testing.assert_close(folded["scores"], first["scores"], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", zoo.FINDERS)
+def test_in_half_precision_boxes_are_where_they_were(name: str) -> None:
+    """Far from the corner, where bfloat16 knows every fourth or eighth pixel only."""
+    network: Any = zoo.small(name, 1).eval()
+    network.roi_heads.score_thresh = 0.0
+    with torch.no_grad():  # boxes stay where their anchors are
+        for layer in (network.rpn.head.bbox_pred, network.roi_heads.box_predictor.bbox_pred):
+            for parameter in layer.parameters():
+                parameter.zero_()
+    seen: list[Tensor] = []
+    network.rpn.anchor_generator.register_forward_hook(lambda *facts: seen.append(facts[2][0]))
+    picture = torch.randn(1, 3, 64, 1100)
+    with torch.inference_mode():
+        network(picture)
+        with torch.autocast("cpu", torch.bfloat16):
+            (found,) = network(picture)
+    far = found["boxes"][found["boxes"][:, 0] > 512]
+    assert len(far) > 10
+    assert found["boxes"].dtype == found["scores"].dtype == torch.float32
+    anchors = clip_boxes_to_image(seen[0], (64, 1100))
+    assert torch.cdist(far, anchors, p=1).amin(1).max() < 0.01
+
+
+@pytest.mark.parametrize("name", zoo.FINDERS)
+def test_in_half_precision_it_learns_the_labelled_boxes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proposals in training are the labelled boxes too, to the pixel."""
+    network = zoo.small(name, 1).train()
+    heads = network.get_submodule("roi_heads")
+    seen: list[Tensor] = []
+    original = RoIHeads.select_training_samples
+
+    def keep(self: RoIHeads, proposals: list[Tensor], targets: list[Target]) -> object:
+        chosen = original(self, proposals, targets)
+        seen.extend(chosen[0])
+        return chosen
+
+    monkeypatch.setattr(type(heads), "select_training_samples", keep)
+    labels = torch.zeros(64, 1100, dtype=torch.int32)
+    labels[10:43, 903:1017] = 1
+    target = targets_of((labels > 0).long(), labels, CPU)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = network(torch.randn(1, 3, 64, 1100), [target])
+    torch.autograd.backward(sum(losses.values()))
+    assert all(loss.isfinite() for loss in losses.values())
+    assert [903, 10, 1017, 43] in seen[0].round(decimals=3).tolist()
 
 
 def test_at_full_width_it_is_torchvision_s() -> None:

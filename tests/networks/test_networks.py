@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import zoo
-from torch import nn
+from torch import Tensor, nn
 
 from segstudio.errors import UserError
 from segstudio.learning.losses import with_auxiliary
 from segstudio.networks import dilation, fcn, heads, registry
 from segstudio.networks.fuse import fused
 from segstudio.networks.norms import patient
-from segstudio.networks.unet import UNet
+from segstudio.networks.unet import PAPER, UNet
 
 torch.set_num_threads(1)
 
@@ -35,7 +37,7 @@ def paper_parameters() -> int:
 
 
 def test_the_unet_is_the_paper_s() -> None:
-    network = UNet(1, 2, width=64, padding="valid", norm=False)
+    network = registry.build("unet_2015", 1, 1).get_submodule("body")
     assert sum(p.numel() for p in network.parameters()) == paper_parameters() == 31_030_658
     found = [
         (m.in_channels, m.out_channels, m.kernel_size[0])
@@ -43,11 +45,62 @@ def test_the_unet_is_the_paper_s() -> None:
         if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
     ]
     assert sorted(found) == sorted(PAPER_LAYERS)
+    assert len(found) == 23
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
+
+
+def test_the_unet_s_weights_begin_as_the_paper_says() -> None:
+    """Section 3: sqrt(2 / N), N the incoming nodes of one neuron."""
+    for layer in registry.build("unet_2015", 1, 1).modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.weight.numel() > 5000:
+            taps = 1 if isinstance(layer, nn.ConvTranspose2d) else layer.kernel_size[0] ** 2
+            wanted = math.sqrt(2 / (taps * layer.in_channels))
+            assert float(layer.weight.detach().std()) == pytest.approx(wanted, rel=0.05)
+            assert layer.bias is not None
+            assert not layer.bias.any()
+
+
+def test_the_unet_of_2015_drops_out_at_the_end_of_the_contracting_path() -> None:
+    """Section 3.1; in the authors' model on the last two levels, what is skipped too."""
+    network = registry.build("unet_2015", 1, 1, width=2, dropout=1.0).train()
+    body = network.get_submodule("body")
+    assert isinstance(body, UNet)
+    assert registry.build("unet_2015", 1).get_submodule("body.dropout").p == 0.5
+    seen: dict[str, Tensor] = {}
+    for name, module in body.named_modules():
+        module.register_forward_hook(
+            lambda _module, inputs, _output, name=name: seen.update({name: inputs})
+        )
+    network(torch.randn(1, 1, 64, 64))
+    assert seen["down.3"][0].any()
+    assert not seen["up.0"][0].any()
+    assert not seen["up.0"][1].any()
+    assert seen["up.1"][1].any()
+    first = network.eval()(torch.ones(1, 1, 64, 64))
+    assert torch.equal(first, network(torch.ones(1, 1, 64, 64)))
+
+
+@pytest.mark.parametrize("size", [(100, 130), (40, 1), (5, 3)])
+def test_the_unet_of_2015_sees_pictures_mirrored_at_their_borders(size: tuple[int, int]) -> None:
+    """Section 2, figure 2: the overlap-tile strategy."""
+    network = registry.build("unet_2015", 1, 1, width=2)
+    seen: list[Tensor] = []
+    body = network.get_submodule("body")
+    body.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    picture = torch.randn(1, 1, *size)
+    with torch.inference_mode():
+        assert network.eval()(picture).shape[-2:] == size
+    added = [(92, whole - side - 92) for side, whole in zip(size, seen[0].shape[-2:], strict=True)]
+    expected = np.pad(picture[0, 0].numpy(), added, mode="reflect")
+    assert np.array_equal(seen[0][0, 0].numpy(), expected)
 
 
 def test_the_paper_s_sizes() -> None:
-    network = UNet(1, 2, width=2, padding="valid", norm=False)
+    network = UNet(1, 2, **{**PAPER, "width": 2})
+    seen: list[Tensor] = []
+    network.down[4].register_forward_hook(lambda *facts: seen.append(facts[2]))
     assert network(torch.zeros(1, 1, 572, 572)).shape == (1, 2, 388, 388)
+    assert seen[0].shape[-2:] == (28, 28)
     assert network.margin == (572 - 388) // 2
 
 
@@ -80,7 +133,7 @@ def test_a_unet_of_blocks_learns_what_is_finer_than_they_are() -> None:
     picture[..., 5:30:7] = 1  # lines of one pixel, at every place in a block
     target = (picture[:, 0] > 0).long()
     optimiser = torch.optim.AdamW(network.parameters(), 1e-2)
-    for _ in range(60):
+    for _ in range(120):
         loss = nn.functional.cross_entropy(network(picture), target)
         optimiser.zero_grad()
         loss.backward()
@@ -94,8 +147,9 @@ def test_a_unet_of_blocks_has_no_valid_padding() -> None:
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
-def test_valid_convolutions_still_cover_the_whole_picture(depth: int) -> None:
-    network = registry.build("unet", 1, width=2, depth=depth, padding="valid").eval()
+@pytest.mark.parametrize("name", ["unet", "unet_2015"])
+def test_valid_convolutions_still_cover_the_whole_picture(name: str, depth: int) -> None:
+    network = registry.build(name, 1, width=2, depth=depth, padding="valid").eval()
     for size in ((30, 41), (64, 64), (51, 36)):
         with torch.inference_mode():
             assert network(torch.randn(1, 3, *size)).shape[-2:] == size
@@ -184,6 +238,23 @@ def test_options_that_add_losses(name: str, options: dict[str, bool], names: set
     assert names == set(network.auxiliary)  # type: ignore[arg-type]
     with torch.inference_mode():
         assert network.eval()(torch.randn(1, 3, 70, 96)).shape == (1, 3, 70, 96)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (50, 70)])
+def test_scores_of_every_scale_are_compared_with_the_labels_they_lie_on(
+    size: tuple[int, int],
+) -> None:
+    """DeepLab's scores are those of every eighth pixel, from the first one on."""
+    network = registry.build("deeplab_v2", 2, width=4, multi_scale=True).train()
+    raw: list[Tensor] = []
+    network.get_submodule("body.scores").register_forward_hook(lambda *facts: raw.append(facts[2]))
+    outputs = network(torch.randn(2, 3, *size))
+    for name in ("scale_100", "scale_75", "scale_50"):
+        assert outputs[name].shape == (2, 3, *size)
+    seen = outputs["scale_100"][..., ::8, ::8]
+    torch.testing.assert_close(seen, raw[0][..., : seen.shape[2], : seen.shape[3]])
+    half = outputs["scale_50"][..., ::16, ::16]
+    torch.testing.assert_close(half, raw[2][..., : half.shape[2], : half.shape[3]])
 
 
 @pytest.mark.parametrize("name", ["pspnet", "icnet", "deeplab_v2"])

@@ -14,7 +14,6 @@ from torch import nn
 
 from segstudio.learning.inference import Inference
 from segstudio.learning.normalise import Normalisation
-from segstudio.networks import registry
 from segstudio.networks.fuse import fused
 
 torch.set_num_threads(1)
@@ -23,7 +22,13 @@ GLOBAL = {
     *("upernet", "segformer", "icnet", "lraspp", "crfrnn"),
 }
 """Networks that look at the whole picture for each pixel, by pooling, attention or a CRF."""
-EXPORTED = {"unet", "fcn8s", "lraspp"}
+EXPORTED = {"unet", "unet:light", "unet_2015", "fcn8s", "lraspp"}
+COARSE = {
+    **dict.fromkeys(("deeplab_v2", "fcn_resnet101"), (0.15, 0.5)),  # a hundred layers
+    "lraspp": (0.05, 0.5),  # its scores hardly differ at first
+    "segnet": (0.2, 0.75),  # another maximum, another place to put it back
+}
+"""How far half precision may be off, and where it must agree all the same."""
 every = pytest.mark.parametrize("name", zoo.NAMES)
 
 
@@ -45,14 +50,17 @@ def test_a_batch_of_one_can_train(name: str) -> None:
 
 @every
 def test_the_gradient_reaches_every_parameter(name: str) -> None:
+    """Of a few batches: at an eighth of the width a ReLU that no pixel passes can cut a layer off
+    from one."""
     network = zoo.small(name).train()
-    outputs = network(torch.randn(4, 3, 96, 96))
-    for logits in outputs.values() if isinstance(outputs, dict) else [outputs]:
-        torch.autograd.backward(logits.square().mean(), retain_graph=True)
-    assert all(p.grad is not None for p in network.parameters())
-    without = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    # at an eighth of the width a ReLU that no pixel passes can cut a layer off: very few may be so
-    assert len(without) <= 0.03 * len(list(network.parameters())), without
+    for _ in range(3):
+        outputs = network(torch.randn(4, 3, 96, 96))
+        for logits in outputs.values() if isinstance(outputs, dict) else [outputs]:
+            torch.autograd.backward(logits.square().mean(), retain_graph=True)
+        without = [k for k, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+        if not without:
+            return
+    raise AssertionError(without)
 
 
 @every
@@ -69,15 +77,20 @@ def test_weights_come_back_as_they_were_saved(name: str, tmp_path: Path) -> None
 
 @every
 def test_half_precision_agrees(name: str) -> None:
+    """Scores are near, and the label is the same wherever the lead of the best is not small: at
+    least a share of what it is on the whole."""
     network = settled(zoo.small(name))
-    picture = torch.randn(1, 3, 64, 64)
+    picture = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         exact = network(picture)
         with torch.autocast("cpu", torch.bfloat16):
             half = network(picture).float()
-    # another maximum, another place for SegNet to put it back
-    most = 0.5 if name == "segnet" else 0.15
+    most, lead = COARSE.get(name, (0.05, 0.25))
     assert (half - exact).square().mean().sqrt() < most * exact.square().mean().sqrt()
+    best, second = exact.topk(2, 1).values.unbind(1)
+    clear = best - second > lead * (best - second).square().mean().sqrt()
+    assert clear.float().mean() > 0.4
+    assert torch.equal(half.argmax(1)[clear], exact.argmax(1)[clear])
 
 
 @every
@@ -91,12 +104,12 @@ def test_folding_normalisations_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in zoo.NAMES if n not in GLOBAL])
 def test_tiles_give_the_whole_picture_s_result_inside_the_receptive_field(name: str) -> None:
-    """A strip as high as a tile: its first pixels are in the first tile only, its last in the
-    last, and both tiles reach beyond what those pixels see."""
+    """A strip as high as a tile, of odd width: its first pixels are in the first tile only, its
+    last in the last, and both tiles reach beyond what those pixels see."""
     network = settled(zoo.small(name))
     step = 64
-    tile = step * math.ceil((reach(name) + step) / step)
-    strip = torch.randn(3, 64, tile + step)
+    tile = step * math.ceil((reach(name) + 2 * step) / step)
+    strip = torch.randn(3, 64, tile + step + 19)
     whole, tiled = (Inference(network, Normalisation(), torch.device("cpu")) for _ in range(2))
     tiled._whole, tiled._tile = 0, tile
     with torch.inference_mode():
@@ -113,12 +126,26 @@ def test_tiles_give_the_whole_picture_s_result_inside_the_receptive_field(name: 
 def test_onnx_agrees(name: str, tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    if registry.card_of(name).onnx:
-        pytest.skip(registry.card_of(name).onnx)
-    network = settled(zoo.small(name))
+    if zoo.card_of(name).onnx:
+        pytest.skip(zoo.card_of(name).onnx)
+    same_under_onnx(settled(zoo.small(name)), tmp_path / "net.onnx", runtime)
+
+
+@pytest.mark.full
+@every
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_onnx_agrees_at_full_size(name: str, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    if zoo.card_of(name).onnx:
+        pytest.skip(zoo.card_of(name).onnx)
+    same_under_onnx(settled(zoo.full(name, 20)), tmp_path / "net.onnx", runtime)
+
+
+def same_under_onnx(network: nn.Module, file: Path, runtime: Any) -> None:
     picture = torch.randn(1, 3, 64, 96)
-    torch.onnx.export(network, (picture,), tmp_path / "net.onnx", dynamo=True, verbose=False)
-    session = runtime.InferenceSession(tmp_path / "net.onnx")
+    torch.onnx.export(network, (picture,), file, dynamo=True, verbose=False)
+    session = runtime.InferenceSession(file)
     (found,) = session.run(None, {session.get_inputs()[0].name: picture.numpy()})
     with torch.inference_mode():
         expected = network(picture)
@@ -128,7 +155,7 @@ def test_onnx_agrees(name: str, tmp_path: Path) -> None:
 @pytest.mark.full
 @every
 def test_at_full_size(name: str) -> None:
-    network = registry.build(name, 20).train()
+    network = zoo.full(name, 20).train()
     outputs = zoo.logits_of(network(torch.randn(2, 3, 97, 131)))
     torch.autograd.backward(outputs.square().mean())
     assert outputs.shape == (2, 21, 97, 131)
@@ -158,4 +185,4 @@ def reach(name: str) -> int:
     assert strip.grad is not None
     seen = strip.grad.abs().sum((0, 1, 2)).nonzero().flatten()
     # a maximum passes the gradient to one of its pixels only
-    return int((seen - 1024).abs().max()) + 2 * registry.card_of(name).divisor
+    return int((seen - 1024).abs().max()) + 2 * zoo.card_of(name).divisor

@@ -34,6 +34,16 @@ def _v2(encoder: str, channels: int, outputs: int, options: Options) -> nn.Modul
     return deeplab_v2(channels, outputs, "vgg16" if encoder == "vgg16" else "resnet101", **options)
 
 
+def _v3plus(channels: int, outputs: int, options: Options) -> nn.Module:
+    """The library's own ASPP rates, 12, 24 and 36, are the paper's at 1/8 of the picture; its
+    encoder ends at 1/16, where the paper has 6, 12 and 18 (figure 2, as in v3).
+
+    Other than the paper's: a ResNet where it has an Xception, whose low-level features are those
+    at 1/4, and one 3x3 convolution after they are joined where it has two (section 4.1, table 2).
+    """
+    return smp("DeepLabV3Plus", channels, outputs, options)
+
+
 def _v3(layers: int, channels: int, outputs: int, options: Options) -> nn.Module:
     from segstudio.networks.torchvision_heads import deeplabv3
 
@@ -46,8 +56,8 @@ CARDS: Final = (
         "DeepLabV3+ with ResNet-34",
         "DeepLab",
         "street scenes and large objects; a GPU helps",
-        partial(smp, "DeepLabV3Plus"),
-        {"encoder": "resnet34"},
+        _v3plus,
+        {"encoder": "resnet34", "decoder_atrous_rates": (6, 12, 18)},
         divisor=16,
         weights=ENCODERS,
         source="Chen et al. 2018, arXiv 1802.02611; segmentation_models_pytorch",
@@ -59,7 +69,7 @@ CARDS: Final = (
         "DeepLab",
         "everyday photographs, from weights that know the 20 VOC classes; wants a GPU",
         partial(_v3, 50),
-        {"width": 64, "auxiliary": False},
+        {"width": 64, "auxiliary": False, "multi_grid": (1, 1, 1)},
         divisor=8,
         weights=(coco_voc("DeepLabV3_ResNet50", width=64), RESNET50),
         default_weights="coco-voc",
@@ -73,7 +83,7 @@ CARDS: Final = (
         "DeepLab",
         "as with ResNet-50, a little better and half as fast; wants a GPU",
         partial(_v3, 101),
-        {"width": 64, "auxiliary": False},
+        {"width": 64, "auxiliary": False, "multi_grid": (1, 1, 1)},
         divisor=8,
         weights=(coco_voc("DeepLabV3_ResNet101", width=64), RESNET101),
         default_weights="coco-voc",

@@ -114,6 +114,7 @@ CARDS: Final = (
         weights=(VGG16,),
         source="Zheng et al. 2015, arXiv 1502.03240",
         onnx="its lattice is made anew for every picture",
+        linear=True,
         parameters=134_400_000,
     ),
     Card(

@@ -18,6 +18,17 @@ def _unet(channels: int, outputs: int, options: Options) -> nn.Module:
     return UNet(channels, outputs, **options)
 
 
+def _unet_2015(channels: int, outputs: int, options: Options) -> nn.Module:
+    from segstudio.networks.unet import PAPER, UNet
+
+    return UNet(channels, outputs, **{**PAPER, **options})
+
+
+def _unetplusplus(channels: int, outputs: int, options: Options) -> nn.Module:
+    """Trained on its last output alone, without the paper's deep supervision (section 3.2)."""
+    return smp("UnetPlusPlus", channels, outputs, options)
+
+
 CARDS: Final = (
     Card(
         "unet",
@@ -30,6 +41,17 @@ CARDS: Final = (
         divisor=16,
         source="Ronneberger et al. 2015, arXiv 1505.04597",
         parameters=1_940_000,
+    ),
+    Card(
+        "unet_2015",
+        "U-Net as in its paper (2015)",
+        "U-Net",
+        "courses and comparisons: the original, without padding and normalisation; wants a GPU",
+        _unet_2015,
+        {"width": 64, "depth": 4, "padding": "valid", "dropout": 0.5},
+        divisor=16,
+        source="Ronneberger et al. 2015, arXiv 1505.04597",
+        parameters=31_000_000,
     ),
     Card(
         "unet_resnet34",
@@ -60,7 +82,7 @@ CARDS: Final = (
         "U-Net++ with ResNet-34",
         "U-Net",
         "things of very different size, finer outlines than U-Net; a GPU helps",
-        partial(smp, "UnetPlusPlus"),
+        _unetplusplus,
         {"encoder": "resnet34", "decoder_channels": (256, 128, 64, 32, 16)},
         divisor=32,
         weights=ENCODERS,
