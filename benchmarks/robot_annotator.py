@@ -422,7 +422,7 @@ class Loop:
             rows = np.where((robot.map == 0) & silent, VOID, robot.map).astype(np.int16)
             self._round0.take(key, self.project.read_image(key), rows)
             self._round0.fit()
-        if len(self._labelled) in TRAINED_AFTER:
+        if len(self._labelled) in TRAINED_AFTER and len(self._labelled) < len(self._vectors):
             self._learn()
 
     def _learn(self) -> None:
