@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from PySide6.QtCore import QObject, Signal
@@ -27,6 +28,8 @@ class Doubts(QObject):
     """A canvas.guess.Guess, or None."""
     region_found = Signal(object)
     """The box of a region of the open image, or None."""
+    learned = Signal()
+    """More is known of what the model in force is unsure of."""
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -68,6 +71,21 @@ class Doubts(QObject):
             return doubtful_regions(margin, covered(shapes, size))
 
         self._session.in_background(work, lambda found: self._show(image, found))
+
+    def learn(self, keys: Sequence[str]) -> None:
+        """Images were predicted: work out their doubts, for the choice of the next image."""
+        project, book = self._session.project, self._book
+        if project is None or book is None:
+            return
+
+        def is_wanted() -> bool:
+            return project is self._session.project
+
+        def tell(_: object) -> None:
+            if is_wanted():
+                self.learned.emit()
+
+        self._session.in_background(lambda: book.of(keys, is_wanted), tell)
 
     # -- here
 

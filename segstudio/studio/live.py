@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from segstudio.annotation.document import Change
 from segstudio.engine import protocol as p
+from segstudio.project.project import Project
 from segstudio.project.rounds import (
     AFTER,
     from_base_tried,
@@ -232,6 +234,7 @@ class DraftsAhead(QObject):
         self.enabled = True
         self._session, self._jobs, self._work = session, jobs, work
         self._asked: set[tuple[str, str]] = set()
+        self._likely = ""
         self._due = QTimer(self, singleShot=True, interval=_LOOK // 4)
         self._due.timeout.connect(self._ask)
         session.project_changed.connect(self._asked.clear)
@@ -243,6 +246,24 @@ class DraftsAhead(QObject):
         if enabled:
             self._due.start()
 
+    def prepare(self, key: str) -> None:
+        """The image that will probably be opened next is another than the next of the list; ""
+        when it is not."""
+        self._likely = key
+        self._due.start()
+
+    def _coming(self, project: Project, here: str) -> list[str]:
+        """The open image and the few that will probably be opened after it."""
+        keys, state = project.included(), self._session.state
+        place = keys.index(here) if here in keys else 0
+        likely = [self._likely] if self._likely in keys else []
+        undone = (
+            key
+            for key in dict.fromkeys([here, *likely, *keys[place:]])
+            if state(key) in ("none", "draft") and key not in self._session.problems
+        )
+        return list(islice(undone, 1 + _AHEAD))
+
     def _ask(self) -> None:
         session, project = self._session, self._session.project
         if not self.enabled or project is None or session.image is None or project.read_only:
@@ -250,16 +271,9 @@ class DraftsAhead(QObject):
         model = project.models.current()
         if model is None or self._work.no_segment():
             return
-        keys = project.included()
-        place = keys.index(session.image.key) if session.image.key in keys else 0
-        wanted = [
-            key
-            for key in keys[place:]
-            if session.state(key) in ("none", "draft") and key not in session.problems
-        ][: 1 + _AHEAD]
         missing = [
             key
-            for key in wanted
+            for key in self._coming(project, session.image.key)
             if (model.id, key) not in self._asked and not project.predictions.has(model.id, key)
         ]
         if missing:  # what was taken back comes only when it is asked for

@@ -92,6 +92,7 @@ class QualityPanel(QWidget):
         self.over_doubtful.setVisible(compared)
         self.calm.setVisible(compared and not found)
         self.doubtful.setVisible(compared and found)
+        self.calm.setText(_calm_words(self.facts))
 
     # -- asking
 
@@ -141,6 +142,12 @@ class QualityPanel(QWidget):
         self.facts, self._asked, self._is_old = {}, "", True
         self.show_facts()
         self.caption.setText(tr("Figures appear here once images are confirmed."))
+        if self.isVisible():
+            self.refresh()
+
+    def look_again(self) -> None:
+        """The model in force has looked at more images."""
+        self._is_old = True
         if self.isVisible():
             self.refresh()
 
@@ -199,6 +206,17 @@ class QualityPanel(QWidget):
         """The look has changed."""
         if self._chart is not None:
             self._chart.restyle()
+
+
+def _calm_words(facts: Facts) -> str:
+    """That nothing stands out, and among how many, since a label must be compared for that."""
+    count, compared = len(facts.get("images", ())), int(facts.get("compared", 0))
+    if not compared:
+        return tr("No label was compared with the model in force yet.")
+    if compared < count:
+        words = tr("No label stands out among the {n} of {all} images that were compared.")
+        return words.format(n=compared, all=count)
+    return tr("No label stands out.")
 
 
 def _caption(facts: Facts) -> str:
