@@ -203,7 +203,7 @@ def _look(
     image = ImageQuality(
         key,
         _confirmed_at(review, stamp),
-        review.seconds if review is not None else 0.0,
+        (review.seconds if review is not None else 0.0) or project.seconds(key),
         review.strokes if review is not None else 0,
         unchanged=review is not None and review.accepted_unchanged,
         blind=review is not None and review.blind,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from segstudio.annotation.shape import Shape
+from segstudio.learning.quality import quality
 from segstudio.project.project import Project
 from segstudio.studio.main_window import MainWindow
-from tests.studio.conftest import press
+from tests.studio.conftest import press, sweep
 from tests.studio.test_window import add_prediction, open_image, saved, shown, two_drafts
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -53,3 +57,71 @@ def test_what_was_accepted_and_what_is_doubtful_is_shown_and_opens(
     panel.save_report(str(report))
     qtbot.waitUntil(report.exists, timeout=30_000)
     assert "images are confirmed" in report.read_text()
+
+
+def test_a_model_that_saw_nothing_is_held_against_it(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    for n in (0, 1, 2):
+        add_prediction(root, f"images/{n}.png", np.zeros((90, 120)))
+    open_image(window, root, qtbot)
+    window.use_tool("rectangle")
+    sweep(window, (26, 26), (40, 40), (54, 54))
+    press(window, Qt.Key.Key_Return, CTRL)
+    shown(window, "images/1.png", qtbot)
+    press(window, Qt.Key.Key_Return, CTRL)
+    shown(window, "images/2.png", qtbot)
+    saved(window, qtbot)
+    with Project.open(root) as project:
+        found = {image.image: image for image in quality(project).images}
+    assert found["images/0.png"].iou["cell"] == 0
+    assert not found["images/0.png"].unchanged
+    assert found["images/1.png"].agreement == 1
+    assert found["images/1.png"].unchanged
+
+
+def test_what_a_person_labelled_before_any_prediction_does_not_count_as_shown(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    with Project.open(root) as project:
+        key = "images/0.png"
+        whole = Shape("cell", "rectangle", points=((5, 5), (110, 85)))
+        project.save(key, replace(project.load(key), shapes=(whole,)))
+    add_prediction(root, key, two_drafts())
+    open_image(window, root, qtbot)
+    press(window, Qt.Key.Key_Return, CTRL)
+    shown(window, "images/1.png", qtbot)
+    saved(window, qtbot)
+    with Project.open(root) as project:
+        (image,) = quality(project).images
+    assert image.agreement is None
+
+
+def test_time_and_strokes_count_without_a_model_and_what_was_shown_stays(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    add_prediction(root, "images/1.png", two_drafts())
+    open_image(window, root, qtbot)
+    window.use_tool("rectangle")
+    for x in (20, 60):
+        sweep(window, (x, 26), (x + 10, 40), (x + 30, 54))
+    press(window, Qt.Key.Key_Return, CTRL)
+    shown(window, "images/1.png", qtbot)
+    press(window, Qt.Key.Key_Return, CTRL)
+    shown(window, "images/2.png", qtbot)
+    saved(window, qtbot)
+    reviews = root / "reviews" / "images"
+    first = json.loads((reviews / "0.json").read_text())
+    assert (first["strokes"], first["shown"]) == (3, "")
+    before = json.loads((reviews / "1.json").read_text())
+    window.session.reopen()
+    shown(window, "images/2.png", qtbot)
+    window.session.go("images/1.png")  # opened again, and corrected
+    shown(window, "images/1.png", qtbot)
+    sweep(window, (5, 60), (10, 70), (20, 80))
+    window.session.leave_image()
+    after = json.loads((reviews / "1.json").read_text())
+    assert after["strokes"] == before["strokes"] + 1
+    assert (after["shown"], after["accepted"]) == (before["shown"], before["accepted"])
+    assert before["accepted_unchanged"]
+    assert not after["accepted_unchanged"]
