@@ -56,7 +56,7 @@ class Guess(Message):
 
     Done's result has `image`, and `file`: an .npz with `labels` (h, w), the project's class
     numbers, and `margin` (h, w) uint8, to be removed by the window; "" when the labels do not
-    tell two classes apart yet.
+    tell two classes apart yet, or the picture is too large to be decoded as a whole.
     """
 
     job: str
