@@ -156,6 +156,12 @@ def test_reports_hold_every_image_and_need_nothing_else(
     assert "cells &amp; &lt;more&gt;" in page
     assert "<polyline" in page
     assert "http" not in page
+    assert page.count("<polyline") == 4
+    assert "boundary IoU, likewise" in page
+    assert "strokes, rolling over 10 images" in page
+    assert page.count(">#1</text>") == 4  # where the drafts of this model begin
+    assert "<th>strokes an image</th>" in page
+    assert "3 of 3 confirmed images were compared" in page
     assert "3 images are confirmed, 1 are left" in summary(found)
     write_report(found, tmp_path / "q.csv", "x")
     assert (tmp_path / "q.csv").read_text().startswith("image,")

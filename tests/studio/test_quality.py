@@ -10,9 +10,12 @@ import numpy as np
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from segstudio.annotation import components
+from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import Shape
 from segstudio.learning.quality import quality
 from segstudio.project.project import Project
+from segstudio.project.reviews import Review
 from segstudio.studio.main_window import MainWindow
 from tests.studio.conftest import press, sweep
 from tests.studio.test_window import add_prediction, open_image, saved, shown, two_drafts
@@ -125,3 +128,49 @@ def test_time_and_strokes_count_without_a_model_and_what_was_shown_stays(
     assert (after["shown"], after["accepted"]) == (before["shown"], before["accepted"])
     assert before["accepted_unchanged"]
     assert not after["accepted_unchanged"]
+
+
+def test_the_panel_shows_what_was_taken_for_what_outlines_pace_and_models(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    wrong = two_drafts()
+    wrong[50:80, 60:80] = 1  # half of what is dirt
+    with Project.open(root) as project:
+        for n in (0, 1):
+            card = 'architecture = "unet"\nclasses = ["cell", "dirt"]\n'
+            model = project.models.add(
+                "unet", lambda f, card=card: (f / "model.toml").write_text(card) and None
+            )
+            key = f"images/{n}.png"
+            margin = np.full((90, 120), 200, np.uint8)
+            labels = wrong if n == 0 else two_drafts()
+            project.predictions.write(model.id, key, labels.astype(np.uint8), margin)
+            project.predictions.mark_shown(model.id, key)
+            found = components.drafts(two_drafts(), margin, project.classes.by_value)
+            project.save(key, Annotation(120, 90, tuple(found), confirmed=True))
+            facts = {"seconds": 30.0 - 10 * n, "strokes": 8 - n, "confirmed_at": 100.0 + n}
+            project.reviews.save(key, Review(model=model.id, shown=model.id, **facts))
+    open_image(window, root, qtbot)
+    panel = window.quality
+    window.tabs.setCurrentWidget(panel)
+    qtbot.waitUntil(lambda: bool(panel.facts), timeout=60_000)
+    chart = panel._chart
+    assert chart is not None
+    assert chart.marked == ["#1", "#2"]
+    values = []
+    for index in range(panel.measure.count()):
+        panel.measure.setCurrentIndex(index)
+        values.append(chart._dots.getData()[1].tolist())
+    assert values[0][0] < values[0][1] == 1
+    assert values[1][0] < values[1][1] == 1
+    assert values[2:] == [[30, 20], [8, 7]]
+    assert not panel.confusion.isVisible()
+    panel.detail.setCurrentIndex(1)
+    assert panel.confusion.isVisible()
+    assert not panel.table.isVisible()
+    cell = panel.confusion._cell(2, 1).center()
+    words = panel.confusion.words_at(cell.x(), cell.y())
+    assert words == "Confirmed as dirt, shown as cell: 25.0 %"
+    points = chart._dots.points()
+    chart._dots.sigClicked.emit(chart._dots, [points[1]], None)
+    shown(window, "images/1.png", qtbot)
