@@ -270,8 +270,9 @@ def _suspect(
     half = side // 2
     around = np.s_[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
     inside = against[around]
-    most = [int(np.bincount(m[around][inside]).argmax()) for m in (truth, predicted)]
-    return Suspicious(key, x, y, round(worst, 3), names[most[0]], names[most[1]])
+    pairs = truth[around][inside].astype(np.int64) * len(names) + predicted[around][inside]
+    labelled, said = divmod(int(np.bincount(pairs).argmax()), len(names))
+    return Suspicious(key, x, y, round(worst, 3), names[labelled], names[said])
 
 
 def _by_model(parts: Sequence[tuple[str, Confusion]], k: int) -> dict[str, float | None]:

@@ -14,7 +14,7 @@ from discs import disc_picture
 
 from segstudio.errors import UserError
 from segstudio.learning.metrics import boundary_iou
-from segstudio.learning.quality import ImageQuality, forecast, quality, rolling
+from segstudio.learning.quality import ImageQuality, _suspect, forecast, quality, rolling
 from segstudio.learning.quality_report import as_csv, as_html, summary, write_report
 from segstudio.project.project import Project
 from segstudio.project.reviews import Review
@@ -122,6 +122,17 @@ def test_labels_that_a_sure_model_contradicts_are_listed(
     assert 40 <= doubt.x < 60
     assert 40 <= doubt.y < 60
     assert {doubt.labelled, doubt.predicted} == {"background", "disc"}
+
+
+def test_a_doubtful_label_names_two_classes() -> None:
+    # all pixels differ, and of both maps alone most pixels are of class 1
+    labelled = np.tile(np.array([1, 0, 2, 1], np.int16), (60, 15))
+    said = np.tile(np.array([2, 1, 1, 0], np.uint8), (60, 15))
+    found = _suspect(
+        "a", labelled, said, np.full((60, 60), 255, np.uint8), np.arange(3, dtype=np.int16), "abc"
+    )
+    assert found is not None
+    assert found.labelled != found.predicted
 
 
 def test_without_a_review_the_label_file_knows_the_time(

@@ -23,6 +23,11 @@ _GREY: Final = (138, 143, 152)
 Colour = tuple[int, int, int]
 
 
+def row_words(name: str) -> str:
+    """What a person reads for a row of scores: a class, or what is no class."""
+    return tr("background") if name == "background" else name
+
+
 class ConfusionView(QWidget):
     """Rows are what was confirmed, columns what was shown; a cell is as dark as its share of the
     row. Columns have the colours of their classes; a tooltip tells each cell in words."""
@@ -69,7 +74,7 @@ class ConfusionView(QWidget):
             self._swatch(painter, name, QPointF(_SWATCH / 2 + 1, line.center().y()))
             line.setLeft(_SWATCH + 6)
             words = self.fontMetrics().elidedText(
-                name, Qt.TextElideMode.ElideRight, int(line.width())
+                row_words(name), Qt.TextElideMode.ElideRight, int(line.width())
             )
             painter.setPen(QColor(look.text))
             painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter), words)
@@ -115,7 +120,8 @@ class ConfusionView(QWidget):
                 if self._cell(row, column).contains(QPointF(x, y)):
                     words = tr("Confirmed as {name}, shown as {other}: {share} %")
                     share = f"{100 * self.shares[row][column]:.1f}"
-                    return words.format(name=name, other=other, share=share)
+                    names = {"name": row_words(name), "other": row_words(other)}
+                    return words.format(**names, share=share)
         return ""
 
     def event(self, event: QEvent) -> bool:

@@ -25,7 +25,7 @@ from segstudio.engine import protocol as p
 from segstudio.studio import dialogs
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs, time_left
-from segstudio.studio.panels.confusion import ConfusionView
+from segstudio.studio.panels.confusion import ConfusionView, row_words
 from segstudio.studio.panels.model import make_table
 from segstudio.studio.panels.quality_chart import (
     MEASURES,
@@ -40,6 +40,7 @@ _TABLE_HEAD: Final = 28
 _TABLE_ROW: Final = 22
 _TABLE_MOST: Final = 12
 _LIST_LEAST: Final = 90
+_LIST_MOST: Final = 180
 _AROUND: Final = 12
 """Image pixels around the place of a doubtful label."""
 Facts = Mapping[str, Any]
@@ -78,6 +79,9 @@ class QualityPanel(QWidget):
         self.doubtful = QListWidget()
         self.doubtful.setAccessibleName(tr("Labels to look at again"))
         self.doubtful.setMinimumHeight(_LIST_LEAST)
+        self.doubtful.setMaximumHeight(_LIST_MOST)
+        self.doubtful.setWordWrap(True)
+        self.doubtful.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.doubtful.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.doubtful.itemActivated.connect(self._open_doubtful)
         self.doubtful.itemClicked.connect(self._open_doubtful)
@@ -243,7 +247,10 @@ class QualityPanel(QWidget):
         self.table.setRowCount(len(rows))
         self.table.setFixedHeight(_table_height(len(rows)))
         for row, (name, *scores) in enumerate(rows):
-            texts = [name, *("–" if score is None else f"{score:.3f}" for score in scores)]
+            texts = [
+                row_words(name),
+                *("–" if score is None else f"{score:.3f}" for score in scores),
+            ]
             for column, text in enumerate(texts[: self.table.columnCount()]):
                 self.table.setItem(row, column, QTableWidgetItem(text))
 

@@ -11,6 +11,8 @@ from segstudio.studio import theme
 
 _ROLLING: Final = 10
 """Images over which the line is a mean."""
+_HIGH: Final = 160
+"""Pixels."""
 _MARKS: Final = 8
 """Changes of model that are marked; of more, the last ones."""
 Facts = Mapping[str, Any]
@@ -83,7 +85,7 @@ class QualityChart:
 
         self._pg: Any = pg
         self.widget: Any = pg.PlotWidget()
-        self.widget.setMinimumHeight(130)
+        self.widget.setFixedHeight(_HIGH)
         self.widget.setMouseEnabled(x=False, y=False)
         self.widget.hideButtons()
         self.widget.setMenuEnabled(False)
@@ -116,7 +118,7 @@ class QualityChart:
         mean = [fmean(ys[max(0, end - _ROLLING) : end]) for end in range(1, len(ys) + 1)]
         self._line.setData(xs, mean)
         self._dots.setData(xs, ys, data=[p.image for p in points])
-        self.widget.setYRange(0, top or max(ys, default=1) * 1.05, padding=0.05)
+        self.widget.setYRange(0, top or max(ys, default=1) * 1.25, padding=0.05)
         self.widget.setXRange(1, max(xs, default=2), padding=0.05)
         self._show_marks(changes)
 
