@@ -47,7 +47,7 @@ class Guesser:
         project, round0 = self._open(Path(request.project), request.image)
         self._learn(project, round0, request.learn)
         answer = {"image": request.image, "file": ""}
-        if not round0.ready:
+        if not round0.ready or project.is_large(request.image):
             return answer
         rows, margin = round0.predict(request.image, project.read_image(request.image))
         labels = number_table(project.classes.values, project.classes.names)[rows]
@@ -99,7 +99,7 @@ class Guesser:
                 continue
             self._known[key], changed = now, True
             try:
-                if now is None:
+                if now is None or project.is_large(key):
                     round0.forget(key)
                     continue
                 rows = to_rows(project.training_map(key), project, project.classes.names)

@@ -51,7 +51,9 @@ def is_urgent(request: Message) -> bool:
     """A person waits for one image, a folder can wait; of files, what he asked for goes first."""
     if isinstance(request, _PROMPT):
         return True
-    return isinstance(request, protocol.Segment) and len(request.images) == 1
+    if not isinstance(request, protocol.Segment):
+        return False
+    return len(request.images) == 1 and not request.spare
 
 
 def teller(worker: Worker, job: str) -> events.OnEvent:
@@ -146,7 +148,7 @@ def predictor_role() -> Mapping[type[Message], Handler]:
         with Project.open(Path(request.project)) as project, _first(project.root, request):
             ready = kept.get(project, request.model, request.device, tell)
             ahead = Prepared(project.root, ready.model.id) if request.ahead else None
-            with _batch_run(project, ready.model.id, request) as run:
+            with _batch_run(project, ready.model.id, request) as run, _cores(request):
                 result = predictor.segment(
                     project,
                     ready.model,
@@ -188,6 +190,19 @@ def _batch_run(
     project: Project, model: str, request: protocol.Segment
 ) -> AbstractContextManager[BatchRun | None]:
     return project.runs.start(model, len(request.images)) if request.as_run else nullcontext()
+
+
+@contextmanager
+def _cores(request: protocol.Segment) -> Iterator[None]:
+    """One processor core for what nobody waits for, all for the rest."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if request.spare else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _refine(worker: Worker, request: protocol.Refine, control: Control) -> Mapping[str, Any]:

@@ -36,7 +36,8 @@ class Segment(Message):
     """Predict images; what this model has predicted already is skipped.
 
     A request for one image overtakes a folder run between two images. `as_run`: it is a batch
-    run, which can be taken back as one. `ahead`: nobody has asked for it yet.
+    run, which can be taken back as one. `ahead`: nobody has asked for it yet. `spare`: nobody
+    waits for it either, and one processor core is enough.
     """
 
     job: str
@@ -46,6 +47,7 @@ class Segment(Message):
     device: str = "auto"
     as_run: bool = False
     ahead: bool = False
+    spare: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Guess(Message):
 
     Done's result has `image`, and `file`: an .npz with `labels` (h, w), the project's class
     numbers, and `margin` (h, w) uint8, to be removed by the window; "" when the labels do not
-    tell two classes apart yet.
+    tell two classes apart yet, or the picture is too large to be decoded as a whole.
     """
 
     job: str

@@ -24,6 +24,7 @@ from segstudio.learning.evaluate import rows_of
 from segstudio.learning.events import Progress
 from segstudio.learning.metrics import VOID, Confusion, boundary_iou, by_name, or_none
 from segstudio.project.index import Stamp
+from segstudio.project.predictions import LabelMap
 from segstudio.project.project import Project
 from segstudio.project.reviews import Review
 
@@ -88,7 +89,8 @@ class Quality:
     are not blind; so are `iou`, `miou` and `by_model`. `blind` is the same of the blind ones.
     `seconds_left` is what the images that are left will take at the pace of the last ones. Of
     `boxes` images the rectangles are boxes around things: what was shown is compared with the
-    segments that training makes of them.
+    segments that training makes of them. `compared` labels were held against what the model in
+    force says of their images now, which is how `suspicious` ones are found.
     """
 
     classes: tuple[str, ...]
@@ -102,6 +104,7 @@ class Quality:
     by_model: dict[str, float | None] = field(default_factory=dict)
     blind: Agreement | None = None
     boxes: int = 0
+    compared: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -122,6 +125,7 @@ def quality(
     images: list[ImageQuality] = []
     parts: list[tuple[ImageQuality, Confusion]] = []
     suspicious: list[Suspicious] = []
+    compared = 0
     for done, key in enumerate(keys, start=1):
         if should_stop():
             raise Cancelled
@@ -134,8 +138,11 @@ def quality(
         images.append(image)
         if confusion is not None:
             parts.append((image, confusion))
-        found = _suspect(project, key, truth, table, names)
-        suspicious += [found] if found is not None else []
+        predicted = _predicted(project, key, truth)
+        if predicted is not None:
+            compared += 1
+            found = _suspect(key, truth, *predicted, table, names)
+            suspicious += [found] if found is not None else []
         on_event(Progress(done, len(keys)))
     images.sort(key=lambda image: image.confirmed_at)
     seen = [(image.model, part) for image, part in parts if not image.blind]
@@ -153,6 +160,7 @@ def quality(
         _by_model(seen, len(names)),
         _agreement([(image, part) for image, part in parts if image.blind], names),
         sum(weak.concerns(image.image) for image in images) if weak is not None else 0,
+        compared,
     )
 
 
@@ -195,7 +203,7 @@ def _look(
     image = ImageQuality(
         key,
         _confirmed_at(review, stamp),
-        review.seconds if review is not None else 0.0,
+        (review.seconds if review is not None else 0.0) or project.seconds(key),
         review.strokes if review is not None else 0,
         unchanged=review is not None and review.accepted_unchanged,
         blind=review is not None and review.blind,
@@ -232,22 +240,28 @@ def _mean_boundary(shown: NDArray[np.integer], truth: NDArray[np.integer], class
     return statistics.fmean(there) if there else float("nan")
 
 
+def _predicted(
+    project: Project, key: str, truth: NDArray[np.int16]
+) -> tuple[LabelMap, NDArray[np.uint8]] | None:
+    """The label map and margin of the model in force, None where it has not looked yet."""
+    model = project.models.current()
+    read = project.predictions.read(model.id, key) if model is not None else None
+    return read if read is not None and read[0].shape == truth.shape else None
+
+
 def _suspect(
-    project: Project,
     key: str,
     truth: NDArray[np.int16],
+    labels: LabelMap,
+    margin: NDArray[np.uint8],
     table: NDArray[np.int16],
     names: Sequence[str],
 ) -> Suspicious | None:
     """The patch where the model in force contradicts the label with most confidence."""
-    model = project.models.current()
-    read = project.predictions.read(model.id, key) if model is not None else None
-    if read is None or read[0].shape != truth.shape:
-        return None
-    predicted = np.maximum(table[read[0]], 0)
+    predicted = np.maximum(table[labels], 0)
     against = (predicted != truth) & (truth != VOID)
     side = max(3, min(truth.shape) // _PATCH) | 1
-    sure = against * read[1].astype(np.float32) / np.float32(255)
+    sure = against * margin.astype(np.float32) / np.float32(255)
     means = cv2.blur(sure, (side, side), borderType=cv2.BORDER_CONSTANT)
     y, x = (int(v) for v in np.unravel_index(int(np.argmax(means)), means.shape))
     worst = float(means[y, x])
@@ -256,8 +270,9 @@ def _suspect(
     half = side // 2
     around = np.s_[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
     inside = against[around]
-    most = [int(np.bincount(m[around][inside]).argmax()) for m in (truth, predicted)]
-    return Suspicious(key, x, y, round(worst, 3), names[most[0]], names[most[1]])
+    pairs = truth[around][inside].astype(np.int64) * len(names) + predicted[around][inside]
+    labelled, said = divmod(int(np.bincount(pairs).argmax()), len(names))
+    return Suspicious(key, x, y, round(worst, 3), names[labelled], names[said])
 
 
 def _by_model(parts: Sequence[tuple[str, Confusion]], k: int) -> dict[str, float | None]:

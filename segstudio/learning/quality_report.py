@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Final
 
 from segstudio.errors import UserError
-from segstudio.learning.quality import Quality, rolling
+from segstudio.learning.quality import ImageQuality, Quality, rolling
 from segstudio.project import atomic
 
 _WIDE, _HIGH, _EDGE = 720, 200, 34
@@ -26,7 +27,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem
 table { border-collapse: collapse; margin: 1rem 0; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #dfe3e8; }
 th:first-child, td:first-child { text-align: left; }
-svg { background: #f6f8fa; border-radius: 6px; }
+.wide { overflow-x: auto; }
+svg { margin: .3rem 0; background: #f6f8fa; border-radius: 6px; }
 .faint { color: #66707a; }
 @media (prefers-color-scheme: dark) { body { color: #e6e9ec; background: #1b1f24; }
   th, td { border-color: #363d45; } svg { background: #242a31; } }
@@ -50,21 +52,28 @@ def as_csv(quality: Quality) -> str:
 
 def as_html(quality: Quality, title: str) -> str:
     """A page that needs nothing else."""
-    agreement = rolling([image.miou for image in quality.images if not image.blind])
+    shown = [image for image in quality.images if not image.blind]
     seconds = rolling([image.seconds or None for image in quality.images])
+    strokes = rolling([image.strokes or None for image in quality.images])
+    marks, all_marks = _changes(shown), _changes(quality.images)
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{_summary(quality)}</p>",
         "<h2>Agreement of what was shown with what was confirmed</h2>",
-        _chart(agreement, "mIoU, rolling over 10 images", 1.0),
+        _chart(rolling([i.miou for i in shown]), "mIoU, rolling over 10 images", 1.0, marks),
+        _chart(rolling([i.boundary for i in shown]), "boundary IoU, likewise", 1.0, marks),
         _by_class(quality),
         "<h2>Seconds an image</h2>",
-        _chart(seconds, "seconds, rolling over 10 images", None),
+        _chart(seconds, "seconds, rolling over 10 images", None, all_marks),
+        "<h2>Strokes an image</h2>",
+        _chart(strokes, "strokes, rolling over 10 images", None, all_marks),
         "<h2>By model</h2>",
-        _table(("model", "mIoU"), [(m, _score(v)) for m, v in quality.by_model.items()]),
+        _by_model(quality),
         "<h2>Confusion (rows confirmed, columns shown; share of the row)</h2>",
         _confusion(quality),
         "<h2>Labels to look at again</h2>",
+        f"<p>{quality.compared} of {len(quality.images)} confirmed images were compared with the "
+        "model in force.</p>",
         _table(
             ("image", "at", "labelled", "the model says", "how sure"),
             [
@@ -101,6 +110,38 @@ def _by_class(quality: Quality) -> str:
     hidden = quality.blind.iou
     rows = [(n, _score(v), _score(hidden.get(n))) for n, v in quality.iou.items()]
     return _table(("class", "IoU shown", "IoU blind"), rows)
+
+
+def _by_model(quality: Quality) -> str:
+    """What each model showed: on how many images, how far it agreed, and what they took."""
+    rows = []
+    for model, miou in quality.by_model.items():
+        mine = [i for i in quality.images if i.model == model and not i.blind]
+        means = [
+            _mean([i.boundary for i in mine], 3),
+            _mean([i.seconds or None for i in mine], 0),
+            _mean([i.strokes or None for i in mine], 1),
+        ]
+        rows.append((model, str(len(mine)), _score(miou), *means))
+    head = ("model", "images", "mIoU", "boundary IoU", "seconds an image", "strokes an image")
+    return _table(head, rows)
+
+
+def _mean(values: Sequence[float | None], digits: int) -> str:
+    known = [value for value in values if value is not None]
+    return f"{fmean(known):.{digits}f}" if known else "–"
+
+
+def _changes(images: Sequence[ImageQuality]) -> dict[int, str]:
+    """Places of the images before which another model began to be shown, and its number."""
+    found: dict[int, str] = {}
+    before = ""
+    for place, image in enumerate(images):
+        if image.model and not image.blind and image.model != before:
+            number = image.model.partition("-")[0]
+            found[place] = f"#{int(number)}" if number.isdigit() else image.model
+            before = image.model
+    return found
 
 
 def _blind_words(quality: Quality) -> str:
@@ -143,8 +184,11 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _chart(values: Sequence[float | None], label: str, top: float | None) -> str:
-    """A line over the images, as SVG; nothing where there is no value."""
+def _chart(
+    values: Sequence[float | None], label: str, top: float | None, marks: Mapping[int, str]
+) -> str:
+    """A line over the images, as SVG, and where another model began; nothing where there is no
+    value."""
     known = [value for value in values if value is not None]
     if not known:
         return "<p class='faint'>Nothing to show yet.</p>"
@@ -161,17 +205,38 @@ def _chart(values: Sequence[float | None], label: str, top: float | None) -> str
         f"<text x='{_EDGE}' y='18' {_INK}>{words}; top {highest:.3g}</text>"
         f"<text x='{right}' y='{_HIGH - 10}' text-anchor='end' {_INK}>image {len(values)}</text>"
         f"<line x1='{_EDGE}' y1='{floor}' x2='{right}' y2='{floor}' stroke='#9aa4ae'/>"
+        f"{''.join(_mark(_EDGE + (i - 0.5) * across, words) for i, words in marks.items())}"
         f"<polyline points='{points}' fill='none' stroke='#3b82d9' stroke-width='2.5'/></svg>"
     )
 
 
+def _mark(x: float, words: str) -> str:
+    at = f"{max(_EDGE, x):.1f}"
+    return (
+        f"<line x1='{at}' y1='{_EDGE - 6}' x2='{at}' y2='{_HIGH - _EDGE}' stroke='#9aa4ae' "
+        f"stroke-dasharray='3 3'/><text x='{at}' y='{_EDGE - 8}' {_INK}>{html.escape(words)}</text>"
+    )
+
+
 def _confusion(quality: Quality) -> str:
-    rows = []
-    for name, counts in zip(quality.classes, quality.confusion, strict=True):
+    """As a table, each cell as dark as its share of the row."""
+    lines = []
+    for row, (name, counts) in enumerate(zip(quality.classes, quality.confusion, strict=True)):
         total = sum(counts)
         if total:
-            rows.append((name, *(f"{100 * n / total:.1f} %" for n in counts)))
-    return _table(("confirmed as", *quality.classes), rows)
+            shares = [count / total for count in counts]
+            cells = "".join(_cell(share, column == row) for column, share in enumerate(shares))
+            lines.append(f"<tr><td>{html.escape(name)}</td>{cells}</tr>")
+    if not lines:
+        return "<p class='faint'>Nothing to show yet.</p>"
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("confirmed as", *quality.classes))
+    return f"<div class='wide'><table><tr>{head}</tr>{''.join(lines)}</table></div>"
+
+
+def _cell(share: float, is_right: bool) -> str:
+    colour = "47, 158, 98" if is_right else "208, 68, 60"
+    tint = f"background: rgba({colour}, {0.6 * share**0.5:.2f})"
+    return f"<td style='{tint}'>{100 * share:.1f} %</td>"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

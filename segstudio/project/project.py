@@ -323,6 +323,11 @@ class Project:
         self._labels.base_on(key, seen)
         return found
 
+    def seconds(self, key: ImageKey) -> float:
+        """How long a person has worked on the labels of an image, as its file says; 0 for never."""
+        found = self._labels.read(key)
+        return found.annotation.seconds if found is not None else 0.0
+
     def reload_labels(self) -> None:
         """Another process has written label files: look at what it has learnt about them."""
         self.label_round += 1

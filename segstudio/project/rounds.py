@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ AFTER: Final = 5
 _SHORTEST: Final = 2.0
 _LONGEST: Final = 10.0
 _IMAGES_A_MINUTE: Final = 20
+_LAST: Final = Path(".segstudio", "last-round.json")
 _TRIED: Final = Path(".segstudio", "from-base")
 _IN_VAIN: Final = 2
 """Rounds without a better model after which only new labels start another."""
@@ -87,6 +89,29 @@ def from_base_tried(project: Project) -> int:
 def note_from_base(project: Project, images: int) -> None:
     """A round begins from the base weights."""
     atomic.write_text(project.root / _TRIED, str(images))
+
+
+@dataclass(frozen=True)
+class LastRound:
+    """The last round of a project: the confirmed images that were there when it began, and whether
+    it came to an end, good or bad."""
+
+    learned: frozenset[str]
+    is_over: bool
+
+
+def last_round(root: Path) -> LastRound | None:
+    """None when there was none, or nobody knows."""
+    try:
+        facts = json.loads((root / _LAST).read_text(encoding="utf-8"))
+        return LastRound(frozenset(map(str, facts["learned"])), bool(facts["over"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def note_round(root: Path, learned: Iterable[str], is_over: bool) -> None:
+    """A round begins, or is over; one that was cut off is told by this after a restart."""
+    atomic.write_text(root / _LAST, json.dumps({"learned": sorted(learned), "over": is_over}))
 
 
 def _learned_from_base(models: Sequence[ModelInfo]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -59,11 +60,13 @@ class Guessing(QObject):
         self._session, self._jobs = session, jobs
         self._asked = ""
         self._again = self._shown = False
+        self._said: set[str] = set()
         self._due = QTimer(self, singleShot=True, interval=_PAUSE)
         self._due.timeout.connect(session.save_soon)
         session.document_changed.connect(self._on_change)
         session.saving.connect(lambda state, _: self._ask() if state == "saved" else None)
         session.image_changed.connect(self._on_image)
+        session.project_changed.connect(self._said.clear)
         work.models_changed.connect(self._on_models)
         jobs.changed.connect(self._take)
 
@@ -89,6 +92,7 @@ class Guessing(QObject):
             self._due.start()
         else:  # nothing is labelled any more that could be learned from
             self._show(None)
+            self._say_why_not(image)
 
     def _on_image(self) -> None:
         """What was drawn on the image before is to be learned from: it is written first."""
@@ -103,29 +107,65 @@ class Guessing(QObject):
             self._show(None)
 
     def _is_wanted(self) -> bool:
-        """Whether a guess is of use, and there is something to tell apart."""
+        """Whether a guess is of use, can be made, and there is something to tell apart."""
+        image, project = self._session.image, self._session.project
+        if image is None or project is None or not self._is_of_use():
+            return False
+        return self._tells_apart(image) and not project.is_large(image.key)
+
+    def _is_of_use(self) -> bool:
+        """Whether a guess would be shown if there was one."""
         session = self._session
         project, image = session.project, session.image
         if not self.enabled or project is None or project.read_only or image is None:
             return False
         if image.drafts.model or session.reviewing.waits(image.key):
             return False  # there are drafts, or may be in a moment
-        if image.document.confirmed or not session.autosave or project.models.current() is not None:
-            return False
+        done = image.document.confirmed or not session.autosave
+        return not done and project.models.current() is None
+
+    def _tells_apart(self, image: OpenImage) -> bool:
+        """Whether there may be two classes to learn from; only the predictor knows for sure."""
         here = {shape.class_name for shape in image.document.shapes} - {IGNORE_CLASS}
         return len(here) > 1 or bool(self._examples(image.key))
 
     def _examples(self, key: str) -> list[str]:
-        """Labelled images near the open one."""
-        session = self._session
-        keys = session.project.included() if session.project is not None else []
+        """Labelled images near the open one; large pictures are not read for this."""
+        session, project = self._session, self._session.project
+        if project is None:
+            return []
+        keys = project.included()
         place = keys.index(key) if key in keys else 0
         labelled = [
             (abs(i - place), k)
             for i, k in enumerate(keys)
             if k != key and session.state(k) in ("edited", "confirmed")
         ]
-        return [k for _, k in sorted(labelled)[:_EXAMPLES]]
+        near = (k for _, k in sorted(labelled) if not project.is_large(k))
+        return list(islice(near, _EXAMPLES))
+
+    def _say_why_not(self, image: OpenImage) -> None:
+        """The person has drawn and might wait for a guess: what it takes, once each."""
+        project = self._session.project
+        if project is None or not image.document.shapes or not self._is_of_use():
+            return
+        if project.is_large(image.key):
+            self._say(
+                tr(
+                    "This picture is too large for guesses (above 24 megapixels): drafts come "
+                    "once a model is in force."
+                )
+            )
+        else:
+            self._say_one_class()
+
+    def _say_one_class(self) -> None:
+        self._say(tr("To guess the rest, a second class is needed: paint some background too (,)."))
+
+    def _say(self, words: str) -> None:
+        if words not in self._said:
+            self._said.add(words)
+            self._session.message.emit(words, "info")
 
     # -- asking
 
@@ -149,9 +189,16 @@ class Guessing(QObject):
         file = str(job.result.get("file", ""))
         if file:
             self._read(Path(file), str(job.result["image"]))
+        elif job.state == "done" and not self._again and self._session.image is not None:
+            self._after_nothing(self._session.image)
         if self._again:
             self._again = False
             self._ask()
+
+    def _after_nothing(self, image: OpenImage) -> None:
+        """All that is labelled is of one class: confirmed images may say nothing of the rest."""
+        if image.document.shapes and self._is_wanted():
+            self._say_one_class()
 
     # -- showing
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from segstudio.annotation.document import Change
 from segstudio.engine import protocol as p
+from segstudio.project.models import ModelInfo
+from segstudio.project.project import Project
 from segstudio.project.rounds import (
     AFTER,
     from_base_tried,
+    last_round,
     learned_from,
     next_round,
     note_from_base,
+    note_round,
 )
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs
@@ -69,6 +76,7 @@ class LiveTraining(QObject):
         self._due.timeout.connect(self._decide)
         self._power = QTimer(self, interval=_POWER)
         self._power.timeout.connect(self._mind_battery)
+        session.closing.connect(lambda _: self._forget())
         session.project_changed.connect(self._begin)
         session.states_changed.connect(lambda _: self._due.start())
         session.document_changed.connect(self._on_change)
@@ -112,6 +120,10 @@ class LiveTraining(QObject):
         self._is_new, self._after, self._waits = True, None, False
         self._due.start()
 
+    def _forget(self) -> None:
+        """The project is being closed, and its round with it: that is nobody's wish to end it."""
+        self._root, self._job, self._after = "", "", None
+
     def _on_change(self, change: Change) -> None:
         image = self._session.image
         if change.is_edit and image is not None and image.document.confirmed:
@@ -133,9 +145,9 @@ class LiveTraining(QObject):
             return
         project = self._session.project
         models = project.models.all() if project is not None else []
-        if self._is_new and learned_from(models) >= len(confirmed):
-            self._learned = confirmed  # before the project was opened
-        elif self._corrected or confirmed - self._learned:
+        if self._is_new and project is not None:
+            self._learned = _learned_before(project, models, confirmed)
+        if self._corrected or confirmed - self._learned:
             self._in_vain = 0
         self._is_new = False
         if not self._corrected and not confirmed - self._learned and not self._rounds:
@@ -156,6 +168,11 @@ class LiveTraining(QObject):
             architecture, planned.start_from, planned.minutes, title=title, resume=True, name="live"
         )
         self._job = job.id if job is not None else ""
+        self._note(project.root, is_over=not self._job)
+
+    def _note(self, root: Path, is_over: bool) -> None:
+        with suppress(OSError):  # a round that is cut off then begins with the next label
+            note_round(root, self._learned, is_over)
 
     def _say_when(self) -> None:
         """What will start the first round, when it does not start at once."""
@@ -199,6 +216,7 @@ class LiveTraining(QObject):
         if not job.is_over:
             return
         self._job, self._waits = "", False
+        self._note(Path(job.project), is_over=True)
         project = self._session.project
         if project is None or job.project != str(project.root):
             return  # it ended with its project
@@ -222,6 +240,17 @@ class LiveTraining(QObject):
             self._session.message.emit(words, "info")
 
 
+def _learned_before(
+    project: Project, models: Sequence[ModelInfo], confirmed: frozenset[str]
+) -> frozenset[str]:
+    """Confirmed images that were learned from before the project was opened; none of them when
+    the round was cut off, so that it goes on."""
+    last = last_round(project.root)
+    if last is not None:
+        return last.learned if last.is_over else frozenset()
+    return confirmed if learned_from(models) >= len(confirmed) else frozenset()
+
+
 class DraftsAhead(QObject):
     """Has the model in force predict the open image and the next few before they are looked at."""
 
@@ -232,6 +261,7 @@ class DraftsAhead(QObject):
         self.enabled = True
         self._session, self._jobs, self._work = session, jobs, work
         self._asked: set[tuple[str, str]] = set()
+        self._likely = ""
         self._due = QTimer(self, singleShot=True, interval=_LOOK // 4)
         self._due.timeout.connect(self._ask)
         session.project_changed.connect(self._asked.clear)
@@ -243,6 +273,24 @@ class DraftsAhead(QObject):
         if enabled:
             self._due.start()
 
+    def prepare(self, key: str) -> None:
+        """The image that will probably be opened next is another than the next of the list; ""
+        when it is not."""
+        self._likely = key
+        self._due.start()
+
+    def _coming(self, project: Project, here: str) -> list[str]:
+        """The open image and the few that will probably be opened after it."""
+        keys, state = project.included(), self._session.state
+        place = keys.index(here) if here in keys else 0
+        likely = [self._likely] if self._likely in keys else []
+        undone = (
+            key
+            for key in dict.fromkeys([here, *likely, *keys[place:]])
+            if state(key) in ("none", "draft") and key not in self._session.problems
+        )
+        return list(islice(undone, 1 + _AHEAD))
+
     def _ask(self) -> None:
         session, project = self._session, self._session.project
         if not self.enabled or project is None or session.image is None or project.read_only:
@@ -250,16 +298,9 @@ class DraftsAhead(QObject):
         model = project.models.current()
         if model is None or self._work.no_segment():
             return
-        keys = project.included()
-        place = keys.index(session.image.key) if session.image.key in keys else 0
-        wanted = [
-            key
-            for key in keys[place:]
-            if session.state(key) in ("none", "draft") and key not in session.problems
-        ][: 1 + _AHEAD]
         missing = [
             key
-            for key in wanted
+            for key in self._coming(project, session.image.key)
             if (model.id, key) not in self._asked and not project.predictions.has(model.id, key)
         ]
         if missing:  # what was taken back comes only when it is asked for

@@ -56,6 +56,7 @@ from segstudio.studio.panels.top import TopBar
 from segstudio.studio.refining import Refining
 from segstudio.studio.session import Session
 from segstudio.studio.side import Side
+from segstudio.studio.spare import SpareTime
 from segstudio.studio.training import TrainingLog
 from segstudio.studio.wishes import Wishes
 from segstudio.studio.work import Work
@@ -89,6 +90,8 @@ class MainWindow(QMainWindow):
         self.live.set_enabled(bool(now["train_by_itself"]))
         self.ahead = DraftsAhead(self.session, self.jobs, self.work, self)
         self.ahead.enabled = bool(now["drafts_ahead"])
+        self.spare = SpareTime(self.session, self.jobs, self.work, self)
+        self.spare.enabled = bool(now["drafts_ahead"])
         self.doubts = Doubts(self.session, self)
         self.refining = Refining(self.session, self.jobs, self)
         self.ordering = Ordering(self.session, self.doubts, self)
@@ -210,6 +213,10 @@ class MainWindow(QMainWindow):
         self.guessing.made.connect(lambda _: self.image_bar.refresh())
         self.following.settled.connect(self.guessing.look_again)
         self.refining.changes_made.connect(self.canvas.show_changes)
+        self.spare.looked.connect(self.doubts.learn)
+        self.spare.ended.connect(self.quality.look_again)
+        self.doubts.learned.connect(self.ordering.foresee)
+        self.ordering.foresaw.connect(self.ahead.prepare)
         self.doubts.heat_made.connect(self.canvas.show_heat)
         self.doubts.region_found.connect(self.canvas.show_region)
         self.quality.image_asked.connect(self._look_at)
@@ -512,6 +519,7 @@ class MainWindow(QMainWindow):
         """After confirming: the image that teaches most, or the next of the list."""
         self.ordering.enabled = learning
         self.session.reviewing.choose_next = self.ordering.go if learning else None
+        self.ordering.foresee()
 
     def _live_ended(self) -> None:
         self.actions_["live"].setChecked(False)
@@ -520,6 +528,7 @@ class MainWindow(QMainWindow):
     def _toggle_ahead(self) -> None:
         enabled = self.actions_["ahead"].isChecked()
         self.ahead.set_enabled(enabled)
+        self.spare.set_enabled(enabled)
         settings.save({"drafts_ahead": enabled})
 
     def _toggle_following(self) -> None:

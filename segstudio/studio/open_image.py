@@ -33,12 +33,17 @@ _PAUSE = 30.0
 @dataclass(frozen=True, slots=True)
 class Drafts:
     """A model's prediction as drafts, with the names by which reviews remember them; of a `blind`
-    image they are kept from sight, and there are none."""
+    image they are kept from sight, and there are none.
+
+    `offered`: what the model found is seen, be it that there is nothing; not so when a person had
+    labelled all of it before.
+    """
 
     model: str = ""
     shapes: tuple[Shape, ...] = ()
     names: tuple[str, ...] = ()
     blind: bool = False
+    offered: bool = False
 
 
 def draft_name(shape: Shape) -> str:
@@ -75,14 +80,15 @@ def load_drafts(project: Project, key: str, annotation: Annotation, model: str) 
     named = [(name, shape) for name, shape in named if name not in done]
     clipped = clip_to_free([s for _, s in named], annotation.shapes, annotation.width)
     kept = [(n, s) for (n, _), s in zip(named, clipped, strict=True) if s.bitmap]
-    return Drafts(model, tuple(s for _, s in kept), tuple(n for n, _ in kept))
+    shown = tuple(s for _, s in kept)
+    return Drafts(model, shown, tuple(n for n, _ in kept), offered=bool(kept) or not parts)
 
 
 def keep_shown(project: Project, key: str, drafts: Drafts) -> None:
     """What is shown of a prediction, or would be of a blind image, stays as it is from now on."""
     if drafts.blind and drafts.model:
         blind.freeze(project, key, drafts.model)
-    elif drafts.shapes:
+    elif drafts.offered:
         project.predictions.mark_shown(drafts.model, key)
 
 
@@ -165,6 +171,7 @@ class OpenImage:
     _last_edit: float = field(default_factory=time.monotonic)
     _accepted: set[int] = field(default_factory=set)
     _past: Review | None = None
+    _before: Review | None = None
     guessed: Guesses | None = None
     """What round 0 shows of the pixels that nobody labelled: drafts that every stroke changes."""
 
@@ -183,6 +190,7 @@ class OpenImage:
             loaded.repairs,
             _seconds=loaded.annotation.seconds,
             _past=past if past is not None and past.shown == loaded.drafts.model else None,
+            _before=past,
         )
         document.listeners.append(image._count)
         image.desk.read_pixels = image.pixels
@@ -307,6 +315,8 @@ class OpenImage:
 
     def review(self, run: str = "") -> Review:
         """What has become of the drafts shown, this time and the times before."""
+        if not self.drafts.model:
+            return self._without_drafts()
         pending = {id(shape) for shape in self.document.drafts}
         past = self._past or Review()
         # what an earlier session accepted or rejected, and undo has brought back, waits again
@@ -319,6 +329,7 @@ class OpenImage:
             if id(shape) not in pending
         ]
         rejected = dropped or not all(accepted for _, accepted in gone)
+        none = self.drafts.offered and not self.drafts.shapes
         untouched = not rejected and all(s.source == "model" for s in self.document.shapes)
         return Review(
             model=self.drafts.model,
@@ -326,9 +337,25 @@ class OpenImage:
             accepted=(*accepted, *(name for name, accepted in gone if accepted)),
             rejected=(*dropped, *(name for name, accepted in gone if not accepted)),
             confirmed_at=self._when_confirmed(past),
-            accepted_unchanged=self.document.confirmed and untouched and bool(gone),
+            accepted_unchanged=self.document.confirmed and untouched and bool(gone or none),
             seconds=round(self._seconds, 1),
-            strokes=past.strokes + self.strokes,
+            strokes=self._all_strokes,
             shown=self.drafts.model,
             blind=self.drafts.blind,
         )
+
+    def _without_drafts(self) -> Review:
+        """Time and strokes, where no model's drafts are shown now; what was shown before stays."""
+        past = self._before or Review()
+        made = all(shape.source == "model" for shape in self.document.shapes)
+        return replace(
+            past,
+            confirmed_at=self._when_confirmed(past),
+            accepted_unchanged=past.accepted_unchanged and self.document.confirmed and made,
+            seconds=round(self._seconds, 1),
+            strokes=self._all_strokes,
+        )
+
+    @property
+    def _all_strokes(self) -> int:
+        return self.strokes + (self._before.strokes if self._before is not None else 0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from segstudio.errors import UserError
+from segstudio.project.doubts import DoubtBook
 from segstudio.project.order import Choice, Vector, choose, embed
 from segstudio.project.project import Project
 from segstudio.studio.doubts import Doubts
@@ -17,6 +18,8 @@ from segstudio.studio.session import Session
 
 _AT_ONCE: Final = 16
 """Images looked at between two looks at whether the project is still open."""
+_SOON: Final = 150
+"""Milliseconds after an image is shown until the next is chosen; painting comes first."""
 _SCORED: Final = 300
 """Images whose doubts are looked up for one choice."""
 
@@ -29,6 +32,8 @@ class Ordering(QObject):
     the order goes by those known before until new ones are there.
     """
 
+    foresaw = Signal(str)
+    """The image that confirming the open one will probably open; "" for the next of the list."""
     _came = Signal(object, object)
 
     def __init__(self, session: Session, doubts: Doubts, parent: QObject | None = None) -> None:
@@ -38,9 +43,12 @@ class Ordering(QObject):
         self._vectors: dict[str, Vector] = {}
         self._looked: set[str] = set()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="order")
-        self._choosing = False
+        self._choosing = self._foreseeing = False
+        self._soon = QTimer(self, singleShot=True, interval=_SOON)
+        self._soon.timeout.connect(self._look_ahead)
         self._came.connect(self._take)
         session.project_changed.connect(self._begin)
+        session.image_changed.connect(self.foresee)
 
     def close(self) -> None:
         """End the thread."""
@@ -51,30 +59,69 @@ class Ordering(QObject):
         project, book = self._session.project, self._doubts.book
         if project is None or book is None or self._choosing:
             return
-        keys = [key for key in project.included() if key not in self._session.problems]
-        state = self._session.state
-        done = [key for key in keys if state(key) == "confirmed"]
-        here = self._session.image.key if self._session.image is not None else ""
-        left = [key for key in keys if key != here and state(key) != "confirmed"]
         self._start_looking(project)
         self._choosing = True
-        vectors, wanted = dict(self._vectors), self._session.wanted
+        wanted = self._session.wanted
 
         def is_wanted() -> bool:
             return project is self._session.project and wanted == self._session.wanted
-
-        def work() -> Choice | None:
-            found = book.of(_part(left, len(done)), is_wanted)
-            doubts = found or book.known(left)
-            by_class = {key: dict(doubt.classes) for key, doubt in doubts.items()}
-            return choose(left, done, vectors, by_class)
 
         def show(choice: Choice | Exception | None) -> None:
             self._choosing = False
             if is_wanted():
                 self._open(choice)
 
-        self._session.in_background(work, show)
+        self._session.in_background(self._choice(project, book, is_wanted), show)
+
+    def _choice(
+        self,
+        project: Project,
+        book: DoubtBook,
+        is_wanted: Callable[[], bool],
+        here_is_done: bool = False,
+    ) -> Callable[[], Choice | None]:
+        """What chooses the next image, on any thread; as if the open one were confirmed when
+        `here_is_done`.
+
+        The doubts of an older model count until the new one has looked at an image.
+        """
+        keys = [key for key in project.included() if key not in self._session.problems]
+        here = self._session.image.key if self._session.image is not None else ""
+        confirmed = {key for key in keys if self._session.state(key) == "confirmed"}
+        confirmed |= {here} if here_is_done else set()
+        done = [key for key in keys if key in confirmed]
+        left = [key for key in keys if key != here and key not in confirmed]
+        vectors = dict(self._vectors)
+
+        def work() -> Choice | None:
+            doubts = {**book.known(left), **book.of(_part(left, len(done)), is_wanted)}
+            by_class = {key: dict(doubt.classes) for key, doubt in doubts.items()}
+            return choose(left, done, vectors, by_class)
+
+        return work
+
+    def foresee(self) -> None:
+        """Find out soon which image will be next: something about it may be new."""
+        if self.enabled and self._session.image is not None:
+            self._soon.start()
+        elif not self.enabled:
+            self.foresaw.emit("")
+
+    def _look_ahead(self) -> None:
+        project, book, wanted = self._session.project, self._doubts.book, self._session.wanted
+        if project is None or book is None or self._foreseeing:
+            return
+        self._foreseeing = True
+
+        def is_wanted() -> bool:
+            return project is self._session.project and wanted == self._session.wanted
+
+        def tell(choice: Choice | Exception | None) -> None:
+            self._foreseeing = False
+            if is_wanted() and isinstance(choice, Choice):
+                self.foresaw.emit(choice.key)
+
+        self._session.in_background(self._choice(project, book, is_wanted, True), tell)
 
     def _open(self, choice: Choice | Exception | None) -> None:
         if isinstance(choice, Exception):

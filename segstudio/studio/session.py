@@ -633,13 +633,16 @@ class Session(QObject):
             self.go(key)
 
     def keep_review(self, image: OpenImage) -> None:
-        """Write what became of the drafts of an image, when anything did."""
-        if self.project is None or self.project.read_only or not image.drafts.model:
+        """Write what became of the drafts of an image, when anything did, and of a confirmed one
+        the time and strokes that it took."""
+        if self.project is None or self.project.read_only:
             return
+        if not image.drafts.model and not image.strokes:
+            return  # it was only looked at
         if self.paused:  # all was written before; what is shown may be there no more
             return
         review = image.review()
-        decided = review.accepted or review.rejected or review.blind
+        decided = review.accepted or review.rejected or review.blind or image.document.confirmed
         if decided or self.project.reviews.has(image.key):
             self.try_(lambda project: project.reviews.save(image.key, review))
 

@@ -97,8 +97,11 @@ class Work(QObject):
 
     # -- jobs
 
-    def segment(self, keys: Sequence[str] | None = None, quiet: bool = False) -> Job | None:
-        """Predict these images, by default all that are not confirmed; `quiet` without a word."""
+    def segment(
+        self, keys: Sequence[str] | None = None, quiet: bool = False, spare: bool = False
+    ) -> Job | None:
+        """Predict these images, by default all that are not confirmed; `quiet` without a word,
+        `spare` when nothing else is to be done."""
         project, model = self._session.project, self.model()
         ready = self._session.ensure_written if quiet else self._ready
         if project is None or model is None or not ready():
@@ -119,6 +122,7 @@ class Work(QObject):
             self._jobs.device,
             as_run=not quiet and not single,
             ahead=quiet,
+            spare=spare,
         )
         return self._jobs.run("predictor", title, request, len(wanted), quiet=quiet or single)
 

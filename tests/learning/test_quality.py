@@ -14,7 +14,7 @@ from discs import disc_picture
 
 from segstudio.errors import UserError
 from segstudio.learning.metrics import boundary_iou
-from segstudio.learning.quality import ImageQuality, forecast, quality, rolling
+from segstudio.learning.quality import ImageQuality, _suspect, forecast, quality, rolling
 from segstudio.learning.quality_report import as_csv, as_html, summary, write_report
 from segstudio.project.project import Project
 from segstudio.project.reviews import Review
@@ -115,11 +115,35 @@ def test_labels_that_a_sure_model_contradicts_are_listed(
         if key.endswith("1.png"):
             labels[40:60, 40:60] = 1 - labels[40:60, 40:60]
         show(project, key, labels)
-    (doubt,) = quality(project).suspicious
+    found = quality(project)
+    assert found.compared == 3
+    (doubt,) = found.suspicious
     assert doubt.image == "images/1.png"
     assert 40 <= doubt.x < 60
     assert 40 <= doubt.y < 60
     assert {doubt.labelled, doubt.predicted} == {"background", "disc"}
+
+
+def test_a_doubtful_label_names_two_classes() -> None:
+    # all pixels differ, and of both maps alone most pixels are of class 1
+    labelled = np.tile(np.array([1, 0, 2, 1], np.int16), (60, 15))
+    said = np.tile(np.array([2, 1, 1, 0], np.uint8), (60, 15))
+    found = _suspect(
+        "a", labelled, said, np.full((60, 60), 255, np.uint8), np.arange(3, dtype=np.int16), "abc"
+    )
+    assert found is not None
+    assert found.labelled != found.predicted
+
+
+def test_without_a_review_the_label_file_knows_the_time(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project(images=3, confirmed=2)
+    for key in project.confirmed_keys():
+        project.save(key, replace(project.load(key), seconds=30.0))
+    found = quality(project)
+    assert [image.seconds for image in found.images] == [30, 30]
+    assert found.seconds_left == 30
 
 
 def test_the_pace_is_that_of_the_last_images() -> None:
@@ -143,6 +167,12 @@ def test_reports_hold_every_image_and_need_nothing_else(
     assert "cells &amp; &lt;more&gt;" in page
     assert "<polyline" in page
     assert "http" not in page
+    assert page.count("<polyline") == 4
+    assert "boundary IoU, likewise" in page
+    assert "strokes, rolling over 10 images" in page
+    assert page.count(">#1</text>") == 4  # where the drafts of this model begin
+    assert "<th>strokes an image</th>" in page
+    assert "3 of 3 confirmed images were compared" in page
     assert "3 images are confirmed, 1 are left" in summary(found)
     write_report(found, tmp_path / "q.csv", "x")
     assert (tmp_path / "q.csv").read_text().startswith("image,")

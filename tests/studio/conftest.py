@@ -43,7 +43,7 @@ def window(qtbot: QtBot, qapp: QApplication) -> Iterator[MainWindow]:
     i18n.use_language("en")
     theme.apply(qapp, "dark")
     shown = MainWindow()
-    for helper in (shown.guessing, shown.ahead, shown.following):
+    for helper in (shown.guessing, shown.ahead, shown.following, shown.spare):
         helper.enabled = False  # a predictor for every stroke, where no test is about it
     shown.resize(1280, 800)
     shown.show()

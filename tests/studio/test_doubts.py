@@ -5,26 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from segstudio.project.project import Project
+from segstudio.studio import doubts
 from segstudio.studio.main_window import MainWindow
-from tests.studio.conftest import at, press, sweep
+from tests.studio.conftest import at, make_project, press, sweep
 from tests.studio.test_window import add_prediction, open_image, shown, two_drafts
+
+
+def predict_again(root: Path, key: str, boxes: list[tuple[int, int, int, int]]) -> None:
+    """As `predict`, by a model that is there."""
+    with Project.open(root) as project:
+        model = project.models.current()
+        assert model is not None
+        margin = np.full((90, 120), 255, np.uint8)
+        for x0, y0, x1, y1 in boxes:
+            margin[y0:y1, x0:x1] = 20
+        project.predictions.write(model.id, key, two_drafts(), margin)
 
 
 def predict(root: Path, doubts: dict[str, list[tuple[int, int, int, int]]]) -> None:
     """Predictions that are sure but for boxes (x0, y0, x1, y1) of each image."""
     for key, boxes in doubts.items():
         add_prediction(root, key, two_drafts())
-        with Project.open(root) as project:
-            model = project.models.current()
-            assert model is not None
-            margin = np.full((90, 120), 255, np.uint8)
-            for x0, y0, x1, y1 in boxes:
-                margin[y0:y1, x0:x1] = 20
-            project.predictions.write(model.id, key, two_drafts(), margin)
+        predict_again(root, key, boxes)
 
 
 def test_n_walks_the_doubtful_regions_and_then_the_images_worst_first(
@@ -119,3 +126,51 @@ def test_images_without_a_region_worth_a_look_are_not_opened(
     press(window, Qt.Key.Key_N)
     qtbot.waitUntil(lambda: any("Nothing doubtful" in words for words in told), timeout=20_000)
     assert window.session.wanted == "images/0.png"
+
+
+def test_n_goes_on_past_the_first_hundreds(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubts, "_SCORED", 2)
+    root = make_project(tmp_path / "many", count=8)
+    predict(root, {f"images/{n}.png": [] for n in range(7)})
+    predict_again(root, "images/6.png", [(70, 55, 90, 75)])
+    open_image(window, root, qtbot)
+    told: list[str] = []
+    window.session.message.connect(lambda words, kind: told.append(words))
+    press(window, Qt.Key.Key_N)
+    shown(window, "images/6.png", qtbot)
+    qtbot.waitUntil(lambda: any("whole drafts" in words for words in told), timeout=20_000)
+    press(window, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: any("Nothing doubtful" in words for words in told), timeout=20_000)
+    assert "1 image it has not seen yet" in told[-1]
+
+
+def test_what_was_walked_through_is_walked_again_with_a_new_model(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    predict(root, {f"images/{n}.png": [(70, 55, 90, 75)] * (n == 1) for n in range(3)})
+    open_image(window, root, qtbot)
+    told: list[str] = []
+    window.session.message.connect(lambda words, kind: told.append(words))
+    press(window, Qt.Key.Key_N)
+    shown(window, "images/1.png", qtbot)
+    qtbot.waitUntil(lambda: any("whole drafts" in words for words in told), timeout=20_000)
+    window.session.go("images/0.png")  # before it was walked to the end
+    shown(window, "images/0.png", qtbot)
+    told.clear()
+    press(window, Qt.Key.Key_N)
+    shown(window, "images/1.png", qtbot)
+    qtbot.waitUntil(lambda: any("Nothing doubtful" in words for words in told), timeout=20_000)
+    window.session.go("images/0.png")
+    shown(window, "images/0.png", qtbot)
+    with Project.open(root) as project:
+        card = 'architecture = "unet"\nclasses = ["cell", "dirt"]\n'
+        newer = project.models.add("unet", lambda f: (f / "model.toml").write_text(card) and None)
+    window.work.promote(newer.id)
+    predict(root, {f"images/{n}.png": [(12, 12, 24, 24)] * (n == 2) for n in range(3)})
+    window.session.refresh_states([f"images/{n}.png" for n in range(3)])
+    told.clear()
+    press(window, Qt.Key.Key_N)
+    shown(window, "images/2.png", qtbot)
+    qtbot.waitUntil(lambda: any("whole drafts" in words for words in told), timeout=20_000)

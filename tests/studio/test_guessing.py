@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -18,6 +20,9 @@ from segstudio.annotation.bitmap import Bitmap
 from segstudio.annotation.document import Annotation
 from segstudio.annotation.rasterise import label_map
 from segstudio.annotation.shape import Shape, mask_shape
+from segstudio.engine import protocol
+from segstudio.engine.guess import Guesser
+from segstudio.project import project as project_module
 from segstudio.project.project import Project
 from segstudio.project.shape_index import Query, ShapeIndex
 from segstudio.studio.canvas.guess import Guess
@@ -286,3 +291,83 @@ def test_nothing_is_guessed_once_there_is_a_model(
     assert window.session.save_now()
     assert not made
     assert not [job for job in window.jobs.jobs.values() if job.title == "Guessing"]
+
+
+def told_by(window: MainWindow) -> list[str]:
+    told: list[str] = []
+    window.session.message.connect(lambda words, kind: told.append(words))
+    return told
+
+
+def test_with_one_class_it_is_said_what_a_guess_takes(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    made = opened(window, make_project(tmp_path / "one", classes=("cell",)), qtbot)
+    told = told_by(window)
+    window.use_tool("brush")
+    paint(window, Qt.Key.Key_1, (36, 36), (44, 44))
+    assert [words for words in told if "paint some background" in words]
+    paint(window, Qt.Key.Key_1, (38, 36), (46, 44))
+    assert sum("paint some background" in words for words in told) == 1
+    assert made == []
+
+
+def test_confirmed_images_that_say_nothing_of_the_rest_are_not_enough(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    root = make_project(tmp_path / "one", classes=("cell",))
+    with Project.open(root) as project:
+        project.set_manifest(replace(project.manifest, unlabelled="ignore"))
+        square = mask_shape("cell", Bitmap.from_array(np.ones((9, 9), bool)))
+        project.save("images/0.png", Annotation(120, 90, (square,), confirmed=True))
+    opened(window, root, qtbot)
+    told = told_by(window)
+    window.use_tool("brush")
+    paint(window, Qt.Key.Key_1, (46, 36), (54, 44))
+    qtbot.waitUntil(
+        lambda: any("paint some background" in words for words in told), timeout=PATIENCE
+    )
+
+
+def test_pictures_that_are_never_decoded_as_a_whole_are_not_guessed_and_not_learned_from(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_project(tmp_path / "large")
+    Image.fromarray(np.zeros((300, 400, 3), np.uint8)).save(root / "images" / "0.png")
+    monkeypatch.setattr(project_module, "_LARGE", 50_000)
+    made = opened(window, root, qtbot)
+    told = told_by(window)
+    paint_two(window)
+    assert any("too large for guesses" in words for words in told)
+    assert window.session.save_now()
+    window.session.go("images/1.png")
+    qtbot.waitUntil(
+        lambda: window.session.image is not None and window.session.image.key == "images/1.png",
+        timeout=20_000,
+    )
+    assert window.session.state("images/0.png") == "edited"
+    assert window.guessing._examples("images/1.png") == []
+    assert not window.jobs.jobs
+    assert made == []
+
+
+def test_the_predictor_decodes_no_large_picture_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_project(tmp_path / "large")
+    with Project.open(root) as project:
+        halves = [np.zeros((90, 120), bool) for _ in range(2)]
+        halves[0][:, :60], halves[1][:, 60:] = True, True
+        shapes = (
+            mask_shape("cell", Bitmap.from_array(halves[0])),
+            mask_shape("dirt", Bitmap.from_array(halves[1])),
+        )
+        project.save("images/0.png", Annotation(120, 90, shapes))
+    guesser = Guesser()
+    request = protocol.Guess("j", str(root), "images/1.png", ("images/0.png",))
+    found = guesser.guess(request)["file"]
+    assert Path(found).is_file()
+    guesser.close()
+    monkeypatch.setattr(project_module, "_LARGE", 5_000)
+    monkeypatch.setattr(Project, "read_image", None)
+    assert Guesser().guess(request)["file"] == ""

@@ -205,3 +205,64 @@ def test_a_project_read_anew_keeps_its_round(
     studio.session.reopen()
     qtbot.waitUntil(lambda: studio.session.image is not None, timeout=20_000)
     assert studio.live.job == "round-1"
+
+
+def opened_again(window: MainWindow, root: Path, qtbot: QtBot) -> None:
+    window.actions_["close"].trigger()
+    assert window.session.project is None
+    window.open_folder(root)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20_000)
+
+
+def test_a_round_that_was_cut_off_goes_on_when_the_project_is_opened_again(
+    studio: MainWindow, asked: Asked, root: Path, qtbot: QtBot
+) -> None:
+    allow(studio)
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
+    studio.jobs.jobs.clear()  # the program has died, and with it the child
+    with Project.open(root) as project:  # which has learned from all that there is before
+        card = 'architecture = "unet"\nclasses = ["cell"]\nimages = { train = 9 }\n'
+        project.models.add("unet", lambda f: (f / "model.toml").write_text(card) and None)
+    opened_again(studio, root, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 2, timeout=20_000)
+    asked.end("done", promoted=False)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 3, timeout=20_000)
+    asked.end("done", promoted=False)
+    opened_again(studio, root, qtbot)
+    qtbot.waitUntil(lambda: not studio.live._is_new, timeout=20_000)
+    assert len(asked.rounds) == 3
+    assert not studio.live.job
+
+
+def test_a_project_closed_and_opened_at_once_is_no_wish_to_end_training(
+    studio: MainWindow, asked: Asked, root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studio.jobs, "cancel", lambda job: None)  # it takes two seconds
+    allow(studio)
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
+    opened_again(studio, root, qtbot)
+    asked.end("cancelled", stopping=True)
+    assert studio.live.enabled
+    assert settings.load()["train_by_itself"] is True
+    qtbot.waitUntil(lambda: len(asked.rounds) == 2, timeout=20_000)
+
+
+def test_images_with_strokes_only_do_not_stand_for_confirmed_ones(
+    studio: MainWindow, asked: Asked, root: Path, qtbot: QtBot
+) -> None:
+    allow(studio)
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
+    with Project.open(root) as project:  # of one confirmed image and eight with strokes
+        card = 'architecture = "unet"\nclasses = ["cell"]\nimages = { train = 9 }\n'
+        project.models.add("unet", lambda f: (f / "model.toml").write_text(card) and None)
+    asked.end("failed")
+    studio.live.set_enabled(False)
+    confirm(studio, qtbot)
+    assert studio.session.save_now()
+    opened_again(studio, root, qtbot)
+    assert len(asked.rounds) == 1
+    studio.live.set_enabled(True)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 2, timeout=20_000)

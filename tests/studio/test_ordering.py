@@ -10,6 +10,8 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from segstudio.project.doubts import DoubtBook
+from segstudio.project.models import ModelInfo
 from segstudio.project.order import Choice
 from segstudio.project.project import Project
 from segstudio.studio import ordering
@@ -19,6 +21,11 @@ from tests.studio.test_doubts import predict
 from tests.studio.test_window import open_image, shown
 
 SHIFT, CTRL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
+
+
+def add_model(project: Project) -> ModelInfo:
+    card = 'architecture = "unet"\nclasses = ["cell", "dirt"]\n'
+    return project.models.add("unet", lambda f: (f / "model.toml").write_text(card) and None)
 
 
 def listen(window: MainWindow) -> list[str]:
@@ -73,3 +80,58 @@ def test_every_choice_has_its_reason(kind: str) -> None:
     words = ordering.reason(Choice("a", kind, "road", 0.5))  # type: ignore[arg-type]
     assert words.startswith("Next")
     assert ("road" in words) == (kind == "uncertain")
+
+
+def test_one_prediction_of_a_new_model_leaves_the_doubts_of_the_old_one_in_the_choice(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segstudio.project.order._NOISE", 0.0)
+    root = make_project(tmp_path / "many", count=6)
+    boxes = {f"images/{n}.png": [(2, 2, 4, 4)] for n in range(6)}
+    predict(root, {**boxes, "images/4.png": [(100, 5, 118, 25), (62, 52, 98, 78)]})
+    with Project.open(root) as project:
+        DoubtBook(project).of(project.images())  # another time the window was open
+        project.models.promote(add_model(project).id)
+    predict(root, {"images/1.png": [(2, 2, 4, 4)]})
+    foreseen: list[str] = []
+    window.ordering.foresaw.connect(foreseen.append)
+    window.actions_["smart_order"].trigger()
+    open_image(window, root, qtbot)
+    told = listen(window)
+    press(window, Qt.Key.Key_D, SHIFT)
+    shown(window, "images/4.png", qtbot)
+    assert any("unsure of" in words for words in told)
+
+
+def test_the_image_that_comes_next_is_known_before_it_is_asked_for(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    root = make_project(tmp_path / "many", count=12)
+    predict(root, {"images/0.png": []})
+    asked: list[list[str]] = []
+    window.work.segment = lambda keys, **_: asked.append(list(keys))  # type: ignore[assignment]
+    foreseen: list[str] = []
+    window.ordering.foresaw.connect(foreseen.append)
+    window.ahead.enabled = True
+    window.actions_["smart_order"].trigger()
+    open_image(window, root, qtbot)
+    qtbot.waitUntil(lambda: len(window.ordering._vectors) == 12, timeout=20_000)
+    window.ordering.foresee()
+    qtbot.waitUntil(lambda: bool(foreseen), timeout=20_000)
+    before = len(foreseen)
+    window.ordering.foresee()
+    qtbot.waitUntil(lambda: len(foreseen) > before, timeout=20_000)
+    qtbot.waitUntil(lambda: any(foreseen[-1] in keys for keys in asked), timeout=20_000)
+    press(window, Qt.Key.Key_Return, CTRL)
+    shown(window, foreseen[-1], qtbot)
+
+
+def test_doubts_outlive_the_program_and_their_file_may_be_damaged(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "many", count=2)
+    predict(root, {"images/0.png": [(100, 5, 118, 25)]})
+    with Project.open(root) as project:
+        found = DoubtBook(project).of(project.images())
+        assert DoubtBook(project).known(project.images()) == found
+        (root / ".segstudio" / "cache" / "doubts.json").write_text('{"images/0.png": 3}')
+        assert DoubtBook(project).known(project.images()) == {}
+        assert DoubtBook(project).of(project.images()) == found

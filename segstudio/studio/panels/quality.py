@@ -7,11 +7,14 @@ from typing import Any, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
     QHBoxLayout,
     QHeaderView,
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QScrollArea,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -19,14 +22,25 @@ from PySide6.QtWidgets import (
 
 from segstudio.annotation.bitmap import Box
 from segstudio.engine import protocol as p
-from segstudio.studio import dialogs, theme
+from segstudio.studio import dialogs
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs, time_left
+from segstudio.studio.panels.confusion import ConfusionView, row_words
 from segstudio.studio.panels.model import make_table
+from segstudio.studio.panels.quality_chart import (
+    MEASURES,
+    QualityChart,
+    changes_of,
+    points_of,
+)
 from segstudio.studio.session import Session
-from segstudio.studio.widgets import faint, heading
+from segstudio.studio.widgets import faint, heading, named
 
-_ROLLING: Final = 10
+_TABLE_HEAD: Final = 28
+_TABLE_ROW: Final = 22
+_TABLE_MOST: Final = 12
+_LIST_LEAST: Final = 90
+_LIST_MOST: Final = 180
 _AROUND: Final = 12
 """Image pixels around the place of a doubtful label."""
 Facts = Mapping[str, Any]
@@ -45,15 +59,29 @@ class QualityPanel(QWidget):
         self._session, self._jobs = session, jobs
         self._asked = ""
         self._is_old = True
-        self._chart: _Chart | None = None
+        self._chart: QualityChart | None = None
         self.facts: Facts = {}
         self.caption = faint(tr("Figures appear here once images are confirmed."))
         self.caption.setWordWrap(True)
         self.place = QVBoxLayout()
+        self.measure = QComboBox()
+        self.measure.addItems(_measure_words())
+        self.measure.setAccessibleName(tr("What the curve shows"))
+        self.measure.currentIndexChanged.connect(lambda _: self._show_chart())
+        self.detail = QComboBox()
+        self.detail.addItems([tr("Overlap by class"), tr("What was taken for what")])
+        self.detail.setAccessibleName(tr("What the table shows"))
+        self.detail.currentIndexChanged.connect(lambda _: self._show_parts())
+        self.confusion = ConfusionView()
+        self.key = faint(tr("Rows: confirmed as. Columns: shown as. Per cent of the row."), True)
         self.table = make_table(tr("class"), "IoU")
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.doubtful = QListWidget()
         self.doubtful.setAccessibleName(tr("Labels to look at again"))
+        self.doubtful.setMinimumHeight(_LIST_LEAST)
+        self.doubtful.setMaximumHeight(_LIST_MOST)
+        self.doubtful.setWordWrap(True)
+        self.doubtful.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.doubtful.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.doubtful.itemActivated.connect(self._open_doubtful)
         self.doubtful.itemClicked.connect(self._open_doubtful)
@@ -75,23 +103,46 @@ class QualityPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
-        layout.addWidget(self.caption)
-        layout.addLayout(self.place, 3)
-        layout.addWidget(self.table, 3)
-        self.over_doubtful = heading(tr("LABELS TO LOOK AT AGAIN"))
-        layout.addWidget(self.over_doubtful)
-        layout.addWidget(self.calm)
-        layout.addWidget(self.doubtful, 2)
-        layout.addStretch()
-        self._show_lists()
+        layout.addWidget(self._scrolled(), 1)
         layout.addLayout(buttons)
+        self._show_parts()
 
-    def _show_lists(self) -> None:
-        """A title stands over something: labels to look at, or that there are none."""
+    def _scrolled(self) -> QScrollArea:
+        """All but the buttons; in a low window nothing is squeezed."""
+        inside = named(QWidget(), "panel")
+        layout = QVBoxLayout(inside)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        self.over_doubtful = heading(tr("LABELS TO LOOK AT AGAIN"))
+        layout.addWidget(self.caption)
+        layout.addWidget(self.measure)
+        layout.addLayout(self.place, 3)
+        scores: list[QWidget] = [self.detail, self.table, self.confusion, self.key]
+        for part in (*scores, self.over_doubtful, self.calm, self.doubtful):
+            layout.addWidget(part)
+        layout.addStretch()
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(inside)
+        return area
+
+    def _show_parts(self) -> None:
+        """What there is something to show of; a title stands over labels to look at, or that there
+        are none."""
         compared, found = bool(self.facts.get("images")), self.doubtful.count() > 0
+        scored, is_matrix = self.table.rowCount() > 0, self.detail.currentIndex() == 1
+        self.measure.setVisible(compared)
+        self.detail.setVisible(scored)
+        self.table.setVisible(scored and not is_matrix)
+        for part in (self.confusion, self.key):
+            part.setVisible(scored and is_matrix)
         self.over_doubtful.setVisible(compared)
         self.calm.setVisible(compared and not found)
         self.doubtful.setVisible(compared and found)
+        self.calm.setText(_calm_words(self.facts))
 
     # -- asking
 
@@ -144,6 +195,12 @@ class QualityPanel(QWidget):
         if self.isVisible():
             self.refresh()
 
+    def look_again(self) -> None:
+        """The model in force has looked at more images."""
+        self._is_old = True
+        if self.isVisible():
+            self.refresh()
+
     def showEvent(self, event: object) -> None:
         if self._is_old:
             self.refresh()
@@ -163,17 +220,22 @@ class QualityPanel(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, dict(doubt))
             item.setToolTip(tr("The model is sure of it: {n}", n=f"{doubt['doubt']:.2f}"))
             self.doubtful.addItem(item)
-        self._show_lists()
-        points = [
-            (place, image["miou"], image["image"])
-            for place, image in enumerate(images)
-            if image["miou"] is not None and not image["blind"]
-        ]
-        if points and self._chart is None:
-            self._chart = _Chart(lambda key: self.image_asked.emit(key, None))
+        colours = {c.name: c.colour for c in self._session.choices.classes}
+        self.confusion.show_counts(facts.get("classes", ()), facts.get("confusion", ()), colours)
+        self._show_parts()
+        self._show_chart()
+
+    def _show_chart(self) -> None:
+        """The measure that is chosen, image by image."""
+        images: Sequence[Facts] = self.facts.get("images", ())
+        if images and self._chart is None:
+            self._chart = QualityChart(lambda key: self.image_asked.emit(key, None))
             self.place.addWidget(self._chart.widget)
         if self._chart is not None:
-            self._chart.show_points(points)
+            measure = MEASURES[max(0, self.measure.currentIndex())]
+            self._chart.widget.setVisible(bool(images))
+            changes = changes_of(images)
+            self._chart.show_points(points_of(images, measure), changes, measure.top)
 
     def _fill_table(self, facts: Facts) -> None:
         """IoU by class: of drafts that were shown, and of those of blind images."""
@@ -182,10 +244,13 @@ class QualityPanel(QWidget):
         self.table.setColumnCount(3 if blind else 2)
         heads = [tr("class"), tr("IoU shown"), tr("IoU blind")] if blind else [tr("class"), "IoU"]
         self.table.setHorizontalHeaderLabels(heads)
-        self.table.setVisible(bool(rows))
         self.table.setRowCount(len(rows))
+        self.table.setFixedHeight(_table_height(len(rows)))
         for row, (name, *scores) in enumerate(rows):
-            texts = [name, *("–" if score is None else f"{score:.3f}" for score in scores)]
+            texts = [
+                row_words(name),
+                *("–" if score is None else f"{score:.3f}" for score in scores),
+            ]
             for column, text in enumerate(texts[: self.table.columnCount()]):
                 self.table.setItem(row, column, QTableWidgetItem(text))
 
@@ -199,6 +264,31 @@ class QualityPanel(QWidget):
         """The look has changed."""
         if self._chart is not None:
             self._chart.restyle()
+
+
+def _measure_words() -> list[str]:
+    """One for each of MEASURES."""
+    return [
+        tr("Overlap, image by image (mIoU)"),
+        tr("Overlap along outlines (boundary IoU)"),
+        tr("Seconds an image"),
+        tr("Strokes an image"),
+    ]
+
+
+def _table_height(rows: int) -> int:
+    return _TABLE_HEAD + _TABLE_ROW * min(rows, _TABLE_MOST)
+
+
+def _calm_words(facts: Facts) -> str:
+    """That nothing stands out, and among how many, since a label must be compared for that."""
+    count, compared = len(facts.get("images", ())), int(facts.get("compared", 0))
+    if not compared:
+        return tr("No label was compared with the model in force yet.")
+    if compared < count:
+        words = tr("No label stands out among the {n} of {all} images that were compared.")
+        return words.format(n=compared, all=count)
+    return tr("No label stands out.")
 
 
 def _caption(facts: Facts) -> str:
@@ -220,52 +310,3 @@ def _caption(facts: Facts) -> str:
     if unchanged:
         parts.append(tr("Accepted as shown: {n}.", n=unchanged))
     return " ".join(parts)
-
-
-class _Chart:
-    """mIoU of what was shown, image by image in the order of confirming, and its rolling mean.
-
-    pyqtgraph is imported here, after the first paint. A click on a point opens its image.
-    """
-
-    def __init__(self, on_click: Any) -> None:
-        import pyqtgraph as pg
-
-        self._pg: Any = pg
-        self.widget: Any = pg.PlotWidget()
-        self.widget.setMinimumHeight(130)
-        self.widget.setYRange(0, 1, padding=0.05)
-        self.widget.setMouseEnabled(x=False, y=False)
-        self.widget.hideButtons()
-        self.widget.setMenuEnabled(False)
-        self._line: Any = self.widget.plot([], [])
-        self._dots: Any = pg.ScatterPlotItem(size=7, hoverable=True, hoverSize=10)
-        self._dots.sigClicked.connect(lambda _, points, *__: on_click(points[0].data()))
-        self.widget.addItem(self._dots)
-        self.restyle()
-
-    def restyle(self) -> None:
-        look = theme.current()
-        self.widget.setBackground(look.panel)
-        item = self.widget.getPlotItem()
-        for side in ("left", "bottom"):
-            axis = item.getAxis(side)
-            axis.setPen(self._pg.mkPen(look.line))
-            axis.setTextPen(self._pg.mkPen(look.faint))
-        item.setTitle(
-            f"<span style='color: {look.faint}'>{tr('agreement, image by image')}</span>",
-            size="9pt",
-        )
-        self._line.setPen(self._pg.mkPen(look.accent, width=2))
-        self._dots.setBrush(self._pg.mkBrush(look.faint))
-        self._dots.setPen(self._pg.mkPen(look.panel))
-
-    def show_points(self, points: Sequence[tuple[int, float, str]]) -> None:
-        xs, ys = [p[0] + 1 for p in points], [p[1] for p in points]
-        mean = [
-            sum(ys[max(0, i - _ROLLING + 1) : i + 1]) / len(ys[max(0, i - _ROLLING + 1) : i + 1])
-            for i in range(len(ys))
-        ]
-        self._line.setData(xs, mean)
-        self._dots.setData(xs, ys, data=[p[2] for p in points])
-        self.widget.setXRange(1, max(xs, default=2), padding=0.05)
