@@ -27,8 +27,9 @@ from segstudio.learning.metrics import Confusion
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.round0 import Round0
 from segstudio.learning.samples import Item, Library
+from segstudio.learning.start import download_watch
 from segstudio.learning.task import PIXELS
-from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, _download_watch, train
+from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, train
 from segstudio.learning.trainingset import TrainingSet
 from segstudio.networks import registry
 from segstudio.project.bulk import BulkEdit
@@ -209,10 +210,10 @@ def test_a_cancelled_trainer_does_not_wait_for_the_predictor(
 
 def test_a_download_tells_its_progress_and_ends_with_the_job() -> None:
     told: list[object] = []
-    watch = _download_watch(Control(on_event=told.append))
+    watch = download_watch(Control(on_event=told.append))
     watch(30_000_000, 160_000_000)
     assert told == [Progress(30.0, 160.0, text="MB of weights")]
-    stopped = _download_watch(Control(should_stop=lambda: True))
+    stopped = download_watch(Control(should_stop=lambda: True))
     with pytest.raises(Cancelled):
         stopped(1, None)
 

@@ -13,7 +13,7 @@ from discs import QUICK, disc_picture, label
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
-from segstudio.learning import checkpoint, loop, recipe, samples, store, trainer
+from segstudio.learning import checkpoint, loop, recipe, samples, start, store
 from segstudio.learning.average import Average
 from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.events import Event, Log, ModelSaved, Validation
@@ -191,7 +191,7 @@ def test_a_young_model_is_trained_on_as_it_began(
     current = project.models.current()
     assert current is not None
     assert current.card["steps_in_all"] == 2 * QUICK["max_steps"]
-    monkeypatch.setattr(trainer, "_YOUNG", 2 * QUICK["max_steps"])
+    monkeypatch.setattr(start, "_YOUNG", 2 * QUICK["max_steps"])
     grown = next_recipe()
     assert (grown["learning_rate"], grown["freeze_statistics"]) == (3e-4, 0.0)
 

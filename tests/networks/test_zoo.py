@@ -22,7 +22,7 @@ GLOBAL = {
     *("upernet", "segformer", "icnet", "lraspp", "crfrnn"),
 }
 """Networks that look at the whole picture for each pixel, by pooling, attention or a CRF."""
-EXPORTED = {"unet", "unet:light", "unet_2015", "fcn8s", "lraspp"}
+EXPORTED = {"unet:light", "unet_2015", "fcn8s"}
 COARSE = {
     **dict.fromkeys(("deeplab_v2", "fcn_resnet101"), (0.15, 0.5)),  # a hundred layers
     "lraspp": (0.05, 0.5),  # its scores hardly differ at first
