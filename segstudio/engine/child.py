@@ -57,6 +57,8 @@ class Child:
         self._timers: dict[str, threading.Timer] = {}
         self._closing = False
         self._killed_for = ""
+        self._saving = ""
+        """The job that writes what it has."""
 
     # the process -------------------------------------------------------------------------------
 
@@ -66,7 +68,7 @@ class Child:
             return
         self._join()  # threads of the last process; not under the lock, which they need
         with self._lock:
-            self._closing, self._killed_for = False, ""
+            self._closing, self._killed_for, self._saving = False, "", ""
             self._connection = None
             key = secrets.token_bytes(32)
             listener = Listener(authkey=key)
@@ -148,9 +150,9 @@ class Child:
 
     def cancel(self, job: str) -> None:
         """Ask the child to stop a job, and kill it when in 2 s it has neither ended the job nor
-        begun to write what it has."""
+        begun to write what it has. What is being written is waited for."""
         with self._lock:
-            if not self.alive or job in self._timers:
+            if not self.alive or job in self._timers or job == self._saving:
                 return
             timer = threading.Timer(CANCEL_SECONDS, self._kill_for, args=(job,))
             timer.daemon = True
@@ -168,6 +170,10 @@ class Child:
     def _answered(self, event: Message) -> None:
         if isinstance(event, _HEARD):
             with self._lock:
+                if isinstance(event, protocol.Saving):
+                    self._saving = event.job
+                elif event.job == self._saving:
+                    self._saving = ""
                 timer = self._timers.pop(event.job, None)
             if timer is not None:
                 timer.cancel()

@@ -34,10 +34,13 @@ class Checkpoint:
     ended: str = ""
 
     def write(self, path: Path) -> None:
-        """Put it in the place of the last one, atomically."""
+        """Put it in the place of the last one, atomically; OSError when it cannot be written."""
         facts = {**asdict(self), "state": dict(self.state), "classes": list(self.classes)}
-        with atomic.replacing(path, durable=False) as temporary:
-            torch.save(facts, temporary)
+        with (
+            atomic.replacing(path, durable=False) as temporary,
+            temporary.open("wb") as file,  # given a path, torch hides why it cannot write
+        ):
+            torch.save(facts, file)
 
 
 def read(path: Path) -> Checkpoint | None:

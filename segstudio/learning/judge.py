@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from segstudio.errors import Cancelled
 from segstudio.learning import encoded, promotion, store
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.loop import Control, Fit, Scored, Scores, precision, score
@@ -95,8 +96,11 @@ class Judge:
             self.incumbent, self.scores = current, {}
         if renewed and fit.stopped:
             return promotion.undecided(f"stopped before it was compared with {_named(current)}")
-        if not fit.stopped:
-            self.score()
+        try:
+            if not fit.stopped:
+                self.score()
+        except Cancelled:
+            return promotion.undecided(f"stopped before it was compared with {_named(current)}")
         known_scores = _matching(self.scores, fit.scores)
         guessed = current is None
         nothing = guessed and not self.scores  # not even a guess could be made

@@ -124,10 +124,9 @@ def train(
     fit = run.fit()
     if fit.stopped and not fit.scores:
         raise Cancelled
-    if fit.stopped:
-        on_event(Saving())
     decision = judge.decide(fit)
     heat = _temperature(task, fit, data, library, report)
+    on_event(Saving())
     result = _save(project, data, start, fit, decision, heat, on_event)
     if fit.recipe.name == LIVE and not (result.promoted or fit.stopped or _is_astray(fit)):
         keeper.end(run, result.model)

@@ -24,6 +24,11 @@ def work(worker: Worker, request: protocol.Segment, control: Control) -> Mapping
         case "waits":  # a good job: looks at its switch
             control.stopped.wait()
             raise Cancelled
+        case "saves":  # until the test stops it a second time
+            control.stopped.wait()
+            control.stopped.clear()
+            worker.send(protocol.Saving(request.job))
+            control.stopped.wait()
         case "hangs":  # a bad one
             threading.Event().wait()
         case "dies":

@@ -15,7 +15,15 @@ import pytest
 
 from segstudio.engine import protocol
 from segstudio.engine.child import Child
-from segstudio.engine.protocol import Cancelled, Done, Failed, Message, Progress, Segment
+from segstudio.engine.protocol import (
+    Cancelled,
+    Done,
+    Failed,
+    Message,
+    Progress,
+    Saving,
+    Segment,
+)
 
 ROLES = [sys.executable, str(Path(__file__).with_name("roles.py"))]
 PATIENCE = 60.0
@@ -90,6 +98,24 @@ def test_a_waiting_job_is_cancelled_at_once(talk: Talk) -> None:
     assert talk.until(Cancelled) == Cancelled("2")
     talk.child.cancel("1")
     assert talk.until(Cancelled) == Cancelled("1")
+
+
+def test_a_job_that_writes_what_it_has_is_not_killed(talk: Talk) -> None:
+    talk.ask("saves")
+    talk.until(Progress)
+    talk.child.cancel("1")
+    assert talk.child._timers
+    talk.until(Saving)
+    assert not talk.child._timers
+    talk.child.cancel("1")
+    assert not talk.child._timers
+    talk.child.send(protocol.Cancel("1"))  # so much for the job
+    assert talk.until(Done)
+    talk.ask("waits", "2")
+    talk.until(Progress)
+    talk.child.cancel("2")
+    assert talk.child._timers
+    assert talk.until(Cancelled)
 
 
 def test_a_job_that_does_not_stop_is_killed_after_two_seconds(talk: Talk) -> None:

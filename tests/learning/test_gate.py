@@ -169,6 +169,27 @@ def test_a_stopped_run_is_kept_when_another_model_came_into_force(
     assert current.id == other.model
 
 
+def test_a_stop_while_the_end_is_scored_loses_nothing(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = disc_project()
+    first = train(project, quick())
+    calls: list[int] = []
+    really = judge.Judge.score
+
+    def score(self: judge.Judge) -> None:
+        calls.append(1)
+        if len(calls) == 2:  # after training
+            raise Cancelled
+        really(self)
+
+    monkeypatch.setattr(judge.Judge, "score", score)
+    second = train(project, quick())
+    assert not second.promoted
+    assert first.model in second.reason
+    assert project.models.get(second.model).scores
+
+
 def test_the_gate_compares_with_the_model_in_force_at_the_end(
     disc_project: Callable[..., Project],
 ) -> None:

@@ -119,31 +119,31 @@ def test_tiles_give_the_whole_picture_s_result_inside_the_receptive_field(name: 
         assert off < 1e-3 * max(1.0, float(expected.abs().max()))
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in EXPORTED else pytest.param(n, marks=pytest.mark.full) for n in zoo.NAMES]
-)
+def exported(always: set[str]) -> pytest.MarkDecorator:
+    """Every network that can be exported; those that are not named only where all is tested."""
+    names = [name for name in zoo.NAMES if not zoo.card_of(name).onnx]
+    full = pytest.mark.full
+    return pytest.mark.parametrize(
+        "name", [name if name in always else pytest.param(name, marks=full) for name in names]
+    )
+
+
+@exported(EXPORTED)
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_onnx_agrees(name: str, tmp_path: Path) -> None:
-    runtime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    if zoo.card_of(name).onnx:
-        pytest.skip(zoo.card_of(name).onnx)
-    same_under_onnx(settled(zoo.small(name)), tmp_path / "net.onnx", runtime)
+    same_under_onnx(zoo.small(name), tmp_path / "net.onnx")
 
 
-@pytest.mark.full
-@every
+@exported(set())
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_onnx_agrees_at_full_size(name: str, tmp_path: Path) -> None:
+    same_under_onnx(zoo.full(name, 20), tmp_path / "net.onnx")
+
+
+def same_under_onnx(network: nn.Module, file: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    if zoo.card_of(name).onnx:
-        pytest.skip(zoo.card_of(name).onnx)
-    same_under_onnx(settled(zoo.full(name, 20)), tmp_path / "net.onnx", runtime)
-
-
-def same_under_onnx(network: nn.Module, file: Path, runtime: Any) -> None:
-    picture = torch.randn(1, 3, 64, 96)
+    network, picture = settled(network), torch.randn(1, 3, 64, 96)
     torch.onnx.export(network, (picture,), file, dynamo=True, verbose=False)
     session = runtime.InferenceSession(file)
     (found,) = session.run(None, {session.get_inputs()[0].name: picture.numpy()})
