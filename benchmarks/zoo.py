@@ -6,10 +6,11 @@ that, `segstudio models --measure`).
 
 By default each takes a fixed number of steps and the fall of its loss is shown (`--quick`: few and
 small ones, all networks in a quarter of an hour on two cores); with `--minutes` it trains for so
-long and is scored on the validation part. Networks that find things learn from nuclei, and are not
-scored. Each network has a process of its own; `--record FILE` keeps what is done by network and
-options, so that a run that was cut off goes on. Losses are those of single steps, the last one the
-mean of the last fifth.
+long and is scored on the validation part. `--core-minutes` are counted by what the processor spent
+on it, over all cores, so that a busy machine gives it no less. Networks that find things learn
+from nuclei, and are not scored. Each network has a process of its own; `--record FILE` keeps what
+is done by network and options, so that a run that was cut off goes on. Losses are those of single
+steps, the last one the mean of the last fifth.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -32,11 +34,13 @@ import torch
 from benchmarks import camvid
 from benchmarks.common import DATA, need, parser
 from segstudio.learning import device as devices
-from segstudio.learning.loop import Control, Fit, Run, pooled, score, seed_everything
+from segstudio.learning.events import at_once
+from segstudio.learning.loop import Fit, Run, seed_everything
 from segstudio.learning.measure import measure
 from segstudio.learning.metrics import or_zero
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Item, Labelled, Library
+from segstudio.learning.scoring import pooled, score
 from segstudio.learning.task import PIXELS, Task, task_of
 from segstudio.networks import registry
 from segstudio.networks.choosing import Measured
@@ -67,6 +71,7 @@ def zoo_parser() -> argparse.ArgumentParser:
     result.add_argument("names", nargs="*", help="networks; all by default")
     result.add_argument("--steps", type=int, default=20, help="training steps of a network")
     result.add_argument("--minutes", type=float, help="train for so long instead, and score")
+    result.add_argument("--core-minutes", type=float, help="the same, in time of one CPU core")
     result.add_argument("--batch", type=int, default=4)
     result.add_argument("--crop", type=int, default=256)
     result.add_argument("--quick", action="store_true", help="8 steps of two crops of 128 pixels")
@@ -85,10 +90,10 @@ def run(name: str, options: argparse.Namespace) -> Row:
     seed_everything(0)
     fit, library = _train(name, options, report)
     row = Row(measured, fit.steps, fit.seconds, *fall(fit), options=options.options)
-    if options.minutes is None or task_of(name) is not PIXELS:
+    if minutes_of(options) is None or task_of(name) is not PIXELS:
         return row
     reader = PIXELS.reader(fused(fit.network), library.normalisation, report.device)
-    scores = score(reader, camvid.items("val"), library, Control(), camvid.CLASSES)
+    scores = score(reader, camvid.items("val"), library, at_once, camvid.CLASSES)
     confusion = pooled(scores, camvid.CLASSES)
     return replace(row, miou=or_zero(confusion.miou()), macc=or_zero(confusion.macc()))
 
@@ -103,17 +108,17 @@ def fall(fit: Fit) -> tuple[float, float]:
 def _train(
     name: str, options: argparse.Namespace, report: devices.DeviceReport
 ) -> tuple[Fit, Library]:
+    minutes = minutes_of(options)
     recipe = Recipe(
         batch=options.batch,
         crop=options.crop,
         schedule="cosine",
-        max_steps=None if options.minutes else options.steps,
-        warm_up=5 if options.minutes is None else 50,
+        max_steps=None if minutes else options.steps,
+        warm_up=50 if minutes else 5,
     )
     task = task_of(name)
-    library, classes = _material(task, PICTURES if options.minutes else 40)
+    library, classes = _material(task, PICTURES if minutes else 40)
     network = registry.build(name, len(classes), **options.options)
-    seconds = options.minutes * 60 if options.minutes else None
     training = Run(
         network,
         library,
@@ -122,10 +127,17 @@ def _train(
         recipe,
         report.device,
         task=task,
-        seconds=seconds,
+        seconds=minutes * 60 if minutes else None,
         report_every=0,
+        clock=time.process_time if options.core_minutes else time.monotonic,
     )
     return training.fit(), library
+
+
+def minutes_of(options: argparse.Namespace) -> float | None:
+    """How long to train, None where steps are counted."""
+    minutes: float | None = options.core_minutes or options.minutes
+    return minutes
 
 
 def _material(task: Task, count: int) -> tuple[Library, tuple[str, ...]]:
@@ -204,7 +216,10 @@ def main() -> int:
 def _passed_on(options: argparse.Namespace) -> list[str]:
     arguments = ["--batch", str(options.batch), "--crop", str(options.crop)]
     arguments += ["--steps", str(options.steps), "--options", json.dumps(options.options)]
-    return arguments + ([] if options.minutes is None else ["--minutes", str(options.minutes)])
+    for name in ("minutes", "core_minutes"):
+        if (value := getattr(options, name)) is not None:
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+    return arguments
 
 
 def known(record: Path | None) -> list[dict[str, Any]]:

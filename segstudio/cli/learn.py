@@ -82,10 +82,13 @@ def segment(
     model: str | None,
     from_previous: bool,
     only: str,
+    thorough: bool,
     accept: bool,
     device: str,
     json: bool,
 ) -> Result:
+    if from_previous and thorough:
+        raise UserError("--from-previous asks no model", remedy="Leave out --thorough.")
     if from_previous and model is not None:
         raise UserError("--from-previous takes no model", remedy="Leave out one of the two.")
     with Project.open(folder) as project:
@@ -95,8 +98,8 @@ def segment(
         chosen = choose_model(project, model)
         if accept and model is None:
             _check_not_lost(project, chosen)
-        with project.runs.start(chosen.id, len(project.included())) as run:
-            code, result = segment_project(project, chosen, only, device, run)
+        with project.runs.start(chosen.id, len(project.included()), thorough) as run:
+            code, result = segment_project(project, chosen, only, device, run, thorough)
             if accept and code != INTERRUPTED:
                 result["accepted"] = _accept(project, chosen.id, run)
         return code, _with_run(result, run)
@@ -167,7 +170,12 @@ def _accept(project: Project, model: str, run: BatchRun) -> int:
 
 
 def segment_project(
-    project: Project, model: ModelInfo, only: str, device: str, run: BatchRun | None = None
+    project: Project,
+    model: ModelInfo,
+    only: str,
+    device: str,
+    run: BatchRun | None = None,
+    thorough: bool = False,
 ) -> Result:
     from segstudio.learning.predictor import segment
 
@@ -177,7 +185,7 @@ def segment_project(
         keys = [key for key in keys if key not in labelled]
     teller = Teller("segmenting")
     with console.stoppable() as stopper:
-        result = segment(project, model, keys, device, teller, stopper, run=run)
+        result = segment(project, model, keys, device, teller, stopper, run=run, thorough=thorough)
     teller.close()
     say(
         f"{result.done} images segmented with {result.model} in "

@@ -184,6 +184,11 @@ def _segment(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument("--only", choices=["all", "unlabelled"], default="all")
     command.add_argument(
+        "--thorough", action="store_true",
+        help="average scores with those of the mirrored picture, and let tiles overlap by half; "
+        "takes twice as long and more, and does again what nobody has looked at yet",
+    )  # fmt: skip
+    command.add_argument(
         "--accept", action="store_true",
         help="make the drafts the labels of images that have none, not confirmed",
     )  # fmt: skip

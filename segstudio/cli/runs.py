@@ -41,6 +41,5 @@ def _undo(project: Project, number: int) -> Undone:
 
 
 def _state(run: RunInfo) -> str:
-    if run.state != "done":
-        return run.state
-    return "" if run.can_undo else "nothing left"
+    state = run.state if run.state != "done" else "" if run.can_undo else "nothing left"
+    return ", ".join(word for word in ("thorough" if run.thorough else "", state) if word)

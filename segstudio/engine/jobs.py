@@ -160,6 +160,7 @@ def predictor_role() -> Mapping[type[Message], Handler]:
                     predictor=ready,
                     run=run,
                     note=ahead.note if ahead is not None else None,
+                    thorough=request.thorough,
                 )
         return asdict(result)
 
@@ -189,7 +190,9 @@ def predictor_role() -> Mapping[type[Message], Handler]:
 def _batch_run(
     project: Project, model: str, request: protocol.Segment
 ) -> AbstractContextManager[BatchRun | None]:
-    return project.runs.start(model, len(request.images)) if request.as_run else nullcontext()
+    if not request.as_run:
+        return nullcontext()
+    return project.runs.start(model, len(request.images), request.thorough)
 
 
 @contextmanager

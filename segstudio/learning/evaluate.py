@@ -15,10 +15,10 @@ from segstudio.learning import events
 from segstudio.learning.boxlabels import BoxLabels, judged_by_boxes
 from segstudio.learning.events import Log, Progress
 from segstudio.learning.inference import Prediction
-from segstudio.learning.loop import Scored, Scores, pooled, precision
 from segstudio.learning.metrics import Confusion
 from segstudio.learning.precision import Compared, compared
 from segstudio.learning.predictor import LabelMap, Predictor, open_predictor
+from segstudio.learning.scoring import Scored, Scores, pooled, precision
 from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import row_table
 from segstudio.project.models import ModelInfo

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segstudio.learning.inference import (
-    PREVIEW_OVERLAP,
+    QUICK,
+    Care,
     Check,
     Prediction,
     Reader,
@@ -20,21 +21,22 @@ from segstudio.learning.painting import Instance, joined, painted, pasted
 
 
 class Finder(Reader):
-    """A network that finds instances; see `Reader`."""
+    """A network that finds instances; see `Reader`. Things have no mean: it looks at no mirror
+    image, whatever the care."""
 
     def predict(
-        self, inputs: NDArray[np.float32], overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+        self, inputs: NDArray[np.float32], care: Care = QUICK, check: Check = _nothing
     ) -> Prediction:
         with torch.inference_mode():
-            found = self.instances(torch.from_numpy(inputs), overlap, check)
+            found = self.instances(torch.from_numpy(inputs), care, check)
         return painted(found, inputs.shape[1:])
 
     def instances(
-        self, picture: Tensor, overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+        self, picture: Tensor, care: Care = QUICK, check: Check = _nothing
     ) -> list[Instance]:
         """All things in (c, h, w) inputs, the surest first."""
         return self._with_retreat(
-            picture, check, self._look, lambda whole: self._tiled(whole, overlap, check)
+            picture, check, self._look, lambda whole: self._tiled(whole, care.overlap, check)
         )
 
     def _look(self, picture: Tensor) -> list[Instance]:

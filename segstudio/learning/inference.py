@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from segstudio.learning.painting import Instance
 
 T = TypeVar("T")
-PREVIEW_OVERLAP: Final = 0.25
-EXPORT_OVERLAP: Final = 0.5
 WHOLE_PIXELS: Final = {"cpu": 1_500_000, "cuda": 4_000_000, "mps": 2_000_000}
 """Pictures up to this many pixels go through in one pass."""
 TILE: Final = {"cpu": 512, "cuda": 1024, "mps": 768}
@@ -29,6 +28,19 @@ SMALLEST_TILE: Final = 128
 _GRID: Final = 32
 """Pixels: what most networks shrink pictures by at most."""
 _SIGMA: Final = 1 / 8
+
+
+@dataclass(frozen=True)
+class Care:
+    """How carefully a picture is read: by which share of their side tiles overlap, and whether
+    scores are the mean of those of the picture and of its mirror image."""
+
+    overlap: float
+    mirrored: bool = False
+
+
+QUICK: Final = Care(0.25)
+THOROUGH: Final = Care(0.5, mirrored=True)
 
 Notice = Callable[[str], None]
 Check = Callable[[], None]
@@ -85,7 +97,7 @@ class Reader(ABC):
 
     @abstractmethod
     def predict(
-        self, inputs: NDArray[np.float32], overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+        self, inputs: NDArray[np.float32], care: Care = QUICK, check: Check = _nothing
     ) -> Prediction:
         """What the network says of inputs that are normalised already, (c, h, w) float32."""
 
@@ -154,33 +166,38 @@ class Inference(Reader):
         self._temperature = temperature
 
     def predict(
-        self, inputs: NDArray[np.float32], overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+        self, inputs: NDArray[np.float32], care: Care = QUICK, check: Check = _nothing
     ) -> Prediction:
-        return Prediction(*self.decide(inputs, overlap, check))
+        return Prediction(*self.decide(inputs, care, check))
 
     def label_map(
-        self, picture: Picture, overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+        self, picture: Picture, care: Care = QUICK, check: Check = _nothing
     ) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
         """Model values 0..k-1 (h, w) and the margin p1 - p2 as 0..255 (h, w) uint8."""
-        return self.decide(self.normalisation.apply(picture), overlap, check)
+        return self.decide(self.normalisation.apply(picture), care, check)
 
     def decide(
-        self, inputs: NDArray[np.float32], overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
+        self, inputs: NDArray[np.float32], care: Care = QUICK, check: Check = _nothing
     ) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
         """`label_map` for inputs that are normalised already, (c, h, w) float32."""
         with torch.inference_mode():
-            logits = self.logits(torch.from_numpy(inputs), overlap, check)
+            logits = self.logits(torch.from_numpy(inputs), care, check)
             if self._temperature != 1.0:
                 logits = logits / self._temperature
             labels, margin = best_and_margin(logits)
             return labels.cpu().numpy(), margin.cpu().numpy()
 
-    def logits(
-        self, picture: Tensor, overlap: float = PREVIEW_OVERLAP, check: Check = _nothing
-    ) -> Tensor:
+    def logits(self, picture: Tensor, care: Care = QUICK, check: Check = _nothing) -> Tensor:
         """(c, h, w) inputs to (k, h, w) float32 logits on the device."""
+        logits = self._logits(picture, care, check)
+        if care.mirrored:
+            logits += self._logits(picture.flip(-1), care, check).flip(-1)
+            logits /= 2
+        return logits
+
+    def _logits(self, picture: Tensor, care: Care, check: Check) -> Tensor:
         return self._with_retreat(
-            picture, check, self._forward, lambda whole: self._tiled(whole, overlap, check)
+            picture, check, self._forward, lambda whole: self._tiled(whole, care.overlap, check)
         )
 
     def _forward(self, picture: Tensor) -> Tensor:

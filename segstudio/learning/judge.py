@@ -15,11 +15,12 @@ import numpy as np
 from segstudio.errors import Cancelled
 from segstudio.learning import encoded, promotion, store
 from segstudio.learning.device import DeviceReport
-from segstudio.learning.loop import Control, Fit, Scored, Scores, precision, score
+from segstudio.learning.loop import Control, Fit
 from segstudio.learning.metrics import Confusion
 from segstudio.learning.normalise import Picture
 from segstudio.learning.round0 import MOST_PIXELS, Round0
 from segstudio.learning.samples import Item, Library
+from segstudio.learning.scoring import Scored, Scores, precision, score
 from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import TrainingSet, spread
 from segstudio.networks.fuse import fused
@@ -75,7 +76,7 @@ class Judge:
             task.reader(network, loaded.normalisation, self.report.device),
             items,
             self.library,
-            self.control,
+            self.control.check,
             len(self.data.classes),
             _rows_of(self._now(loaded.classes), self._now(self.data.classes)),
         )

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
@@ -19,12 +18,11 @@ from segstudio.learning import events
 from segstudio.learning.average import Average
 from segstudio.learning.device import is_out_of_memory, layout, needs_scaler
 from segstudio.learning.events import Log, Loss, OnEvent, Progress, Validation
-from segstudio.learning.inference import Reader
 from segstudio.learning.interrupt import Interruptible
-from segstudio.learning.metrics import Confusion, by_name, or_zero
-from segstudio.learning.precision import Compared, average_precision, compared
+from segstudio.learning.metrics import by_name, or_zero
 from segstudio.learning.recipe import Recipe
 from segstudio.learning.samples import Batch, Item, Library, Prefetch, Sampler, Sampling
+from segstudio.learning.scoring import Scores, pooled, precision, score
 from segstudio.learning.task import PIXELS, Task
 from segstudio.networks.fuse import fused
 
@@ -61,19 +59,6 @@ class Control:
             raise Cancelled
 
 
-@dataclass(frozen=True)
-class Scored:
-    """One image's confusion matrix, for one version of its labels; of a network that finds
-    things also what it found beside what is labelled."""
-
-    version: float
-    confusion: Confusion
-    things: Compared | None = None
-
-
-Scores = dict[str, Scored]
-
-
 @dataclass
 class Fit:
     """What a run found: the network to keep, its scores by image, and the curves."""
@@ -85,52 +70,6 @@ class Fit:
     seconds: float = 0.0
     recipe: Recipe = field(default_factory=Recipe)
     stopped: bool = False
-
-
-def score(
-    reader: Reader,
-    items: Sequence[Item],
-    library: Library,
-    control: Control,
-    classes: int,
-    rows: NDArray[np.integer] | None = None,
-) -> Scores:
-    """Scores of the network on labelled images; raises Cancelled when stopped.
-
-    `rows` translates the network's rows to those of the labels, when they differ. A network that
-    is not finite knows nothing: all it says is wrong.
-    """
-    knows = is_finite(reader.network)
-    scores = {}
-    for item in items:
-        labelled = library.get(item)
-        found = reader.read(labelled.picture, control.check)
-        predicted = found.labels if rows is None else rows[found.labels]
-        if not knows:
-            predicted = (labelled.labels + 1) % (classes + 1)
-        confusion = Confusion(classes + 1).add(predicted, labelled.labels)
-        things = None
-        if found.instances is not None and labelled.instances is not None:
-            things = compared(found.instances, labelled.labels, labelled.instances, rows)
-        scores[item.key] = Scored(item.version, confusion, things)
-    return scores
-
-
-def is_finite(network: nn.Module) -> bool:
-    """Whether no weight and no statistic is infinite or NaN."""
-    floats = [value for value in network.state_dict().values() if value.is_floating_point()]
-    return all(bool(torch.isfinite(value).all()) for value in floats)
-
-
-def pooled(scores: Scores, classes: int) -> Confusion:
-    """The confusion matrix of all images together."""
-    return Confusion.total((scored.confusion for scored in scores.values()), classes + 1)
-
-
-def precision(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
-    """Average precision over all images, empty where the network finds no things."""
-    things = [scored.things for scored in scores.values() if scored.things is not None]
-    return average_precision(things, classes) if things else {}
 
 
 @dataclass(frozen=True)
@@ -163,8 +102,9 @@ class Run:
         control: Control | None = None,
         refresh: Refresh | None = None,
         report_every: float = _REPORT_EVERY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`seconds` of wall clock for all of it, `since` makes later labels count as new, and
+        """`seconds` of the clock for all of it, `since` makes later labels count as new, and
         what a `learned` network can already is scored first: nothing worse is kept. Losses are
         told as means over `report_every` seconds, at 0 of every step."""
         self.network = network.to(device).to(memory_format=layout(device))
@@ -179,7 +119,8 @@ class Run:
         self._optimiser = make_optimiser(self.network, recipe)
         self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaler(device))
         self._loss = task.loss(recipe, len(classes), device)
-        self._started = self._last_report = self._last_validation = time.monotonic()
+        self._clock = clock
+        self._started = self._last_report = self._last_validation = clock()
         self._validation_seconds = 0.0
         self._losses: list[Tensor] = []
         self._bad = self._step = self._stale = 0
@@ -320,7 +261,7 @@ class Run:
 
     @property
     def _elapsed(self) -> float:
-        return time.monotonic() - self._started
+        return self._clock() - self._started
 
     def _progress(self) -> float:
         """How much of the run is over, 0..1; 0 when it has no end set."""
@@ -354,16 +295,16 @@ class Run:
 
     def pause_point(self) -> None:
         """Wait while paused; that time does not count."""
-        before = time.monotonic()
+        before = self._clock()
         self._control.wait_while_paused()
-        paused = time.monotonic() - before
+        paused = self._clock() - before
         self._started += paused
         self._last_validation += paused
 
     # telling -----------------------------------------------------------------------------------
 
     def _report(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if now - self._last_report < self._report_every or not self._losses:
             return
         self._last_report = now
@@ -389,7 +330,7 @@ class Run:
 
     def _validation_due(self) -> bool:
         wait = max(_FIRST_VALIDATION, self._validation_seconds / _VALIDATION_SHARE)
-        return time.monotonic() - self._last_validation >= wait
+        return self._clock() - self._last_validation >= wait
 
     def _validate(self) -> None:
         """Score the average on the validation images; keep it when it is the best so far."""
@@ -398,9 +339,10 @@ class Run:
         reader = self.task.reader(
             fused(self.average.network), self.recipe.normalisation, self.device
         )
-        scores = score(reader, self.validation, self.library, self._scoring, len(self.classes))
+        check, classes = self._scoring.check, len(self.classes)
+        scores = score(reader, self.validation, self.library, check, classes)
         miou = self._tell(scores)
-        self._last_validation = time.monotonic()
+        self._last_validation = self._clock()
         self._validation_seconds = self._elapsed - began
         if not scores or self.is_best(miou):
             self._best = _Best(miou, copy.deepcopy(self.average.network.state_dict()), scores)

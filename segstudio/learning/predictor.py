@@ -19,7 +19,7 @@ from segstudio.errors import Cancelled, UserError
 from segstudio.learning import device as devices
 from segstudio.learning import events, store
 from segstudio.learning.events import ImageDone, ImageFailed, Log, Progress
-from segstudio.learning.inference import PREVIEW_OVERLAP, Check, Notice, Prediction
+from segstudio.learning.inference import QUICK, THOROUGH, Care, Check, Notice, Prediction
 from segstudio.learning.normalise import Picture
 from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import number_table
@@ -70,20 +70,20 @@ class Predictor:
         return self._reader.normalisation.apply(picture)
 
     def predict(
-        self, picture: Picture, overlap: float = PREVIEW_OVERLAP, check: Check = lambda: None
+        self, picture: Picture, care: Care = QUICK, check: Check = lambda: None
     ) -> tuple[LabelMap, Margin]:
         """(h, w, 3) uint8 RGB to a label map (h, w) and the margin p1 - p2, 0..255 uint8."""
-        labels, margin, *_ = self.predict_prepared(self.prepare(picture), overlap, check)
+        labels, margin, *_ = self.predict_prepared(self.prepare(picture), care, check)
         return labels, margin
 
     def predict_prepared(
         self,
         inputs: NDArray[np.float32],
-        overlap: float = PREVIEW_OVERLAP,
+        care: Care = QUICK,
         check: Check = lambda: None,
     ) -> Prediction:
         """All that is found, with the project's class numbers in the label map."""
-        found = self._reader.predict(inputs, overlap, check)
+        found = self._reader.predict(inputs, care, check)
         return found._replace(labels=self.numbers[found.labels])
 
 
@@ -117,8 +117,12 @@ def segment(
     predictor: Predictor | None = None,
     run: BatchRun | None = None,
     note: Callable[[ImageKey], None] | None = None,
+    thorough: bool = False,
 ) -> SegmentResult:
     """Write a label map and a margin for each image that has none of this model yet.
+
+    When `thorough`, pictures are read with that care, also those that have a prediction nobody has
+    seen and no thorough run has made.
 
     With a batch run they are part of it, so that they can be taken back together, and so are
     those that were prepared ahead. Without one, `note` hears of each before it is written.
@@ -130,17 +134,28 @@ def segment(
     project.ensure_written()
     if predictor is None:
         predictor = open_predictor(project, model, device, on_event)
-    todo = [key for key in keys if not project.predictions.has(model.id, key)]
+    lacks = _lacking(project, model.id, thorough)
+    todo = [key for key in keys if lacks(key)]
     if run is not None:
         note = run.note
         run.take_over(set(keys) - set(todo))
-    job = _Folder(project, predictor, on_event, should_stop, note)
+    care = THOROUGH if thorough else QUICK
+    job = _Folder(project, predictor, on_event, should_stop, note, lacks, care)
     failed = job.run(todo, between_images)
     done = len(todo) - len(failed)
     seconds = round(time.monotonic() - began, 3)
     return SegmentResult(
         model.id, done, len(keys) - len(todo), failed, seconds, run.number if run else 0
     )
+
+
+def _lacking(project: Project, model: str, thorough: bool) -> Callable[[ImageKey], bool]:
+    """Whether an image is to be predicted by a model, as it is when that is asked."""
+    there = project.predictions
+    if not thorough:
+        return lambda key: not there.has(model, key)
+    done = project.runs.standing(model, thorough=True)
+    return lambda key: not there.has(model, key) or not (key in done or there.is_seen(model, key))
 
 
 def open_predictor(
@@ -178,8 +193,11 @@ class _Folder:
         on_event: events.OnEvent,
         should_stop: Callable[[], bool],
         note: Callable[[ImageKey], None] | None,
+        lacks: Callable[[ImageKey], bool],
+        care: Care,
     ) -> None:
         self._project, self._predictor, self._note = project, predictor, note
+        self._lacks, self._care = lacks, care
         self._on_event, self._should_stop = on_event, should_stop
         self._model = predictor.model.id
         self._failed: dict[str, str] = {}
@@ -220,9 +238,11 @@ class _Folder:
     def _one(self, read: _Read, writer: ThreadPoolExecutor) -> None:
         if read.inputs is None:
             return self._fail(read.key, read.problem)
+        if not self._lacks(read.key):  # somebody could not wait for it, and may be looking at it
+            return self._step()
         began = time.monotonic()
         try:
-            found = self._predictor.predict_prepared(read.inputs, check=self._check)
+            found = self._predictor.predict_prepared(read.inputs, self._care, self._check)
         except (RuntimeError, MemoryError, ValueError) as error:
             return self._fail(read.key, _sentence(error))
         seconds = time.monotonic() - began
@@ -231,6 +251,8 @@ class _Folder:
         return None
 
     def _write(self, key: str, found: Prediction) -> None:
+        if not self._lacks(key):
+            return
         if self._note is not None:
             self._note(key)
         self._project.predictions.write(

@@ -20,16 +20,10 @@ from segstudio.learning.device import DeviceReport
 from segstudio.learning.events import Log, ModelSaved, Saving
 from segstudio.learning.judge import Judge
 from segstudio.learning.keeper import Keeper
-from segstudio.learning.loop import (
-    Control,
-    Fit,
-    Run,
-    pooled,
-    precision,
-    seed_everything,
-)
+from segstudio.learning.loop import Control, Fit, Run, seed_everything
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.samples import Library
+from segstudio.learning.scoring import pooled, precision
 from segstudio.learning.start import (
     FROM_SCRATCH,
     LIVE,

@@ -83,6 +83,15 @@ def folder(path: Path) -> Iterator[Path]:
     flush_folder(path.parent)
 
 
+def link(old: Path, new: Path) -> None:
+    """The file `old` under the name `new` too, a copy where files cannot have two names."""
+    new.unlink(missing_ok=True)
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copy2(old, new)
+
+
 def sweep(top: Path) -> list[Path]:
     """Remove what dead processes left half-written under `top`; returns what was removed."""
     removed = []

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -76,15 +75,6 @@ def read_plan(folder: Path) -> Plan:
 def _class_of(raw: dict[str, Any]) -> ProjectClass:
     lists = {name: tuple(raw[name]) for name in ("colour", "formerly", "absorbed")}
     return ProjectClass(**{**raw, **lists})
-
-
-def link(old: Path, new: Path) -> None:
-    """The file `old` under the name `new` too, a copy where files cannot have two names."""
-    new.unlink(missing_ok=True)
-    try:
-        os.link(old, new)
-    except OSError:
-        shutil.copy2(old, new)
 
 
 def move(new: Path, path: Path) -> None:

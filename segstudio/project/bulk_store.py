@@ -22,13 +22,13 @@ from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import Shape
 from segstudio.errors import Cancelled, UserError
 from segstudio.project import atomic
+from segstudio.project.atomic import link
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.bulk_plan import (
     STATE,
     Plan,
     PlannedFile,
     digest,
-    link,
     move,
     own_bytes,
     read_plan,

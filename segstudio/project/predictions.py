@@ -94,11 +94,11 @@ class Predictions:
         Of one that was taken back, what a person saw then counts, and comes back.
         """
         paths = self.paths(model, key)
+        if self.is_seen(model, key):
+            raise UserError(
+                "This prediction was shown already and stays as it is", path=paths.label
+            )
         if paths.shown.exists():
-            if paths.label.exists():
-                raise UserError(
-                    "This prediction was shown already and stays as it is", path=paths.label
-                )
             seen = self.read_shown(model, key)
             if seen is not None and seen.shape == labels.shape:
                 labels, instances = seen, None  # the instances that were seen are there still
@@ -112,6 +112,11 @@ class Predictions:
         """Whether there is a whole prediction, label map and margin."""
         paths = self.paths(model, key)
         return paths.label.exists() and paths.conf.exists()
+
+    def is_seen(self, model: str, key: str) -> bool:
+        """Whether a person has seen the prediction that is there."""
+        paths = self.paths(model, key)
+        return paths.shown.exists() and paths.label.exists()
 
     def mark_shown(self, model: str, key: str) -> None:
         """Freeze what a person sees now; nothing happens the second time."""
@@ -127,6 +132,24 @@ class Predictions:
             gone += [paths.shown, paths.things]
         for path in gone:
             path.unlink(missing_ok=True)
+
+    def keep(self, model: str, key: str, folder: Path) -> None:
+        """Give the files of a prediction that nobody has seen second names in `folder`."""
+        folder.mkdir(exist_ok=True)
+        for path, name in self._files_of(model, key):
+            if path.exists():
+                atomic.link(path, folder / name)
+
+    def put_back(self, model: str, key: str, folder: Path) -> None:
+        """Make what `keep` has put into `folder`, if it is there, the prediction again."""
+        for path, name in self._files_of(model, key):
+            if (folder / name).exists():
+                atomic.write_bytes(path, (folder / name).read_bytes(), durable=False)
+
+    def _files_of(self, model: str, key: str) -> list[tuple[Path, str]]:
+        """The files of a prediction, the label map last, and names for them."""
+        paths = self.paths(model, key)
+        return [(paths.things, "things"), (paths.conf, "conf"), (paths.label, "label")]
 
     def models(self) -> list[str]:
         """Models that have predictions here."""

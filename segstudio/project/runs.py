@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TextIO
 from segstudio.annotation.shape import Shape
 from segstudio.errors import UserError
 from segstudio.project import atomic
-from segstudio.project.bulk_plan import link
 from segstudio.project.lock import file_lock, held
 from segstudio.project.prepared import Prepared
 from segstudio.project.reviews import Review
@@ -49,7 +48,7 @@ _ACCEPTED: Final = "accepted"
 @dataclass(frozen=True, slots=True)
 class RunInfo:
     """A run: its number, model, when it began (UTC), how many images it was asked for, how many
-    it did, and of how many its predictions are still there."""
+    it did, of how many its predictions are still there, and whether it was a thorough one."""
 
     number: int
     model: str
@@ -59,11 +58,7 @@ class RunInfo:
     left: int
     accepted: int = 0
     state: State = "done"
-
-    @property
-    def title(self) -> str:
-        """In English, for the command line."""
-        return f"run {self.number}: {self.model}, {self.images} images, {when(self.began)}"
+    thorough: bool = False
 
     @property
     def can_undo(self) -> bool:
@@ -88,8 +83,8 @@ class Undone:
 class BatchRun:
     """A run that goes on; its folder, and its number, come with the first image."""
 
-    def __init__(self, runs: Runs, model: str, asked: int) -> None:
-        self._runs, self._model, self._asked = runs, model, asked
+    def __init__(self, runs: Runs, model: str, asked: int, thorough: bool = False) -> None:
+        self._runs, self._model, self._asked, self._thorough = runs, model, asked, thorough
         self._folder: Path | None = None
         self._lock: FileLock | None = None
         self._lists: dict[str, TextIO] = {}
@@ -101,13 +96,25 @@ class BatchRun:
         return int(self._folder.name) if self._folder is not None else 0
 
     def note(self, key: ImageKey) -> None:
-        """Before a prediction is written; nothing happens the second time."""
+        """Before a prediction is written; nothing happens the second time.
+
+        A prediction that is there already, which only a thorough run replaces, is kept.
+        """
         if key in self._noted:
             return
+        predictions = self._runs.project.predictions
+        if predictions.has(self._model, key):
+            predictions.keep(self._model, key, self._kept(len(self._noted)))
+        self._note(key)
+
+    def _kept(self, number: int) -> Path:
+        return kept_prediction(self._begun() / "before" / str(number))
+
+    def _note(self, key: ImageKey) -> None:
         folder = self._begun()
         review = self._runs.project.reviews.path(key)
         if review.exists() and not self._is_shown(key):
-            link(review, folder / "before" / str(len(self._noted)))
+            atomic.link(review, folder / "before" / str(len(self._noted)))
         self._append(_KEYS, key)
         self._noted.add(key)
 
@@ -124,7 +131,7 @@ class BatchRun:
         ready = Prepared(project.root, self._model).keys() - self._runs.standing(self._model)
         for key in keys:
             if key in ready and not _is_decided(project.reviews.load(key), self._model):
-                self.note(key)
+                self._note(key)
 
     def note_accepted(self, key: ImageKey) -> None:
         """Before the drafts of an image without labels are made its labels."""
@@ -139,7 +146,7 @@ class BatchRun:
 
     def _begun(self) -> Path:
         if self._folder is None:
-            self._folder = self._runs.new_folder(self._model, self._asked)
+            self._folder = self._runs.new_folder(self._model, self._asked, self._thorough)
             self._lock = file_lock(self._folder / "lock")
             self._lock.acquire()
         return self._folder
@@ -183,25 +190,30 @@ class Runs:
         root = self.project.root
         raise UserError(f"There is no run {number}", path=root, remedy=f"Runs here: {known}.")
 
-    def refused(self, model: str) -> set[ImageKey]:
-        """Images whose drafts of `model` were taken back, and not asked for again since."""
+    def refused(self, model: str, before: Path | None = None) -> set[ImageKey]:
+        """Images whose drafts of `model` were taken back, and not asked for again since; with
+        the folder `before`, counting only runs before that one."""
         keys: set[ImageKey] = set()
         for folder in self._folders():
+            if before is not None and folder.name >= before.name:
+                break
             if _facts_of(folder).get("model") == model:
                 touched = set(_listed(folder / _KEYS))
                 keys = keys | touched if state_of(folder) == "undone" else keys - touched
         return keys
 
-    def standing(self, model: str) -> set[ImageKey]:
-        """Images of all runs of `model` that were not taken back."""
-        there = (f for f in self._folders() if _facts_of(f).get("model") == model)
+    def standing(self, model: str, thorough: bool = False) -> set[ImageKey]:
+        """Images of all runs of `model` that were not taken back, or only of thorough ones."""
+        there = [f for f in self._folders() if _facts_of(f).get("model") == model]
+        if thorough:
+            there = [f for f in there if _facts_of(f).get("thorough")]
         return {key for f in there if state_of(f) == "done" for key in _listed(f / _KEYS)}
 
-    def start(self, model: str, asked: int) -> BatchRun:
+    def start(self, model: str, asked: int, thorough: bool = False) -> BatchRun:
         """A run of `model` over so many images, to be used as a context manager."""
-        return BatchRun(self, model, asked)
+        return BatchRun(self, model, asked, thorough)
 
-    def new_folder(self, model: str, asked: int) -> Path:
+    def new_folder(self, model: str, asked: int, thorough: bool) -> Path:
         """The folder of a run that begins now; those no longer remembered go."""
         with self._held():
             folders = self._folders()
@@ -209,7 +221,7 @@ class Runs:
             began = datetime.now(UTC).isoformat(timespec="seconds")
             with atomic.folder(self._folder / f"{number:06d}") as staging:
                 (staging / "before").mkdir()
-                facts = {"model": model, "asked": asked, "began": began}
+                facts = {"model": model, "asked": asked, "began": began, "thorough": thorough}
                 atomic.write_text(staging / _FACTS, json.dumps(facts))
             for old in folders[: -KEPT + 1]:
                 shutil.rmtree(old, ignore_errors=True)
@@ -233,6 +245,7 @@ class Runs:
             left,
             len(accepted),
             state_of(folder),
+            bool(facts.get("thorough")),
         )
 
     def _folders(self) -> list[Path]:
@@ -261,7 +274,8 @@ class Runs:
     def undo(self, number: int, on_progress: OnProgress = lambda done, total, text: None) -> Undone:
         """Take back what a run has made, wherever it is still as the run left it.
 
-        Its predictions go, and what was shown of them, and reviews are again as they were. Where a
+        Its predictions go, and what was shown of them, and reviews are again as they were; those
+        that a thorough run has replaced come back. Where a
         person has accepted or rejected some of its drafts, or confirmed the image while they were
         shown, his decisions are kept: the shapes, the review and what he was shown. Of labels that
         the run itself had made of drafts, those shapes go that are still the model's in images
@@ -301,6 +315,7 @@ class Runs:
         atomic.write_text(folder / _STATE, "undoing")
         numbered = {key: n for n, key in enumerate(_listed(folder / _KEYS))}
         later = self._done_again(folder, model)
+        refused = self.refused(model, folder)
         accepted = _listed(folder / _ACCEPTED)
         images = kept = labels = 0
         for done, key in enumerate((*accepted, *numbered)):
@@ -309,7 +324,11 @@ class Runs:
                 labels += self._take_labels_back(key, model)
             elif key not in later:
                 images += 1
-                kept += self._take_back(key, model, folder / "before" / str(numbered[key]))
+                before = folder / "before" / str(numbered[key])
+                decided = self._take_back(key, model, before)
+                kept += decided
+                if not decided and key not in refused:
+                    self.project.predictions.put_back(model, key, kept_prediction(before))
         atomic.write_text(folder / _STATE, "undone")
         shutil.rmtree(folder / "before", ignore_errors=True)
         return Undone(int(folder.name), images, kept, labels)
@@ -352,6 +371,11 @@ class Runs:
         except UserError:  # it cannot be read any more: somebody's work all the same
             return False
         return changed
+
+
+def kept_prediction(before: Path) -> Path:
+    """Where a run keeps the prediction that it has replaced, by where it keeps the review."""
+    return before.with_name(f"{before.name}.predicted")
 
 
 def when(began: str) -> str:

@@ -209,6 +209,7 @@ def _of_model(menu: str) -> list[Spec]:
     return [
         Spec("segment_image", menu, tr("Segment this image"), ("Ctrl+G",)),
         Spec("segment", menu, tr("Segment folder"), ("Ctrl+Shift+G",), "segment"),
+        Spec("segment_thoroughly", menu, tr("Segment folder thoroughly"), ()),
         Spec("undo_run", menu, tr("Undo a run …"), ()),
         Spec("train", menu, tr("Train …"), ("Ctrl+T",), "train"),
         Spec("live", menu, tr("Train by itself"), ("Shift+T",), "", True),

@@ -278,6 +278,7 @@ class MainWindow(QMainWindow):
             "newest": session.reviewing.show_newest_drafts,
             "segment_image": self._segment_image,
             "segment": self.work.segment,
+            "segment_thoroughly": lambda: self.work.segment(thorough=True),
             "evaluate": self.work.evaluate,
             "roll_back": self.work.roll_back,
             "prune": self.work.free_space,
@@ -423,7 +424,8 @@ class MainWindow(QMainWindow):
         nothing_there = tr("No draft waits here.")
         no_offer = no_edit or ("" if image is not None and image.has_offers else nothing_there)
         no_draft = no_edit or ("" if image is not None and image.document.drafts else nothing_there)
-        disable("segment", self.work.no_segment())
+        for name in ("segment", "segment_thoroughly"):
+            disable(name, self.work.no_segment())
         disable("segment_image", no_image or self.work.no_segment())
         disable("train", self.work.no_train(besides=self.live.job))
         for why, names in (

@@ -98,10 +98,14 @@ class Work(QObject):
     # -- jobs
 
     def segment(
-        self, keys: Sequence[str] | None = None, quiet: bool = False, spare: bool = False
+        self,
+        keys: Sequence[str] | None = None,
+        quiet: bool = False,
+        spare: bool = False,
+        thorough: bool = False,
     ) -> Job | None:
         """Predict these images, by default all that are not confirmed; `quiet` without a word,
-        `spare` when nothing else is to be done."""
+        `spare` when nothing else is to be done, `thorough` with more care."""
         project, model = self._session.project, self.model()
         ready = self._session.ensure_written if quiet else self._ready
         if project is None or model is None or not ready():
@@ -114,6 +118,8 @@ class Work(QObject):
             keys = [k for k in project.included() if self._session.state(k) != "confirmed"]
         wanted = tuple(key for key in keys if key not in self._session.problems)
         title = tr("Segmenting this image") if single else tr("Segmenting")
+        if thorough:
+            title = tr("Segmenting thoroughly")
         request = p.Segment(
             self._jobs.new_id(),
             str(project.root),
@@ -123,6 +129,7 @@ class Work(QObject):
             as_run=not quiet and not single,
             ahead=quiet,
             spare=spare,
+            thorough=thorough,
         )
         return self._jobs.run("predictor", title, request, len(wanted), quiet=quiet or single)
 

@@ -616,6 +616,20 @@ def test_classes_refuses_what_cannot_be(run: Run, root: Path) -> None:
         assert run("classes", root) == 0
 
 
+def test_a_folder_is_segmented_thoroughly(run: Run, root: Path) -> None:
+    starter = ("segment", root, "--model", "starter", "--device", "cpu", "--json")
+    assert run(*starter) == console.OK
+    assert (run.json["done"], run.json["skipped"], run.json["run"]) == (2, 0, 1)
+    assert run(*starter, "--thorough") == console.OK
+    assert (run.json["done"], run.json["skipped"], run.json["run"]) == (2, 0, 2)
+    assert run(*starter, "--thorough") == console.OK
+    assert (run.json["done"], run.json["skipped"]) == (0, 2)
+    assert run("runs", root) == console.OK
+    assert "nothing left" not in run.out
+    assert [line.endswith("thorough") for line in run.out.splitlines()] == [False, False, True]
+    assert run("segment", root, "--thorough", "--from-previous") == console.USAGE
+
+
 def test_labels_are_carried_along_a_film(run: Run, tmp_path: Path) -> None:
     film(tmp_path, 4)
     with Project.create(tmp_path, classes=CLASSES) as project:

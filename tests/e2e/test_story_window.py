@@ -110,6 +110,12 @@ def test_open_segment_correct_confirm_train_export_reopen(
         assert current is not None  # promoted, or the starter model kept: both are right
         assert window.status.message.text()
 
+        # once more, with care
+        window.actions_["segment_thoroughly"].trigger()
+        done = over(window, "Segmenting thoroughly", qtbot)
+        assert done.result["done"] > 0
+        assert window.session.project.runs.get(done.result["run"]).thorough
+
         # how good it is, on what it did not learn from
         window.actions_["evaluate"].trigger()
         qtbot.waitUntil(lambda: bool(window.findChildren(QMessageBox)), timeout=PATIENCE)

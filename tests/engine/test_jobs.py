@@ -99,6 +99,14 @@ def test_train_segment_evaluate_export(project: Project, engine: Engine, tmp_pat
     assert told[-1].result["run"] == 1
     assert project.runs.get(1).images == len(project.images())
 
+    images = project.images()
+    careful = Segment("c", root, saved.model, images, "cpu", as_run=True, thorough=True)
+    engine.ask("predictor", careful)
+    done = engine.until_end("c")[-1]
+    assert isinstance(done, Done), done
+    assert (done.result["done"], done.result["run"]) == (len(images), 2)
+    assert project.runs.get(2).thorough
+
     engine.ask("predictor", Evaluate("e", root, saved.model, "cpu"))
     done = engine.until_end("e")[-1]
     assert isinstance(done, Done), done

@@ -20,13 +20,14 @@ from segstudio.annotation.shape import mask_shape
 from segstudio.engine import jobs
 from segstudio.errors import Cancelled
 from segstudio.learning import device as devices
-from segstudio.learning import judge, loop, promotion, store
+from segstudio.learning import judge, promotion, scoring, store
 from segstudio.learning.events import Event, Log, ModelSaved, Progress, Validation
-from segstudio.learning.loop import Control, Scores, pooled
+from segstudio.learning.loop import Control
 from segstudio.learning.metrics import Confusion
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.round0 import Round0
 from segstudio.learning.samples import Item, Library
+from segstudio.learning.scoring import Scores, pooled
 from segstudio.learning.start import download_watch
 from segstudio.learning.task import PIXELS
 from segstudio.learning.trainer import FROM_SCRATCH, TrainRequest, train
@@ -139,7 +140,7 @@ def test_a_network_that_is_no_number_knows_nothing(items: list[Item]) -> None:
 
     def score() -> Scores:
         reader = PIXELS.reader(network, library.normalisation, torch.device("cpu"))
-        return loop.score(reader, items, library, Control(), 1)
+        return scoring.score(reader, items, library, Control().check, 1)
 
     assert pooled(score(), 1).miou() > 0
     next(network.buffers()).fill_(float("nan"))

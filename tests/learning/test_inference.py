@@ -9,9 +9,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled
-from segstudio.learning.inference import Inference, best_and_margin, tile_corners
+from segstudio.learning.inference import (
+    QUICK,
+    THOROUGH,
+    Care,
+    Inference,
+    best_and_margin,
+    tile_corners,
+)
 from segstudio.learning.normalise import Normalisation
 from segstudio.networks.anysize import AnySize
+
+HALF = Care(0.5)
 
 
 class Local(nn.Module):
@@ -80,7 +89,25 @@ def test_tiles_see_the_blocks_of_the_whole_picture_at_every_side() -> None:
     for side in range(129, 129 + 2 * 64):
         for size in ((40, side), (side, 70)):
             picture = torch.randn(3, *size)
-            torch.testing.assert_close(tiled.logits(picture, 0.5), whole.logits(picture))
+            torch.testing.assert_close(tiled.logits(picture, HALF), whole.logits(picture))
+
+
+class Sloped(nn.Module):
+    """Sees more of the second class the farther to the right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        slope = torch.linspace(0, 1, x.shape[-1]).expand_as(x[:, :1])
+        return torch.cat([x[:, :1], x[:, 1:2] + slope], 1)
+
+
+def test_with_care_scores_are_the_mean_of_those_of_the_mirror_image() -> None:
+    picture = torch.randn(3, 20, 31)
+    quick = inference(Sloped()).logits(picture, QUICK)
+    found = inference(Sloped()).logits(picture, THOROUGH)
+    torch.testing.assert_close(
+        quick, torch.stack([picture[0], picture[1] + torch.linspace(0, 1, 31)])
+    )
+    torch.testing.assert_close(found, torch.stack([picture[0], picture[1] + 0.5]))
 
 
 def test_tiles_give_the_whole_picture_s_result_away_from_their_borders() -> None:
@@ -90,10 +117,10 @@ def test_tiles_give_the_whole_picture_s_result_away_from_their_borders() -> None
     tiled = inference(Local())
     tiled._whole, tiled._tile = 0, 128
     with torch.inference_mode():
-        expected, found = whole.logits(picture, 0.5), tiled.logits(picture, 0.5)
+        expected, found = whole.logits(picture, HALF), tiled.logits(picture, HALF)
     inside = torch.zeros(300, 400, dtype=torch.bool)
     inside[5:-5, 5:-5] = True
-    for y, x in tile_corners((300, 400), 128, 0.5):
+    for y, x in tile_corners((300, 400), 128, HALF.overlap):
         for edge in (y, y + 128):
             inside[max(0, edge - 5) : edge + 5] = False
         for edge in (x, x + 128):

@@ -14,6 +14,7 @@ from segstudio.learning.adopt import adopt_model
 from segstudio.learning.dataset import ProjectDataset
 from segstudio.learning.evaluate import evaluate
 from segstudio.learning.events import Event, ImageDone, ImageFailed
+from segstudio.learning.inference import THOROUGH
 from segstudio.learning.predictor import Predictor, segment
 from segstudio.learning.trainer import TrainRequest, train
 from segstudio.learning.trainingset import TrainingSet
@@ -56,6 +57,44 @@ def test_a_broken_picture_is_reported_and_the_rest_goes_on(
     assert result.done == 7
     assert list(result.failed) == ["images/3.png"]
     assert [e.image for e in told if isinstance(e, ImageFailed)] == ["images/3.png"]
+
+
+def test_a_thorough_run_does_again_what_nobody_has_seen(
+    trained: tuple[Project, ModelInfo],
+) -> None:
+    project, model = trained
+    there, keys = project.predictions, project.images()
+    segment(project, model, keys[:-1], "cpu")
+    there.mark_shown(model.id, keys[0])
+    before = {key: there.paths(model.id, key).conf.read_bytes() for key in keys[:-1]}
+    with project.runs.start(model.id, 8, thorough=True) as run:
+        result = segment(project, model, keys, "cpu", run=run, thorough=True)
+    assert (result.done, result.skipped, result.failed) == (7, 1, {})
+    after = {key: there.paths(model.id, key).conf.read_bytes() for key in keys[:-1]}
+    assert [key for key in keys[:-1] if after[key] == before[key]] == [keys[0]]
+    picture = project.read_image(keys[1])
+    found = there.read(model.id, keys[1])
+    assert found is not None
+    np.testing.assert_array_equal(found[1], Predictor(model).predict(picture, THOROUGH)[1])
+    with project.runs.start(model.id, 8, thorough=True) as again:
+        assert segment(project, model, keys, "cpu", run=again, thorough=True).done == 0
+    project.runs.undo(run.number)
+    assert {key: there.paths(model.id, key).conf.read_bytes() for key in keys[:-1]} == before
+    assert not there.has(model.id, keys[-1])
+
+
+def test_what_somebody_looked_at_meanwhile_is_no_failure(
+    trained: tuple[Project, ModelInfo],
+) -> None:
+    project, model = trained
+    last = project.images()[-1]
+
+    def overtake(event: Event) -> None:
+        if not project.predictions.has(model.id, last):
+            segment(project, model, [last], "cpu")
+            project.predictions.mark_shown(model.id, last)
+
+    assert segment(project, model, project.images(), "cpu", overtake).failed == {}
 
 
 def test_stopping_keeps_what_is_written(trained: tuple[Project, ModelInfo]) -> None:

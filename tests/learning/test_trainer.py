@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from discs import QUICK, disc_picture, label
 from torch import Tensor, nn
 
 from segstudio.errors import Cancelled, UserError
-from segstudio.learning import checkpoint, loop, recipe, samples, start, store
+from segstudio.learning import checkpoint, loop, recipe, samples, scoring, start, store
 from segstudio.learning.average import Average
 from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.events import Event, Log, ModelSaved, Validation
@@ -63,7 +64,16 @@ def test_training_writes_a_numbered_model_and_puts_it_in_force(
 def test_a_network_learns(items: list[Item]) -> None:
     recipe = Recipe(crop=64, batch=4, max_steps=60, warm_up=5, learning_rate=3e-3, ema=0.9)
     fit = make_run(items, recipe).fit()
-    assert loop.pooled(fit.scores, 1).iou()[1] > 0.8
+    assert scoring.pooled(fit.scores, 1).iou()[1] > 0.8
+
+
+def test_time_is_that_of_the_clock_that_was_given(items: list[Item]) -> None:
+    """Twenty seconds of a clock that goes on by a second whenever it is looked at."""
+    ticks = itertools.count()
+    recipe = Recipe(crop=64, batch=2, warm_up=1)
+    fit = make_run(items, recipe, seconds=20.0, clock=lambda: float(next(ticks))).fit()
+    assert 1 <= fit.steps <= 10
+    assert fit.seconds >= 20
 
 
 def test_a_network_learns_against_an_adversary(items: list[Item]) -> None:
@@ -380,7 +390,7 @@ def test_what_was_good_before_a_run_diverged_is_kept(items: list[Item]) -> None:
     run._loss = lambda *_: next(network.parameters()).sum() * float("nan")
     fit = run.fit()
     assert not fit.stopped
-    assert loop.is_finite(fit.network)
+    assert scoring.is_finite(fit.network)
     assert fit.steps < 100
     assert any(isinstance(e, Log) and "diverged" in e.text for e in told)
 

@@ -66,7 +66,6 @@ def test_a_run_has_a_number_and_a_name_and_undo_restores_what_was(root: Path) ->
         number = segment(project, "m2")
         info = project.runs.get(number)
         assert (info.number, info.model, info.images, info.left) == (2, "m2", 4, 4)
-        assert "run 2: m2, 4 images" in info.title
         project.predictions.mark_shown("m2", KEYS[0])  # looked at, nothing decided
         project.reviews.save(KEYS[0], Review(shown="m2", model="m2"))
         done = project.runs.undo(number)
@@ -79,6 +78,37 @@ def test_a_run_has_a_number_and_a_name_and_undo_restores_what_was(root: Path) ->
         with pytest.raises(UserError, match="no run 9") as caught:
             project.runs.undo(9)
         assert caught.value.path == project.root
+
+
+def test_what_a_thorough_run_replaced_comes_back(root: Path) -> None:
+    better = np.where(LABELS == 0, 1, 0).astype(np.uint8)
+    with Project.open(root) as project:
+        first = segment(project, "m1", KEYS[:2])
+        project.predictions.write("m1", KEYS[2], LABELS, MARGIN)  # of no run
+        before = files(root)
+        with project.runs.start("m1", 4, thorough=True) as run:
+            for key in KEYS:
+                run.note(key)
+                project.predictions.write("m1", key, better, MARGIN)
+        assert project.runs.get(run.number).thorough
+        assert project.runs.standing("m1", thorough=True) == set(KEYS)
+        assert project.runs.undo(run.number).images == 4
+        assert files(root) == before
+        assert project.runs.standing("m1", thorough=True) == set()
+        assert project.runs.undo(first).images == 2
+        assert project.predictions.done("m1") == {KEYS[2]}
+
+
+def test_drafts_that_were_taken_back_do_not_come_back_with_a_later_run(root: Path) -> None:
+    with Project.open(root) as project:
+        first = segment(project, "m1", KEYS[:2])
+        with project.runs.start("m1", 4, thorough=True) as run:
+            for key in KEYS:
+                run.note(key)
+                project.predictions.write("m1", key, LABELS, MARGIN)
+        assert project.runs.undo(first).images == 0  # they are the later run's now
+        project.runs.undo(run.number)
+        assert project.predictions.done("m1") == set()
 
 
 def test_what_was_prepared_ahead_is_part_of_the_run_that_asks_for_it(root: Path) -> None:
@@ -341,5 +371,5 @@ def test_a_damaged_record_is_no_run(root: Path) -> None:
 def test_times_are_read_or_left_as_they_are() -> None:
     assert room.when("soon") == "soon"
     info = room.RunInfo(1, "m", "2026-01-02T03:04:05+00:00", 1, 1, 1)
-    assert info.title.startswith("run 1: m, 1 images, 2026-01-0")
+    assert room.when(info.began).startswith("2026-01-0")
     assert not replace(info, left=0).can_undo

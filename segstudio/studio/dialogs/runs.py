@@ -18,10 +18,12 @@ _ROW: Final = 28
 
 
 def run_line(run: RunInfo) -> str:
-    """A run in one line: "Run 12 · 000003-unet · 2026-03-01 12:03 · 400 images"."""
+    """A run in one line: "Run 12 · 000003-unet · 2026-03-01 12:03 · 400 images"; of a thorough
+    run with that word."""
     facts = tr("Run {n} · {model} · {when} · {images} images")
     line = facts.format(n=run.number, model=run.model, when=when(run.began), images=run.images)
-    return f"{line} · {_state(run)}" if _state(run) else line
+    more = [tr("thorough") if run.thorough else "", _state(run)]
+    return " · ".join([line, *(words for words in more if words)])
 
 
 def _state(run: RunInfo) -> str:
