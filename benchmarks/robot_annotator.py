@@ -36,8 +36,11 @@ from segstudio.annotation.geometry import stroke
 from segstudio.annotation.idmap import IdMap
 from segstudio.annotation.rasterise import draw_ids, label_map
 from segstudio.annotation.shape import BACKGROUND_CLASS, Shape
+from segstudio.learning.inference import CAREFUL
 from segstudio.learning.loop import Run
+from segstudio.learning.mending import NEAR, near_borders
 from segstudio.learning.metrics import VOID, Confusion
+from segstudio.learning.normalise import Picture
 from segstudio.learning.predictor import Predictor, open_predictor
 from segstudio.learning.round0 import Round0
 from segstudio.learning.trainer import TrainRequest, train
@@ -57,7 +60,6 @@ Stroke = tuple[Way, float]
 
 PICTURES = 60
 GOOD = 0.95
-NEAR = 2
 THIN = 6.0
 """Parts at most twice so wide may be followed by the brush, px."""
 COUNTS = 100
@@ -297,14 +299,6 @@ def _dab(part: Mask) -> Stroke:
     return [(float(x) - 0.5, float(y) - 0.5)], max(0.5, float(depth[y, x]))
 
 
-def near_borders(truth: Rows) -> Mask:
-    """Pixels at most NEAR px from where two classes meet."""
-    border = np.zeros(truth.shape, np.uint8)
-    border[:, 1:] |= truth[:, 1:] != truth[:, :-1]
-    border[1:] |= truth[1:] != truth[:-1]
-    return np.asarray(cv2.dilate(border, _DISC) > 0)
-
-
 def is_good(robot: Robot, row: int) -> bool:
     known = robot.truth != VOID
     truth, found = robot.truth == row, (robot.map == row) & known
@@ -378,6 +372,7 @@ class Loop:
         self._round0 = Round0(len(project.classes))
         self._predictor: Predictor | None = None
         self._labelled: list[str] = []
+        self._recent: list[tuple[str, Picture, Rows]] = []
         self._vectors = {key: embed(project.thumbnail(key)) for key in project.included()}
         self.trained = 0.0
 
@@ -404,9 +399,9 @@ class Loop:
         picture = self.project.read_image(key)
         names = {c.id: c.name for c in self.project.classes}
         if self._predictor is not None:
-            labels, margin = self._predictor.predict(picture)
+            labels, margin = self._predictor.predict(picture, CAREFUL)  # as the window prepares it
         elif self.options.round0 and self._round0.ready:
-            labels, margin = self._round0.predict(key, picture)
+            labels, margin = self._round0.predict(key, picture, careful=True)
             names = dict(enumerate(self.project.classes.names, start=1))
         else:
             return []
@@ -420,8 +415,12 @@ class Loop:
         if self._predictor is None and self.options.round0:
             silent = self.project.manifest.unlabelled == "ignore"
             rows = np.where((robot.map == 0) & silent, VOID, robot.map).astype(np.int16)
-            self._round0.take(key, self.project.read_image(key), rows)
+            picture = self.project.read_image(key)
+            self._round0.take(key, picture, rows)
             self._round0.fit()
+            self._recent = [*self._recent[-1:], (key, picture, rows)]
+            if (len(self._labelled) & (len(self._labelled) - 1)) == 0:  # as the program does
+                self._round0.settle(self._recent)
         if len(self._labelled) in TRAINED_AFTER and len(self._labelled) < len(self._vectors):
             self._learn()
 
@@ -532,16 +531,23 @@ def main() -> int:
     arguments = parser(__doc__ or "")
     arguments.add_argument("--only", choices=["nuclei", "camvid"])
     arguments.add_argument("--minutes", type=float, default=1.5, help="of each training")
+    arguments.add_argument(
+        "--core-minutes", type=float, help="the same, in time of one CPU core: for a busy machine"
+    )
     arguments.add_argument("--ablate", action="store_true", help="also without each part")
     arguments.add_argument("--pictures", type=int, default=PICTURES)
     given = arguments.parse_args()
     sets = [make() for make in (nuclei, camvid) if given.only in (None, make.__name__)]
-    plans = {"": Options(given.minutes)}
+    minutes = given.core_minutes or given.minutes
+    if given.core_minutes:
+        assert Run.__init__.__kwdefaults__ is not None
+        Run.__init__.__kwdefaults__["clock"] = time.process_time
+    plans = {"": Options(minutes)}
     if given.ablate:
         plans |= {
-            "_no_round0": Options(given.minutes, round0=False),
-            "_file_order": Options(given.minutes, ordered=False),
-            "_no_promotion": Options(given.minutes, promotion=False),
+            "_no_round0": Options(minutes, round0=False),
+            "_file_order": Options(minutes, ordered=False),
+            "_no_promotion": Options(minutes, promotion=False),
         }
     measures = []
     for work in sets:

@@ -177,6 +177,7 @@ def segment_project(
     run: BatchRun | None = None,
     thorough: bool = False,
 ) -> Result:
+    from segstudio.learning.inference import QUICK, THOROUGH
     from segstudio.learning.predictor import segment
 
     keys = project.included()
@@ -185,7 +186,8 @@ def segment_project(
         keys = [key for key in keys if key not in labelled]
     teller = Teller("segmenting")
     with console.stoppable() as stopper:
-        result = segment(project, model, keys, device, teller, stopper, run=run, thorough=thorough)
+        care = THOROUGH if thorough else QUICK
+        result = segment(project, model, keys, device, teller, stopper, run=run, care=care)
     teller.close()
     say(
         f"{result.done} images segmented with {result.model} in "

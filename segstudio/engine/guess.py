@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(".segstudio", "guesses")
 """Where guesses wait for the window, in the project's folder."""
+_ASKED: Final = 2
+"""Confirmed images that say how guesses are finished."""
 
 
 @dataclass(eq=False)
@@ -39,6 +41,7 @@ class Guesser:
     _known: dict[str, Stamp | None] = field(default_factory=dict)
     _encoder: Encoder | None = None
     _looked_at: int | None = None
+    _settled: int = 0
 
     def guess(self, request: protocol.Guess) -> Mapping[str, Any]:
         """What Done says; see protocol.Guess."""
@@ -49,7 +52,11 @@ class Guesser:
         answer = {"image": request.image, "file": ""}
         if not round0.ready or project.is_large(request.image):
             return answer
-        rows, margin = round0.predict(request.image, project.read_image(request.image))
+        untouched = request.image not in request.learn  # nobody is in the middle of a stroke
+        if untouched:
+            self._settle(project, round0)
+        picture = project.read_image(request.image)
+        rows, margin = round0.predict(request.image, picture, careful=untouched)
         labels = number_table(project.classes.values, project.classes.names)[rows]
         file = project.root / FOLDER / f"{request.job}.npz"
         with atomic.replacing(file) as temporary, temporary.open("wb") as stream:
@@ -72,7 +79,7 @@ class Guesser:
         if project is None or round0 is None or not same or image not in project:
             self.close()
             project = self._project = Project.open(root, read_only=True)
-            self._manifest, self._known = now, {}
+            self._manifest, self._known, self._settled = now, {}, 0
             self._round0 = round0 = Round0(len(project.classes), encoder=encoder)
         return project, round0
 
@@ -108,3 +115,24 @@ class Guesser:
                 round0.forget(key)
         if changed:
             round0.fit()
+
+    def _settle(self, project: Project, round0: Round0) -> None:
+        """When there are twice as many confirmed images as the last time, let the newest say how
+        guesses are to be finished."""
+        from segstudio.learning.trainingset import to_rows
+
+        confirmed = [key for key in self._known if _is_confirmed(project, key)]
+        if len(confirmed) < max(1, 2 * self._settled):
+            return
+        self._settled = len(confirmed)
+        newest = sorted(confirmed, key=lambda key: self._known[key] or (0, 0))[-_ASKED:]
+        names = project.classes.names
+        maps = {key: to_rows(project.training_map(key), project, names) for key in newest}
+        round0.settle([(key, project.read_image(key), rows) for key, rows in maps.items()])
+
+
+def _is_confirmed(project: Project, key: str) -> bool:
+    try:
+        return not project.is_large(key) and project.load(key).is_confirmed
+    except (UserError, OSError):  # damaged: the window says so where it is opened
+        return False

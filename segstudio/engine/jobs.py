@@ -21,7 +21,7 @@ from segstudio.learning import events
 from segstudio.project import atomic
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.frames import FRAME_BEFORE, is_expected
-from segstudio.project.prepared import Prepared
+from segstudio.project.prepared import prepared
 from segstudio.project.project import Project
 from segstudio.project.runs import BatchRun
 from segstudio.project.shape_index import ShapeIndex
@@ -143,11 +143,12 @@ def predictor_role() -> Mapping[type[Message], Handler]:
 
     def segment(worker: Worker, request: protocol.Segment, control: Control) -> Mapping[str, Any]:
         from segstudio.learning import predictor
+        from segstudio.learning.inference import CARES
 
         tell = teller(worker, request.job)
         with Project.open(Path(request.project)) as project, _first(project.root, request):
             ready = kept.get(project, request.model, request.device, tell)
-            ahead = Prepared(project.root, ready.model.id) if request.ahead else None
+            ahead = prepared(project.root, ready.model.id) if request.ahead else None
             with _batch_run(project, ready.model.id, request) as run, _cores(request):
                 result = predictor.segment(
                     project,
@@ -160,7 +161,7 @@ def predictor_role() -> Mapping[type[Message], Handler]:
                     predictor=ready,
                     run=run,
                     note=ahead.note if ahead is not None else None,
-                    thorough=request.thorough,
+                    care=CARES[request.care],
                 )
         return asdict(result)
 
@@ -192,7 +193,7 @@ def _batch_run(
 ) -> AbstractContextManager[BatchRun | None]:
     if not request.as_run:
         return nullcontext()
-    return project.runs.start(model, len(request.images), request.thorough)
+    return project.runs.start(model, len(request.images), request.care == "thorough")
 
 
 @contextmanager

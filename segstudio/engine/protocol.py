@@ -37,8 +37,8 @@ class Segment(Message):
 
     A request for one image overtakes a folder run between two images. `as_run`: it is a batch
     run, which can be taken back as one. `ahead`: nobody has asked for it yet. `spare`: nobody
-    waits for it either, and one processor core is enough. `thorough`: with more care, also what
-    was predicted without and nobody has seen.
+    waits for it either, and one processor core is enough. With more care than `quick` also what was
+    predicted with less and nobody has seen.
     """
 
     job: str
@@ -49,7 +49,7 @@ class Segment(Message):
     as_run: bool = False
     ahead: bool = False
     spare: bool = False
-    thorough: bool = False
+    care: Literal["quick", "careful", "thorough"] = "quick"
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,8 @@ def _adopt_folder(project: Project, info: ModelInfo, mapping: Mapping[str, str])
         "adopted_from": str(info.path.name),
         "scores": dict(info.scores),
         "recipe": info.card.get("recipe"),
+        "temperature": info.card.get("temperature"),
+        "finish": loaded.finishes.to_card(),
         "licence": info.card.get("licence"),
         "mapping": dict(mapping) or None,
     }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segstudio.learning.device import autocast, is_out_of_memory, layout
+from segstudio.learning.finish import UNTOUCHED, Finishes, Look, drawn, without_specks
 from segstudio.learning.interrupt import Interruptible
 from segstudio.learning.normalise import Normalisation, Picture
 
@@ -32,15 +33,21 @@ _SIGMA: Final = 1 / 8
 
 @dataclass(frozen=True)
 class Care:
-    """How carefully a picture is read: by which share of their side tiles overlap, and whether
-    scores are the mean of those of the picture and of its mirror image."""
+    """How carefully a picture is read: by which share of their side tiles overlap, whether scores
+    are the mean of those of the picture and of its mirror image, and whether there is time for the
+    model's careful finish."""
 
     overlap: float
     mirrored: bool = False
+    careful: bool = False
 
 
 QUICK: Final = Care(0.25)
-THOROUGH: Final = Care(0.5, mirrored=True)
+"""For many pictures."""
+CAREFUL: Final = Care(0.25, careful=True)
+"""For those that a person is about to look at."""
+THOROUGH: Final = Care(0.5, mirrored=True, careful=True)
+CARES: Final = {"quick": QUICK, "careful": CAREFUL, "thorough": THOROUGH}
 
 Notice = Callable[[str], None]
 Check = Callable[[], None]
@@ -151,7 +158,8 @@ class Reader(ABC):
 
 
 class Inference(Reader):
-    """A network that scores pixels. Confidence is that of the logits divided by `temperature`."""
+    """A network that scores pixels. Confidence is that of the logits divided by `temperature`;
+    it is the network's own also where a finish gives a pixel another label."""
 
     def __init__(
         self,
@@ -161,9 +169,10 @@ class Inference(Reader):
         *,
         notice: Notice = _nothing,
         temperature: float = 1.0,
+        finishes: Finishes = UNTOUCHED,
     ) -> None:
         super().__init__(network, normalisation, device, notice=notice)
-        self._temperature = temperature
+        self._temperature, self._finishes = temperature, finishes
 
     def predict(
         self, inputs: NDArray[np.float32], care: Care = QUICK, check: Check = _nothing
@@ -184,8 +193,21 @@ class Inference(Reader):
             logits = self.logits(torch.from_numpy(inputs), care, check)
             if self._temperature != 1.0:
                 logits = logits / self._temperature
-            labels, margin = best_and_margin(logits)
-            return labels.cpu().numpy(), margin.cpu().numpy()
+            best, margin = best_and_margin(logits)
+            how = self._finishes.careful if care.careful else self._finishes.quick
+            labels: NDArray[np.integer] = best.cpu().numpy()
+            if how.edges != "none":
+                labels = drawn(labels, logits, self._pixels(inputs), how.edges)
+            return without_specks(labels, how.specks), margin.cpu().numpy()
+
+    def _pixels(self, inputs: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(self.normalisation.undo(inputs)).to(self.device)
+
+    def look(self, picture: Picture, truth: NDArray[np.int16]) -> Look:
+        """What `best_finishes` wants to know of a labelled picture (h, w, 3)."""
+        inputs = self.normalisation.apply(picture)
+        with torch.inference_mode():
+            return self.logits(torch.from_numpy(inputs)), self._pixels(inputs), truth
 
     def logits(self, picture: Tensor, care: Care = QUICK, check: Check = _nothing) -> Tensor:
         """(c, h, w) inputs to (k, h, w) float32 logits on the device."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from segstudio.learning import recipe
 from segstudio.learning.device import autocast
 from segstudio.learning.finding import Finder
+from segstudio.learning.finish import UNTOUCHED, Finishes
 from segstudio.learning.inference import Notice, Reader, _nothing
 from segstudio.learning.metrics import VOID
 from segstudio.learning.normalise import Normalisation
@@ -108,9 +109,13 @@ class Instances:
         *,
         notice: Notice = _nothing,
         temperature: float = 1.0,
+        finishes: Finishes = UNTOUCHED,
     ) -> Finder:
-        """Scores are taken as they are: `temperature` is for scores of pixels."""
+        """Things are taken as they are: the last two are for scores of pixels."""
         return Finder(network, normalisation, device, notice=notice)
+
+    def finishes(self, reader: Reader, items: Sequence[Item], library: Library) -> Finishes:
+        return UNTOUCHED
 
     def temperature(self, reader: Reader, items: Sequence[Item], library: Library) -> float | None:
         return None

@@ -15,6 +15,7 @@ import numpy as np
 from segstudio.errors import Cancelled
 from segstudio.learning import encoded, promotion, store
 from segstudio.learning.device import DeviceReport
+from segstudio.learning.finish import UNTOUCHED
 from segstudio.learning.loop import Control, Fit
 from segstudio.learning.metrics import Confusion
 from segstudio.learning.normalise import Picture
@@ -161,8 +162,9 @@ def guesses(data: TrainingSet, items: Sequence[Item], library: Library, control:
 
 
 def _round0(data: TrainingSet) -> Round0:
-    """Every picture is looked at once: none is remembered."""
-    return Round0(len(data.classes), encoder=encoded.at_hand(), remembered=0)
+    """Every picture is looked at once: none is remembered. It competes as networks do, whose
+    answers are not finished either."""
+    return Round0(len(data.classes), encoder=encoded.at_hand(), remembered=0, finishes=UNTOUCHED)
 
 
 def _affordable(picture: Picture) -> int:

@@ -99,6 +99,14 @@ class Normalisation:
         """(h, w, 3) uint8 to (3, h, w) float32."""
         return to_planes(picture, self.unit_values(self.unit_range(picture)), self)
 
+    def undo(self, inputs: Floats) -> Floats:
+        """(3, h, w) inputs to grey values (3, h, w) of 0..255, as far as they are stretched to."""
+        mean, std = (np.asarray(v, np.float32)[:, None, None] for v in (self.mean, self.std))
+        unit = np.clip(inputs * std + mean, 0, 1)
+        if self.curve == "root":
+            unit *= unit
+        return np.asarray(255 * unit, np.float32)
+
     def unit_values(self, unit_range: tuple[float, float]) -> Floats:
         """(256,) what each grey value becomes before mean and std; 0..1 within the range."""
         low, high = unit_range

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segstudio.learning import calibrate, recipe
 from segstudio.learning.adversarial import Adversary
 from segstudio.learning.device import autocast
+from segstudio.learning.finish import LARGEST, UNTOUCHED, Finishes, best_finishes
 from segstudio.learning.inference import Inference, Notice, Reader, _nothing
 from segstudio.learning.losses import with_auxiliary
-from segstudio.learning.normalise import Normalisation
+from segstudio.learning.normalise import Normalisation, Picture
 from segstudio.learning.recipe import DeviceKind, Facts, Recipe
-from segstudio.learning.samples import Batch, Item, Library
+from segstudio.learning.samples import Batch, Item, Labelled, Library
 
 
 class PixelLoss:
@@ -81,9 +85,32 @@ class Pixels:
         *,
         notice: Notice = _nothing,
         temperature: float = 1.0,
+        finishes: Finishes = UNTOUCHED,
     ) -> Inference:
-        return Inference(network, normalisation, device, notice=notice, temperature=temperature)
+        return Inference(
+            network,
+            normalisation,
+            device,
+            notice=notice,
+            temperature=temperature,
+            finishes=finishes,
+        )
+
+    def finishes(self, reader: Reader, items: Sequence[Item], library: Library) -> Finishes:
+        assert isinstance(reader, Inference)
+        middles = (_middle(library.get(item)) for item in items)
+        return best_finishes(reader.look(*middle) for middle in middles)
 
     def temperature(self, reader: Reader, items: Sequence[Item], library: Library) -> float | None:
         assert isinstance(reader, Inference)
         return calibrate.temperature_of(reader, items, library)
+
+
+def _middle(one: Labelled) -> tuple[Picture, NDArray[np.int16]]:
+    """As much of the picture (h, w, 3), and its labels (h, w), as there is time for a CRF on."""
+    height, width = one.labels.shape
+    side = math.isqrt(LARGEST)
+    parts = [
+        slice(max(0, (n - side) // 2), max(0, (n - side) // 2) + side) for n in (height, width)
+    ]
+    return one.picture[parts[0], parts[1]], one.labels[parts[0], parts[1]]

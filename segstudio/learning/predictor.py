@@ -19,12 +19,13 @@ from segstudio.errors import Cancelled, UserError
 from segstudio.learning import device as devices
 from segstudio.learning import events, store
 from segstudio.learning.events import ImageDone, ImageFailed, Log, Progress
-from segstudio.learning.inference import QUICK, THOROUGH, Care, Check, Notice, Prediction
+from segstudio.learning.inference import QUICK, Care, Check, Notice, Prediction
 from segstudio.learning.normalise import Picture
 from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import number_table
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
+from segstudio.project.prepared import careful, lacking_care
 from segstudio.project.project import Project
 from segstudio.project.runs import BatchRun
 from segstudio.project.scan import ImageKey
@@ -63,6 +64,7 @@ class Predictor:
             place,
             notice=notice,
             temperature=loaded.temperature,
+            finishes=loaded.finishes,
         )
 
     def prepare(self, picture: Picture) -> NDArray[np.float32]:
@@ -117,12 +119,12 @@ def segment(
     predictor: Predictor | None = None,
     run: BatchRun | None = None,
     note: Callable[[ImageKey], None] | None = None,
-    thorough: bool = False,
+    care: Care = QUICK,
 ) -> SegmentResult:
     """Write a label map and a margin for each image that has none of this model yet.
 
-    When `thorough`, pictures are read with that care, also those that have a prediction nobody has
-    seen and no thorough run has made.
+    With more care than QUICK also for those that have one which was made with less, and which
+    nobody has seen.
 
     With a batch run they are part of it, so that they can be taken back together, and so are
     those that were prepared ahead. Without one, `note` hears of each before it is written.
@@ -134,12 +136,13 @@ def segment(
     project.ensure_written()
     if predictor is None:
         predictor = open_predictor(project, model, device, on_event)
-    lacks = _lacking(project, model.id, thorough)
+    lacks = _lacking(project, model, care)
     todo = [key for key in keys if lacks(key)]
     if run is not None:
         note = run.note
         run.take_over(set(keys) - set(todo))
-    care = THOROUGH if thorough else QUICK
+    if run is None and care.careful:
+        note = _both(note, careful(project.root, model.id).note)
     job = _Folder(project, predictor, on_event, should_stop, note, lacks, care)
     failed = job.run(todo, between_images)
     done = len(todo) - len(failed)
@@ -149,13 +152,22 @@ def segment(
     )
 
 
-def _lacking(project: Project, model: str, thorough: bool) -> Callable[[ImageKey], bool]:
+def _lacking(project: Project, model: ModelInfo, care: Care) -> Callable[[ImageKey], bool]:
     """Whether an image is to be predicted by a model, as it is when that is asked."""
-    there = project.predictions
-    if not thorough:
-        return lambda key: not there.has(model, key)
-    done = project.runs.standing(model, thorough=True)
-    return lambda key: not there.has(model, key) or not (key in done or there.is_seen(model, key))
+    if care.careful:
+        return lacking_care(project, model, thorough=care.mirrored)
+    return lambda key: not project.predictions.has(model.id, key)
+
+
+def _both(
+    one: Callable[[ImageKey], None] | None, other: Callable[[ImageKey], None]
+) -> Callable[[ImageKey], None]:
+    def note(key: ImageKey) -> None:
+        if one is not None:
+            one(key)
+        other(key)
+
+    return note
 
 
 def open_predictor(

@@ -78,15 +78,18 @@ def guided(labels: LabelMap, picture: NDArray[np.uint8]) -> LabelMap:
     found = np.zeros_like(labels)
     for value in np.unique(labels).tolist():
         indicator = np.asarray(labels == value, np.float32)
-        share = _guided_filter(guide, indicator, side)
+        share = guided_filter(guide, indicator, side)
         better = share > best
         best[better], found[better] = share[better], value
     return found
 
 
-def _guided_filter(
+def guided_filter(
     guide: NDArray[np.float32], values: NDArray[np.float32], side: int
 ) -> NDArray[np.float32]:
+    """`values` (h, w) smoothed in windows of `side` px, but not over edges of the `guide` (h, w) of
+    0..1: He, Sun, Tang 2010, "Guided Image Filtering"."""
+
     def mean(array: Any) -> Any:
         return cv2.blur(array, (side, side), borderType=cv2.BORDER_REFLECT)
 
@@ -107,12 +110,28 @@ def small_holes(mask: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
     return np.asarray(small[numbers])
 
 
-def small_parts(mask: NDArray[np.bool_], fewest: int) -> NDArray[np.bool_]:
+def small_parts(mask: NDArray[np.bool_], fewest: int, connectivity: int = 8) -> NDArray[np.bool_]:
     """The connected parts of a mask (h, w) that have fewer than `fewest` pixels."""
-    numbers, stats = _parts(mask, connectivity=8)
+    numbers, stats = _parts(mask, connectivity)
     small = stats[:, cv2.CC_STAT_AREA] < fewest
     small[0] = False
     return np.asarray(small[numbers])
+
+
+def absorbed(labels: NDArray[Any], fewest: int) -> NDArray[Any]:
+    """Label map (h, w) whose parts, connected side by side, of fewer than `fewest` pixels have the
+    label that is nearest beyond them; as it is where there is nothing else."""
+    small = np.zeros(labels.shape, np.bool_)
+    for value in np.unique(labels).tolist():
+        small |= small_parts(labels == value, fewest, connectivity=4)
+    if small.all() or not small.any():
+        return labels
+    _, nearest = cv2.distanceTransformWithLabels(
+        small.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros(int(nearest.max()) + 1, labels.dtype)
+    table[nearest[~small]] = labels[~small]
+    return np.asarray(table[nearest])
 
 
 def _parts(mask: NDArray[np.bool_], connectivity: int) -> tuple[Any, Any]:

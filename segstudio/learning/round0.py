@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,14 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
+from segstudio.learning.finish import (
+    Finish,
+    Finishes,
+    Look,
+    best_finishes,
+    drawn,
+    without_specks,
+)
 from segstudio.learning.inference import best_and_margin
 from segstudio.learning.metrics import VOID
 from segstudio.learning.normalise import Picture
@@ -45,6 +53,8 @@ _MORE_STEPS: Final = 40
 _BATCH: Final = 1024
 _LEARNING_RATE: Final = 0.02
 _CHUNK: Final = 1 << 16
+_FINISHES: Final = Finishes(Finish("guided", 3e-4), Finish("crf", 3e-4))
+"""Until there are images that say what leaves least to mend."""
 REMEMBERED: Final = 400_000_000
 """Bytes of filtered pictures that are kept for the next strokes; the last one is, however large."""
 
@@ -104,6 +114,7 @@ class Round0:
     seed: int = 0
     encoder: Encoder | None = None
     remembered: int = REMEMBERED
+    finishes: Finishes = _FINISHES
     _samples: dict[Hashable, _Samples] = field(default_factory=dict)
     _banks: OrderedDict[Hashable, Floats] = field(default_factory=OrderedDict)
     _network: nn.Module | None = None
@@ -126,18 +137,18 @@ class Round0:
         return len({row for s in self._samples.values() for row in np.unique(s.rows)}) > 1
 
     def predict(
-        self, key: Hashable, picture: Picture
+        self, key: Hashable, picture: Picture, careful: bool = False
     ) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
         """Rows (h, w) and the margin p1 - p2 as 0..255 (h, w) uint8, at the picture's size.
 
-        RuntimeError before anything was learned.
+        `careful` when there is a second for it. RuntimeError before anything was learned.
         """
-        if self._network is None:
-            raise RuntimeError("Round 0 has learned nothing yet")
-        bank = self._bank(key, picture)
+        how = self.finishes.careful if careful else self.finishes.quick
         with torch.inference_mode():
-            logits = self._logits(self._network, bank)
-            rows, margin = (found.numpy() for found in best_and_margin(logits))
+            logits = self._scores(key, picture)
+            best, margin = (found.numpy() for found in best_and_margin(logits))
+            whole = drawn(best, logits, _planes(picture), how.edges)
+            rows = without_specks(whole, how.specks)
         size = picture.shape[1], picture.shape[0]
         if rows.shape == picture.shape[:2]:
             return rows, margin
@@ -148,7 +159,22 @@ class Round0:
             np.asarray(cv2.resize(margin, size, interpolation=cv2.INTER_LINEAR), np.uint8),
         )
 
+    def settle(self, labelled: Sequence[tuple[Hashable, Picture, Rows]]) -> None:
+        """From now on finish guesses so that least is left to mend of these images, whose labels
+        are known nearly everywhere."""
+        self.finishes = best_finishes(self._look(*image) for image in labelled)
+
+    def _look(self, key: Hashable, picture: Picture, labels: Rows) -> Look:
+        with torch.inference_mode():
+            logits = self._scores(key, picture)
+        return logits, _planes(picture), _shrunk_labels(labels, logits.shape[1:])
+
     # ---------------------------------------------------------------------------------------------
+
+    def _scores(self, key: Hashable, picture: Picture) -> torch.Tensor:
+        if self._network is None:
+            raise RuntimeError("Round 0 has learned nothing yet")
+        return self._logits(self._network, self._bank(key, picture))
 
     def _bank(self, key: Hashable, picture: Picture) -> Floats:
         """The filtered picture; those of the last few are kept."""
@@ -233,6 +259,12 @@ def shrunk(picture: Picture, most: int) -> Picture:
         return picture
     size = max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _planes(picture: Picture) -> torch.Tensor:
+    """The picture as it is looked at, (3, h, w) of 0..255."""
+    small = shrunk(picture, MOST_PIXELS)
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(small, 2, 0))).float()
 
 
 def _shrunk_labels(labels: Rows, shape: tuple[int, ...]) -> Rows:

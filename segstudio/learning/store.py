@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from segstudio.errors import UserError
+from segstudio.learning.finish import UNTOUCHED, Finishes
 from segstudio.learning.normalise import Normalisation
 from segstudio.networks import heads, registry
 from segstudio.project.models import CARD, WEIGHTS, ModelInfo, now
@@ -35,6 +36,7 @@ class Loaded:
     options: Mapping[str, Any]
     normalisation: Normalisation
     temperature: float = 1.0
+    finishes: Finishes = UNTOUCHED
 
 
 def write_model(
@@ -87,7 +89,13 @@ def load_model(info: ModelInfo) -> Loaded:
     heat = card.get("temperature", 1.0)
     temperature = float(heat) if isinstance(heat, int | float) and 0 < heat < 100 else 1.0
     return Loaded(
-        network.eval(), info.architecture, info.classes, options, normalisation, temperature
+        network.eval(),
+        info.architecture,
+        info.classes,
+        options,
+        normalisation,
+        temperature,
+        Finishes.from_card(card.get("finish", {})),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor, nn
 
+from segstudio.learning.finish import Finishes
 from segstudio.learning.inference import Notice, Reader
 from segstudio.learning.instances import Instances
 from segstudio.learning.normalise import Normalisation
@@ -62,8 +63,12 @@ class Task(Protocol):
         *,
         notice: Notice = ...,
         temperature: float = ...,
+        finishes: Finishes = ...,
     ) -> Reader:
         """A trained network, ready for pictures."""
+
+    def finishes(self, reader: Reader, items: Sequence[Item], library: Library) -> Finishes:
+        """What leaves least to mend of what a reader of this task answers."""
 
     def temperature(self, reader: Reader, items: Sequence[Item], library: Library) -> float | None:
         """What makes the confidence of a reader of this task honest; None when nothing does."""

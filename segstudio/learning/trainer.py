@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from segstudio.learning.boxlabels import box_labels
 from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.events import Log, ModelSaved, Saving
+from segstudio.learning.finish import Finishes
 from segstudio.learning.judge import Judge
 from segstudio.learning.keeper import Keeper
 from segstudio.learning.loop import Control, Fit, Run, seed_everything
@@ -35,14 +36,17 @@ from segstudio.learning.start import (
     steps_of,
 )
 from segstudio.learning.task import Task, task_of
-from segstudio.learning.trainingset import TrainingSet
+from segstudio.learning.trainingset import TrainingSet, spread
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 
 __all__ = ["FROM_SCRATCH", "TrainRequest", "TrainResult", "train"]
 
-_SAVING = 2.0
+_SAVING: Final = 4.0
+"""Seconds for the finish and the files."""
+_FINISHED: Final = 3
+"""Validation images that the finish is chosen by."""
 """Seconds kept back for writing the model."""
 _SCORING = 0.1
 _ASTRAY = 0.7
@@ -119,9 +123,9 @@ def train(
     if fit.stopped and not fit.scores:
         raise Cancelled
     decision = judge.decide(fit)
-    heat = _temperature(task, fit, data, library, report)
+    shown = _shown(task, start, fit, data, library, report)
     on_event(Saving())
-    result = _save(project, data, start, fit, decision, heat, on_event)
+    result = _save(project, data, start, fit, decision, shown, on_event)
     if fit.recipe.name == LIVE and not (result.promoted or fit.stopped or _is_astray(fit)):
         keeper.end(run, result.model)
     else:
@@ -135,15 +139,33 @@ def _is_astray(fit: Fit) -> bool:
     return not scores or scores[-1] < _ASTRAY * max(scores)
 
 
-def _temperature(
-    task: Task, fit: Fit, data: TrainingSet, library: Library, report: DeviceReport
-) -> float | None:
-    """Makes confidence honest; None when there is nothing fair to measure it on."""
+@dataclass(frozen=True)
+class _Shown:
+    """How predictions are shown: None where there is nothing fair to measure confidence on."""
+
+    temperature: float | None
+    finishes: Finishes
+
+
+def _shown(
+    task: Task,
+    start: Start,
+    fit: Fit,
+    data: TrainingSet,
+    library: Library,
+    report: DeviceReport,
+) -> _Shown:
+    """Makes confidence honest, and drafts such that least is left to mend; without images that
+    the network has not learned from, drafts are as those of the model it began from."""
     if data.lent or fit.stopped:
-        return None
+        before = start.parent.card.get("finish", {}) if start.parent is not None else {}
+        return _Shown(None, Finishes.from_card(before))
     network = fused(fit.network).to(report.device)
     reader = task.reader(network, fit.recipe.normalisation, report.device)
-    return task.temperature(reader, data.validation, library)
+    few = spread(data.validation, _FINISHED)
+    return _Shown(
+        task.temperature(reader, data.validation, library), task.finishes(reader, few, library)
+    )
 
 
 def _settle(seed: int) -> None:
@@ -195,7 +217,7 @@ def _save(
     start: Start,
     fit: Fit,
     decision: promotion.Decision,
-    temperature: float | None,
+    shown: _Shown,
     on_event: events.OnEvent,
 ) -> TrainResult:
     scores = {
@@ -216,7 +238,8 @@ def _save(
         "reason": decision.reason,
         "worse": list(decision.worse),
         "scores": scores,
-        "temperature": temperature,
+        "temperature": shown.temperature,
+        "finish": shown.finishes.to_card(),
         "recipe": fit.recipe.to_dict(),
     }
 

@@ -9,19 +9,26 @@ The scores are those of 1/4 of the picture.
 The authors' published code (gen_network_refine_group.m) has the same units, three after each
 pooling: the one there, and the two of the path into the next joint or before the scores. It chains
 four poolings where the paper has two, which is what is here, and has dropout of 0.5 before the
-scores (gen_network_loss_group.m), of which the paper says nothing; here is none.
+scores (gen_network_loss_group.m), of which the paper says nothing; here is none. All its
+convolutions but the encoder's begin at random with a deviation of 0.01 (My_net_util.m), so that
+units change little at first: nothing is normalised here, and with larger weights the sums of so
+many units begin in the thousands.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Literal
+from functools import partial
+from typing import Final, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segstudio.networks import vgg
 from segstudio.networks.resnet import ResNet
+
+_DEVIATION: Final = 0.01
+_PUBLISHED_WIDTH: Final = 64
 
 
 class Unit(nn.Module):
@@ -110,8 +117,10 @@ class RefineNet(nn.Module):
         self.head = nn.Sequential(
             Unit(narrow), Unit(narrow), nn.Conv2d(narrow, outputs, 3, padding=1)
         )
+        # in a narrower network as much of the sum that a pixel gets from fewer channels
+        deviation = _DEVIATION * math.sqrt(_PUBLISHED_WIDTH / width)
         for part in (self.joints, self.head):
-            part.apply(vgg.initialise)
+            part.apply(partial(_begin, deviation=deviation))
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, h, w) to logits (n, outputs, h, w)."""
@@ -126,6 +135,13 @@ class RefineNet(nn.Module):
 def _adaptation(inputs: int, outputs: int) -> nn.Module:
     """A 3x3 convolution where the number of channels must change."""
     return nn.Identity() if inputs == outputs else _convolution(inputs, outputs)
+
+
+def _begin(module: nn.Module, deviation: float) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.normal_(module.weight, std=deviation)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:

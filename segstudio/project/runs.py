@@ -23,7 +23,7 @@ from segstudio.annotation.shape import Shape
 from segstudio.errors import UserError
 from segstudio.project import atomic
 from segstudio.project.lock import file_lock, held
-from segstudio.project.prepared import Prepared
+from segstudio.project.prepared import prepared
 from segstudio.project.reviews import Review
 from segstudio.project.scan import ImageKey
 from segstudio.project.steps import change_shapes
@@ -128,7 +128,7 @@ class BatchRun:
         """Of images that have their drafts already, those are part of this run that were prepared
         ahead: nobody had asked for them, and nobody has decided anything about them."""
         project = self._runs.project
-        ready = Prepared(project.root, self._model).keys() - self._runs.standing(self._model)
+        ready = prepared(project.root, self._model).keys() - self._runs.standing(self._model)
         for key in keys:
             if key in ready and not _is_decided(project.reviews.load(key), self._model):
                 self._note(key)

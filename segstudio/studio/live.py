@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from segstudio.annotation.document import Change
 from segstudio.engine import protocol as p
 from segstudio.project.models import ModelInfo
+from segstudio.project.prepared import lacking_care
 from segstudio.project.project import Project
 from segstudio.project.rounds import (
     AFTER,
@@ -298,10 +299,11 @@ class DraftsAhead(QObject):
         model = project.models.current()
         if model is None or self._work.no_segment():
             return
+        lacks = lacking_care(project, model)
         missing = [
             key
             for key in self._coming(project, session.image.key)
-            if (model.id, key) not in self._asked and not project.predictions.has(model.id, key)
+            if (model.id, key) not in self._asked and lacks(key)
         ]
         if missing:  # what was taken back comes only when it is asked for
             refused = project.runs.refused(model.id)

@@ -117,6 +117,7 @@ class Work(QObject):
         if keys is None:
             keys = [k for k in project.included() if self._session.state(k) != "confirmed"]
         wanted = tuple(key for key in keys if key not in self._session.problems)
+        looked_at = single or (quiet and not spare)  # by somebody, next
         title = tr("Segmenting this image") if single else tr("Segmenting")
         if thorough:
             title = tr("Segmenting thoroughly")
@@ -129,7 +130,7 @@ class Work(QObject):
             as_run=not quiet and not single,
             ahead=quiet,
             spare=spare,
-            thorough=thorough,
+            care="thorough" if thorough else "careful" if looked_at else "quick",
         )
         return self._jobs.run("predictor", title, request, len(wanted), quiet=quiet or single)
 

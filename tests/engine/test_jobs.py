@@ -100,7 +100,7 @@ def test_train_segment_evaluate_export(project: Project, engine: Engine, tmp_pat
     assert project.runs.get(1).images == len(project.images())
 
     images = project.images()
-    careful = Segment("c", root, saved.model, images, "cpu", as_run=True, thorough=True)
+    careful = Segment("c", root, saved.model, images, "cpu", as_run=True, care="thorough")
     engine.ask("predictor", careful)
     done = engine.until_end("c")[-1]
     assert isinstance(done, Done), done

@@ -20,7 +20,7 @@ from segstudio.annotation.document import Annotation
 from segstudio.annotation.shape import Shape, as_points
 from segstudio.errors import UserError
 from segstudio.project import runs as room
-from segstudio.project.prepared import Prepared
+from segstudio.project.prepared import prepared
 from segstudio.project.project import Project
 from segstudio.project.reviews import Review
 from segstudio.project.runs import KEPT
@@ -115,9 +115,9 @@ def test_what_was_prepared_ahead_is_part_of_the_run_that_asks_for_it(root: Path)
     asked, seen, decided, late = KEYS
     with Project.open(root) as project:
         before = files(root)
-        prepared = Prepared(root, "m1")
+        ahead = prepared(root, "m1")
         for key in (asked, seen, decided):
-            prepared.note(key)
+            ahead.note(key)
             project.predictions.write("m1", key, LABELS, MARGIN)
         for key, review in (
             (seen, Review(shown="m1", model="m1")),
