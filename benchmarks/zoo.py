@@ -4,13 +4,13 @@ What is measured is what is trained: the network as its card has it, which is th
 `--options`; never the light form that a network may begin with on a machine without a GPU (for
 that, `segstudio models --measure`).
 
-By default each takes a fixed number of steps and the fall of its loss is shown (`--quick`: few and
-small ones, all networks in a quarter of an hour on two cores); with `--minutes` it trains for so
+By default each takes a fixed number of steps and the fall of its loss is shown (`--quick`: on small
+crops of two pictures, all networks in half an hour on two cores); with `--minutes` it trains for so
 long and is scored on the validation part. `--core-minutes` are counted by what the processor spent
 on it, over all cores, so that a busy machine gives it no less. Networks that find things learn
 from nuclei, and are not scored. Each network has a process of its own; `--record FILE` keeps what
-is done by network and options, so that a run that was cut off goes on. Losses are those of single
-steps, the last one the mean of the last fifth.
+is done by network and options, so that a run that was cut off goes on. Losses are means over the
+first and the last fifth of the steps.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from segstudio.learning.events import at_once
 from segstudio.learning.loop import Fit, Run, seed_everything
 from segstudio.learning.measure import measure
 from segstudio.learning.metrics import or_zero
-from segstudio.learning.recipe import Recipe
+from segstudio.learning.recipe import Recipe, with_wishes_of
 from segstudio.learning.samples import Item, Labelled, Library
 from segstudio.learning.scoring import pooled, score
 from segstudio.learning.task import PIXELS, Task, task_of
@@ -72,9 +72,10 @@ def zoo_parser() -> argparse.ArgumentParser:
     result.add_argument("--steps", type=int, default=20, help="training steps of a network")
     result.add_argument("--minutes", type=float, help="train for so long instead, and score")
     result.add_argument("--core-minutes", type=float, help="the same, in time of one CPU core")
+    result.add_argument("--pictures", type=int, default=40, help="to take the steps on")
     result.add_argument("--batch", type=int, default=4)
     result.add_argument("--crop", type=int, default=256)
-    result.add_argument("--quick", action="store_true", help="8 steps of two crops of 128 pixels")
+    result.add_argument("--quick", action="store_true", help="30 steps of two crops of 128 pixels")
     result.add_argument("--record", type=Path, help="a file of rows; what is in it is left out")
     result.add_argument("--options", type=json.loads, default={}, help='such as {"width": 32}')
     result.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
@@ -99,10 +100,10 @@ def run(name: str, options: argparse.Namespace) -> Row:
 
 
 def fall(fit: Fit) -> tuple[float, float]:
-    """The loss of the first step and the mean over the last fifth, NaN where none was a number."""
+    """The mean loss of the first and the last fifth, NaN where none was a number."""
     losses = [float(str(line["loss"])) for line in fit.curves if "loss" in line] or [math.nan]
     few = max(1, len(losses) // 5)
-    return losses[0], sum(losses[-few:]) / few
+    return sum(losses[:few]) / few, sum(losses[-few:]) / few
 
 
 def _train(
@@ -114,10 +115,10 @@ def _train(
         crop=options.crop,
         schedule="cosine",
         max_steps=None if minutes else options.steps,
-        warm_up=50 if minutes else 5,
-    )
+        warm_up=50 if minutes else options.steps // 3,
+    ).overridden(with_wishes_of(registry.card_of(name), {}))
     task = task_of(name)
-    library, classes = _material(task, PICTURES if minutes else 40)
+    library, classes = _material(task, PICTURES if minutes else options.pictures)
     network = registry.build(name, len(classes), **options.options)
     training = Run(
         network,
@@ -191,7 +192,7 @@ def main() -> int:
         print(json.dumps(asdict(run(options.names[0], options))))
         return 0
     if options.quick:
-        options.steps, options.batch, options.crop = 8, 2, 128
+        options.steps, options.batch, options.crop, options.pictures = 30, 2, 128, 2
     print(f"{'network':<20} {'million':>8} {'predict/s':>9} {'train/s':>9} {'MB':>9} {'steps':>6} "
           f"loss (mIoU, mAcc on val)   torch {torch.__version__}")  # fmt: skip
     rows = known(options.record)
@@ -215,6 +216,7 @@ def main() -> int:
 
 def _passed_on(options: argparse.Namespace) -> list[str]:
     arguments = ["--batch", str(options.batch), "--crop", str(options.crop)]
+    arguments += ["--pictures", str(options.pictures)]
     arguments += ["--steps", str(options.steps), "--options", json.dumps(options.options)]
     for name in ("minutes", "core_minutes"):
         if (value := getattr(options, name)) is not None:

@@ -270,16 +270,23 @@ def may_be_light(facts: Facts, device: DeviceKind, options: Mapping[str, Any]) -
     return device == "cpu" and facts.side >= _LIGHT_FROM and not options
 
 
-def with_inputs_of(card: Card, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`overrides` with the normalisation that the card asks for; what a person says of it wins.
+def with_wishes_of(
+    card: Card, overrides: Mapping[str, Any], *, pretrained: bool = False
+) -> dict[str, Any]:
+    """`overrides` with what the card asks for; what a person or a named recipe says wins.
 
-    A network that compares colours (`Card.linear`) has ImageNet's, also where it begins from
-    scratch: a step of three grey values is then the same in the dark and in the light.
+    A network that compares colours (`Card.linear`) has ImageNet's normalisation, also where it
+    begins from scratch: a step of three grey values is then the same in the dark and in the light.
     """
-    if not card.linear:
-        return dict(overrides)
-    chosen = overrides.get("normalisation", {})
-    return {**overrides, "normalisation": {**Normalisation.imagenet().to_card(), **chosen}}
+    asked: dict[str, Any] = {}
+    if card.learning_rate is not None and not pretrained:
+        named = NAMED.get(str(overrides.get("name", "default")), {})
+        asked["learning_rate"] = named.get("learning_rate", card.learning_rate)
+    asked |= overrides
+    if card.linear:
+        chosen = overrides.get("normalisation", {})
+        asked["normalisation"] = {**Normalisation.imagenet().to_card(), **chosen}
+    return asked
 
 
 def for_instances(facts: Facts, device: DeviceKind, memory: int | None) -> dict[str, Any]:

@@ -237,7 +237,7 @@ def _from_scratch(
         report.kind,
         pretrained=pretrained is not None,
         memory=report.memory,
-        overrides=recipe.with_inputs_of(card, overrides),
+        overrides=recipe.with_wishes_of(card, overrides, pretrained=pretrained is not None),
     )
     small = pretrained is None and recipe.may_be_light(facts, report.kind, how.options)
     light = card.light if small else {}

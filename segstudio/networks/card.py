@@ -59,6 +59,8 @@ class Card:
     20 classes, 0 where nobody has counted them. `answers` is what the network gives. `light`
     are options for a machine without a GPU, where nobody chose any (`recipe.may_be_light`).
     `linear` is true where inputs must stay in proportion to grey values, from scratch too.
+    `learning_rate` is AdamW's from scratch, where the recipe's is too fast: without normalisation a
+    step changes all that follows.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Card:
     answers: Answer = "pixels"
     light: Options = field(default_factory=dict)
     linear: bool = False
+    learning_rate: float | None = None
 
     def weights_for(self, options: Options) -> list[WeightsSource]:
         """The sources for this network with `options`, the others as the card has them."""

@@ -114,6 +114,21 @@ def test_training_goes_on_from_the_model_in_force_and_compares_with_it(
     assert project.models.get(scratch.model).parent is None
 
 
+def test_a_network_without_normalisation_learns_slowly_from_scratch() -> None:
+    """Unless a person or a named recipe says how fast."""
+    slow = replace(registry.card_of("unet"), learning_rate=1e-5)
+
+    def rate(pretrained: bool = False, **overrides: Any) -> float:
+        wishes = recipe.with_wishes_of(slow, overrides, pretrained=pretrained)
+        facts = recipe.Facts(10, 200, (1, 1), upright=False)
+        return recipe.configure(facts, pretrained=pretrained, overrides=wishes).learning_rate
+
+    assert rate() == rate(name="live") == 1e-5
+    assert rate(learning_rate=0.5) == 0.5
+    assert rate(name="classic") == 0.01
+    assert rate(pretrained=True) == 3e-4
+
+
 def test_crf_rnn_sees_grey_values_in_proportion_from_scratch_too(
     disc_project: Callable[..., Project],
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -52,6 +53,26 @@ def test_the_network_that_is_trained_is_measured(zoo: ModuleType) -> None:
     for found in (ordinary, small):
         assert found.steps == 5
         assert found.first_loss != found.last_loss
+
+
+def test_a_core_minute_is_one_of_this_process(
+    zoo: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks: list[object] = []
+    monkeypatch.setattr(zoo, "score", lambda *_: {})
+
+    class Run(zoo.Run):  # type: ignore[misc, name-defined]
+        def __init__(self, *given: Any, clock: object, **more: Any) -> None:
+            clocks.append(clock)
+            super().__init__(*given, clock=clock, **more)
+
+    monkeypatch.setattr(zoo, "Run", Run)
+    monkeypatch.setattr(zoo.camvid, "items", lambda part: [])
+    for name in ("--core-minutes", "--minutes"):
+        found = row(zoo, name, "0.002", "--options", '{"width": 4, "depth": 2}')
+        assert found.steps > 0
+        assert found.miou == 0.0  # of no pictures
+    assert clocks == [time.process_time, time.monotonic]
 
 
 def test_options_are_records_of_their_own(
