@@ -190,9 +190,7 @@ class Inference(Reader):
     ) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
         """`label_map` for inputs that are normalised already, (c, h, w) float32."""
         with torch.inference_mode():
-            logits = self.logits(torch.from_numpy(inputs), care, check)
-            if self._temperature != 1.0:
-                logits = logits / self._temperature
+            logits = self._tempered(self.logits(torch.from_numpy(inputs), care, check))
             best, margin = best_and_margin(logits)
             how = self._finishes.careful if care.careful else self._finishes.quick
             labels: NDArray[np.integer] = best.cpu().numpy()
@@ -207,7 +205,11 @@ class Inference(Reader):
         """What `best_finishes` wants to know of a labelled picture (h, w, 3)."""
         inputs = self.normalisation.apply(picture)
         with torch.inference_mode():
-            return self.logits(torch.from_numpy(inputs)), self._pixels(inputs), truth
+            logits = self._tempered(self.logits(torch.from_numpy(inputs)))
+            return logits, self._pixels(inputs), truth
+
+    def _tempered(self, logits: Tensor) -> Tensor:
+        return logits if self._temperature == 1.0 else logits / self._temperature
 
     def logits(self, picture: Tensor, care: Care = QUICK, check: Check = _nothing) -> Tensor:
         """(c, h, w) inputs to (k, h, w) float32 logits on the device."""

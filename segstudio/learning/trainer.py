@@ -161,11 +161,11 @@ def _shown(
         before = start.parent.card.get("finish", {}) if start.parent is not None else {}
         return _Shown(None, Finishes.from_card(before))
     network = fused(fit.network).to(report.device)
-    reader = task.reader(network, fit.recipe.normalisation, report.device)
-    few = spread(data.validation, _FINISHED)
-    return _Shown(
-        task.temperature(reader, data.validation, library), task.finishes(reader, few, library)
-    )
+    inputs = fit.recipe.normalisation
+    reader = task.reader(network, inputs, report.device)
+    heat = task.temperature(reader, data.validation, library)
+    as_shown = task.reader(network, inputs, report.device, temperature=heat or 1.0)
+    return _Shown(heat, task.finishes(as_shown, spread(data.validation, _FINISHED), library))
 
 
 def _settle(seed: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from segstudio.networks.card import Card, Options
+from segstudio.networks.card import UNNORMALISED, Card, Options
 from segstudio.networks.cards.published import ENCODERS, RESNETS, VGG16, smp
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ CARDS: Final = (
         weights=(VGG16,),
         source=_YU,
         parameters=141_100_000,
+        learning_rate=UNNORMALISED,
     ),
     Card(
         "dilation10",
@@ -56,6 +57,7 @@ CARDS: Final = (
         weights=(VGG16,),
         source=_YU,
         parameters=134_400_000,
+        learning_rate=UNNORMALISED,
     ),
     Card(
         "pspnet",
@@ -81,6 +83,7 @@ CARDS: Final = (
         weights=RESNETS,
         source="Lin et al. 2017, arXiv 1611.06612",
         parameters=102_700_000,
+        learning_rate=UNNORMALISED,
     ),
     Card(
         "upernet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from segstudio.networks.card import Card, Options
+from segstudio.networks.card import UNNORMALISED, Card, Options
 from segstudio.networks.cards.published import (
     ENCODERS,
     RESNET50,
@@ -104,6 +104,7 @@ CARDS: Final = (
         auxiliary=_SCALES,
         snaps=True,
         parameters=44_000_000,
+        learning_rate=UNNORMALISED,
     ),
     Card(
         "deeplab_v2_vgg16",
@@ -118,6 +119,7 @@ CARDS: Final = (
         auxiliary=_SCALES,
         snaps=True,
         parameters=37_900_000,
+        learning_rate=UNNORMALISED,
     ),
     Card(
         "deeplab_v1",
@@ -131,5 +133,6 @@ CARDS: Final = (
         source="Chen et al. 2015, arXiv 1412.7062",
         snaps=True,
         parameters=20_500_000,
+        learning_rate=UNNORMALISED,
     ),
 )

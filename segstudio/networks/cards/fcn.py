@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from segstudio.networks.card import Card, Options
+from segstudio.networks.card import UNNORMALISED, Card, Options
 from segstudio.networks.cards.published import RESNET50, RESNET101, VGG16, VGG16_BN, coco_voc
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ CARDS: Final = (
         weights=(VGG16,),
         source=_LONG,
         parameters=134_400_000,
+        learning_rate=UNNORMALISED,
     ),
     Card(
         "fcn16s",
@@ -62,6 +63,7 @@ CARDS: Final = (
         weights=(VGG16,),
         source=_LONG,
         parameters=134_400_000,
+        learning_rate=UNNORMALISED,
     ),
     Card(
         "fcn32s",
@@ -74,6 +76,7 @@ CARDS: Final = (
         weights=(VGG16,),
         source=_LONG,
         parameters=134_300_000,
+        learning_rate=UNNORMALISED,
     ),
     Card(
         "fcn_resnet50",
@@ -116,6 +119,7 @@ CARDS: Final = (
         onnx="its lattice is made anew for every picture",
         linear=True,
         parameters=134_400_000,
+        learning_rate=UNNORMALISED,
     ),
     Card(
         "segnet",
