@@ -48,7 +48,7 @@ class Guesser:
         from segstudio.learning.trainingset import number_table
 
         project, round0 = self._open(Path(request.project), request.image)
-        self._learn(project, round0, request.learn)
+        self._learn(project, round0, request)
         answer = {"image": request.image, "file": ""}
         if not round0.ready or project.is_large(request.image):
             return answer
@@ -95,11 +95,11 @@ class Guesser:
             self._looked_at, self._encoder = now, encoded.at_hand()
         return self._encoder
 
-    def _learn(self, project: Project, round0: Round0, keys: tuple[str, ...]) -> None:
+    def _learn(self, project: Project, round0: Round0, request: protocol.Guess) -> None:
         """Bring the classifier up to date with the label files."""
         from segstudio.learning.trainingset import to_rows
 
-        changed = False
+        changed, keys = False, request.learn
         for key in (*keys, *(known for known in self._known if known not in keys)):
             now = project.label_stamp(key)
             if key in self._known and self._known[key] == now:
@@ -114,7 +114,7 @@ class Guesser:
             except (UserError, OSError):  # damaged: the window says so where it is opened
                 round0.forget(key)
         if changed:
-            round0.fit()
+            round0.fit(request.image)
 
     def _settle(self, project: Project, round0: Round0) -> None:
         """When there are twice as many confirmed images as the last time, let the newest say how

@@ -125,6 +125,7 @@ class Run:
         self._losses: list[Tensor] = []
         self._bad = self._step = self._stale = 0
         self._validated_step = -1
+        self._from = (0, 0.0)  # the steps and seconds of the run that this one goes on with
         self._best: _Best | None = None
         self._later: dict[str, Tensor] | None = None
         self._stretches = 0
@@ -316,11 +317,12 @@ class Run:
         self._control.on_event(self._how_far())
 
     def _how_far(self) -> Progress:
-        rate = self._step / max(self._elapsed, 1e-9)
+        steps, seconds = self._from
+        rate = (self._step - steps) / max(self._elapsed - seconds, 1e-9)
         left = None
         if self._seconds is not None:
             left = max(0.0, self._seconds - self._elapsed)
-        total = self.recipe.max_steps or (rate * self._seconds if self._seconds else 0)
+        total = self.recipe.max_steps or (0 if left is None else self._step + rate * left)
         text = f"{len(self.library.items)} images"
         if self._best is not None:
             text += f", best mIoU {self._best.miou:.3f}"
@@ -408,6 +410,7 @@ class Run:
         self._step, self._frozen = int(state["step"]), bool(state["frozen"])
         self.result.curves = list(state["curves"])
         self._started -= seconds
+        self._from = self._step, seconds
 
     def _take_new_labels(self) -> bool:
         changed = self._refresh() if self._refresh is not None else None

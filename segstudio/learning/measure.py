@@ -51,7 +51,7 @@ def measure(name: str, report: DeviceReport, options: Options | None = None) -> 
         name,
         report.kind,
         parameters,
-        memory=round((_memory(report.device, most=True) - before) / 1e6, 1),
+        memory=round(max(0.0, _memory(report.device, most=True) - before) / 1e6, 1),
         predict_ms=round(1000 * predict, 1),
         train_ms=round(1000 * train, 1),
     )

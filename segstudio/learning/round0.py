@@ -8,6 +8,7 @@ after every stroke.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -118,6 +119,7 @@ class Round0:
     _samples: dict[Hashable, _Samples] = field(default_factory=dict)
     _banks: OrderedDict[Hashable, Floats] = field(default_factory=OrderedDict)
     _network: nn.Module | None = None
+    _fitted: set[Hashable] = field(default_factory=set)
     _mean: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
     _spread: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
 
@@ -193,15 +195,21 @@ class Round0:
     def _held(self) -> int:
         return sum(bank.nbytes for bank in self._banks.values())
 
-    def fit(self) -> None:
-        """Learn from all that was taken, going on from what was known; nothing when not `ready`."""
+    def fit(self, own: Hashable | None = None) -> None:
+        """Learn from all that was taken; nothing when not `ready`.
+
+        It goes on from what was known as long as the images are the same: others may look so
+        different that what was learned, and the scale of what is seen, are in the way. Half of the
+        samples are of the image `own`, whose guess is asked for, whatever the others say.
+        """
         if not self.ready:
             self._network = None
             return
         features = np.concatenate([s.features for s in self._samples.values()])
         rows = torch.from_numpy(np.concatenate([s.rows for s in self._samples.values()]))
-        fresh = self._network is None
-        if self._network is None:
+        fresh = self._network is None or self._fitted != set(self._samples)
+        if self._network is None or fresh:
+            self._fitted = set(self._samples)
             self._mean, self._spread = features.mean(0), features.std(0) + 1e-3
             self._network = _perceptron(features.shape[1], self.classes + 1, self.seed)
         inputs = torch.from_numpy((features - self._mean) / self._spread)
@@ -210,12 +218,27 @@ class Round0:
         weights /= weights.max()
         optimiser = torch.optim.AdamW(self._network.parameters(), _LEARNING_RATE, weight_decay=1e-2)
         chance = torch.Generator().manual_seed(self.seed)
+        places = self._places(own, len(rows))
         for _ in range(_FIRST_STEPS if fresh else _MORE_STEPS):
-            some = torch.randint(len(rows), (min(_BATCH, len(rows)),), generator=chance)
+            some = torch.randint(len(places), (min(_BATCH, len(places)),), generator=chance)
+            some = places[some]
             loss = F.cross_entropy(self._network(inputs[some]), rows[some], weights)
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             optimiser.step()
+
+    def _places(self, own: Hashable | None, count: int) -> torch.Tensor:
+        """Numbers of samples, those of one image so often that they are half of them."""
+        everything = torch.arange(count)
+        if own not in self._samples or len(self._samples) == 1:
+            return everything
+        before = itertools.takewhile(lambda key: key != own, self._samples)
+        first = sum(len(self._samples[key].rows) for key in before)
+        many = len(self._samples[own].rows)
+        if not many:
+            return everything
+        again = max(0, (count - 2 * many) // many)
+        return torch.cat([everything, everything[first : first + many].repeat(again)])
 
     def _logits(self, network: nn.Module, bank: Floats) -> torch.Tensor:
         """(rows, h, w); rows nobody has labelled can never win."""

@@ -17,19 +17,22 @@ from segstudio.annotation.shape import ROUND_0, Shape
 
 _SPECK: Final = 1 / 2000
 """Of the picture; a smaller guess is not worth a person's look."""
+_FAINT: Final = 20
+"""Mean margin (of 255) below which a guess is hardly seen, and must not be confirmed unseen."""
 
 
 class Guesses:
     """Labels (h, w) of class numbers, 0 for nothing, how sure each is (h, w) uint8, and the names.
 
-    Specks are taken out of `labels`. Shapes may be asked for on any thread, and are made once.
+    Specks, and what is hardly seen, are taken out of `labels`. Shapes may be asked for on any
+    thread, and are made once.
     """
 
     def __init__(
         self, labels: LabelMap, margin: NDArray[np.uint8], names: Mapping[int, str]
     ) -> None:
         for value in names:
-            _drop_specks(labels, value)
+            _drop_specks(labels, margin, value)
         self.labels, self.margin, self._names = labels, margin, names
         self._any = bool(labels.any())
         self._lock = threading.Lock()
@@ -76,11 +79,13 @@ class Guesses:
         return int(self.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0
 
 
-def _drop_specks(labels: LabelMap, value: int) -> None:
+def _drop_specks(labels: LabelMap, margin: NDArray[np.uint8], value: int) -> None:
     """Thousands of them are dropped faster than shapes are made of them."""
     part = (labels == value).view(np.uint8)
     _, numbers, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8, ltype=cv2.CV_32S)
-    small = stats[:, cv2.CC_STAT_AREA] < _SPECK * labels.size
+    areas = stats[:, cv2.CC_STAT_AREA]
+    sure = np.bincount(numbers.ravel(), margin.ravel(), len(areas)) / areas
+    small = (areas < _SPECK * labels.size) | (sure < _FAINT)
     small[0] = False
     if small.any():
         labels[small[numbers]] = 0

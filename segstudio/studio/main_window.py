@@ -330,6 +330,8 @@ class MainWindow(QMainWindow):
         self._show_paused()
         self.log.clear()
         self.work.forget_models()
+        if project is not None:  # keys are tools, not letters of the filter
+            QTimer.singleShot(0, self, self.canvas.setFocus)
         if project is None:
             self.start.reload()
         elif not project.read_only:

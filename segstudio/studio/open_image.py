@@ -219,6 +219,10 @@ class OpenImage:
             seconds=round(self._seconds, 1),
         )
 
+    def looked_at_again(self) -> None:
+        """It was left, and comes back: the time in between was another image's."""
+        self._last_edit = time.monotonic()
+
     def _count(self, change: Change) -> None:
         now = time.monotonic()
         self._seconds += min(now - self._last_edit, _PAUSE)

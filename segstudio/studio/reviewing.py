@@ -51,6 +51,9 @@ class Reviewing:
         image.document.apply(image.accept_edit(image.offered, tr("Confirm"), confirm=True))
         image.guessed = None
         self._session.keep_review(image)
+        if not image.document.shapes and project.manifest.unlabelled == "background":
+            words = tr("{key} is confirmed without labels: all of it is background.", key=image.key)
+            self._session.message.emit(words, "warn")
         if self.choose_next is not None:
             self.choose_next()
             return

@@ -501,6 +501,7 @@ class Session(QObject):
             self.message.emit(tr("{key} was changed outside: read anew.", key=loaded.key), "warn")
             return None
         image.picture = loaded.picture
+        image.looked_at_again()
         new, old = loaded.drafts, image.drafts
         if (new.model and not old.model) or (new.shapes and not old.shapes):
             image.show_drafts(new)  # of a blind image there are none, only a model

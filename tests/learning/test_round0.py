@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from discs import disc_picture
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from segstudio.learning import round0
 from segstudio.learning.metrics import VOID
+from segstudio.learning.normalise import Picture
 from segstudio.learning.round0 import FEATURES, Round0, filter_bank
 
 
@@ -120,3 +122,26 @@ def test_filtered_pictures_are_kept_within_a_bound() -> None:
     for key in "ab":
         small.take(key, picture, strokes(mask))
     assert [key for key, _ in small._banks] == ["b"]
+
+
+def test_strokes_outweigh_pictures_that_look_otherwise() -> None:
+    """Glowing things on black were confirmed; this one has dark things on white."""
+    rng = np.random.default_rng(0)
+    truth = cv2.circle(np.zeros((120, 140), np.uint8), (60, 60), 30, 1, -1).astype(np.int16)
+
+    def picture(ground: int, thing: int) -> Picture:
+        grey = np.where(truth, thing, ground) + rng.normal(0, 6, truth.shape)
+        return np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+
+    room = Round0(1)
+    for key in range(2):
+        room.take(key, picture(10, 90), truth)
+        room.fit()
+    strokes = np.full(truth.shape, -1, np.int16)
+    strokes[58:62, 33:88] = strokes[34:87, 58:62] = 1
+    strokes[5:9, 5:135] = strokes[95:99, 10:130] = strokes[10:110, 20:24] = 0
+    room.take("other", picture(230, 120), strokes)
+    room.fit("other")
+    found, _ = room.predict("other", picture(230, 120))
+    both, either = (found == 1) & (truth == 1), (found == 1) | (truth == 1)
+    assert both.sum() > 0.9 * either.sum()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -36,7 +36,8 @@ class JobRow(QWidget):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self._id = job.id
-        self.words = QLabel()
+        self._is_paused = False
+        self.words = _JobWords()
         self.bar = QProgressBar(textVisible=False)
         self.bar.setFixedWidth(90)
         stop = flat_button("cancel", tr("Cancel"))
@@ -47,22 +48,34 @@ class JobRow(QWidget):
         row.addWidget(self.words)
         row.addWidget(self.bar)
         if job.role == "trainer":
-            pause = flat_button("pause", tr("Pause and go on"))
-            pause.setCheckable(True)
-            pause.toggled.connect(lambda on: self.pause_asked.emit(self._id, on))
-            row.addWidget(pause)
+            self.pause = flat_button("pause", tr("Pause"))
+            self.pause.setCheckable(True)
+            self.pause.toggled.connect(self._on_pause)
+            row.addWidget(self.pause)
         row.addWidget(stop)
+        self._job = job
         self.show_job(job)
 
+    def _on_pause(self, paused: bool) -> None:
+        self.pause.setIcon(theme.icon("play" if paused else "pause"))
+        self.pause.setToolTip(tr("Go on") if paused else tr("Pause"))
+        self._is_paused = paused
+        self.show_job(self._job)
+        self.pause_asked.emit(self._id, paused)
+
     def show_job(self, job: Job) -> None:
-        self.words.setText(progress_line(job))
-        self.words.setToolTip(job.text)
+        self._job = job
+        line = progress_line(job)
+        self.words.say(f"{tr('Paused')} · {line}" if self._is_paused else line)
         self.bar.setRange(0, job.total)
         self.bar.setValue(job.done)
 
 
 class Message(QLabel):
     """One sentence in one line: what does not fit is seen by pointing at it, or by a click."""
+
+    least = 200
+    """Pixels of text that are shown in any case."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,8 +102,18 @@ class Message(QLabel):
 
     def _fit(self) -> None:
         line = self.whole.replace("\n", " ")
-        room = max(200, self.width() - 8)
+        room = max(self.least, self.width() - 8)
         self.setText(self.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, room))
+
+
+class _JobWords(Message):
+    """As wide as its words where there is room; two jobs must not widen the window."""
+
+    least = 60
+
+    def sizeHint(self) -> QSize:
+        width = self.fontMetrics().horizontalAdvance(self.whole) + 12
+        return QSize(width, super().sizeHint().height())
 
 
 class StatusBar(QFrame):
