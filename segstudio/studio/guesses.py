@@ -84,7 +84,7 @@ def _drop_specks(labels: LabelMap, margin: NDArray[np.uint8], value: int) -> Non
     part = (labels == value).view(np.uint8)
     _, numbers, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8, ltype=cv2.CV_32S)
     areas = stats[:, cv2.CC_STAT_AREA]
-    sure = np.bincount(numbers.ravel(), margin.ravel(), len(areas)) / areas
+    sure = np.bincount(numbers.ravel(), margin.ravel(), len(areas)) / np.maximum(areas, 1)
     small = (areas < _SPECK * labels.size) | (sure < _FAINT)
     small[0] = False
     if small.any():

@@ -62,6 +62,8 @@ from segstudio.studio.wishes import Wishes
 from segstudio.studio.work import Work
 from segstudio.tools import TOOLS
 
+_FRAME: Final = 40
+"""Pixels that the frame of a window may add to its height."""
 _SETTLE: Final = 40
 """Milliseconds over which changes are gathered before actions are looked at again."""
 
@@ -74,7 +76,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("segstudio")
         self.setWindowIcon(theme.app_icon())
         room = self.screen().availableSize()
-        self.resize(min(1440, room.width()), min(900, room.height()))
+        self.resize(min(1440, room.width()), min(900, room.height() - _FRAME))
         now = settings.load()
         self.session = Session(self, autosave=bool(now["autosave"]))
         self.jobs = Jobs(self)

@@ -603,6 +603,19 @@ def test_a_restored_run_takes_the_steps_of_one_that_went_on(
         assert torch.equal(value, second.network.state_dict()[name]), name
 
 
+def test_a_run_that_goes_on_tells_how_fast_it_is_itself(items: list[Item]) -> None:
+    """Not as if the steps before had taken no time."""
+    first = make_run(items, SMALL)
+    first._step = 5000
+    now = 0.0
+    second = make_run(items, replace(SMALL, max_steps=None), seconds=100.0, clock=lambda: now)
+    second.restore(first.state(), 20.0)
+    now, second._step = 10.0, 5040
+    told = second._how_far()
+    assert (told.done, told.rate, told.seconds_left) == (5040, 4.0, 70.0)
+    assert told.total == 5040 + 4 * 70
+
+
 def test_a_record_without_a_judge_is_gone_on_with(items: list[Item]) -> None:
     """As those of earlier versions, and of runs that were not adversarial."""
     state = {k: v for k, v in make_run(items).state().items() if k != "loss"}

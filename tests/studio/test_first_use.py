@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,11 +18,14 @@ from segstudio.engine import protocol as p
 from segstudio.networks.choosing import Situation
 from segstudio.networks.registry import ARCHITECTURES
 from segstudio.project.project import Project
+from segstudio.studio import open_image
 from segstudio.studio.dialogs import files
 from segstudio.studio.dialogs.adopt import AdoptDialog
 from segstudio.studio.dialogs.networks import NetworkBox
 from segstudio.studio.dialogs.train import TrainDialog
+from segstudio.studio.jobs import Job
 from segstudio.studio.main_window import MainWindow
+from segstudio.studio.panels.status import JobRow
 from tests.studio.conftest import at, click, press, sweep
 
 CARD = 'architecture = "unet"\nclasses = ["cell", "dirt"]\ncreated = "2026-03-01T12:00:00+00:00"\n'
@@ -280,3 +284,61 @@ def test_locked_shapes_and_those_of_the_class_already_are_left_as_they_are(
     steps = len(image.document.history[0])
     studio.session.choices.reclass_selection("dirt")
     assert len(image.document.history[0]) == steps, "nothing happened"
+
+
+def test_time_spent_on_another_image_is_not_this_one_s(
+    window: MainWindow, root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Shape("cell", "rectangle", as_points([[1, 1], [5, 5]]))
+    opened(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    now = image._last_edit
+    monkeypatch.setattr(open_image, "time", SimpleNamespace(monotonic=lambda: now))
+    before = image.annotation().seconds
+    now += 2
+    image.document.apply(add_shapes("add", image.document, [box]))
+    window.session.go("images/1.png")
+    qtbot.waitUntil(lambda: window.session.image not in (None, image), timeout=20_000)
+    now += 25
+    window.session.go("images/0.png")
+    qtbot.waitUntil(lambda: window.session.image is image, timeout=20_000)
+    now += 1
+    image.document.apply(add_shapes("add", image.document, [box]))
+    assert image.annotation().seconds - before == pytest.approx(3)
+
+
+def test_an_image_confirmed_without_labels_is_said_to_be_background(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    opened(window, root, qtbot)
+    image, said = window.session.image, list[str]()
+    assert image is not None
+    assert not image.document.shapes
+    window.session.message.connect(lambda words, _: said.append(words))
+    window.session.reviewing.confirm_and_next()
+    assert "images/0.png is confirmed without labels: all of it is background." in said
+
+
+def test_a_paused_job_says_so(qtbot: QtBot) -> None:
+    row = JobRow(Job("1", "Learning", "trainer", done=3, total=9))
+    qtbot.addWidget(row)
+    asked: list[bool] = []
+    row.pause_asked.connect(lambda _, paused: asked.append(paused))
+    QTest.mouseClick(row.pause, Qt.MouseButton.LeftButton)
+    assert row.words.whole.startswith("Paused · Learning")
+    row.show_job(Job("1", "Learning", "trainer", done=4, total=9))
+    assert row.words.whole.startswith("Paused · Learning 4/9")
+    QTest.mouseClick(row.pause, Qt.MouseButton.LeftButton)
+    assert row.words.whole == "Learning 4/9"
+    assert asked == [True, False]
+    assert row.minimumSizeHint().width() < 300  # however long the words: jobs widen no window
+
+
+def test_keys_are_tools_once_a_project_is_open(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    window.images.search.setText("zzz")
+    opened(window, root, qtbot)
+    qtbot.waitUntil(window.canvas.hasFocus, timeout=20_000)
+    assert window.images.search.text() == ""

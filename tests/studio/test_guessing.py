@@ -220,6 +220,18 @@ def test_nothing_is_guessed_beside_the_picture() -> None:
         assert found.at(x, y, found.shapes) is None
 
 
+def test_a_guess_that_is_hardly_seen_is_none() -> None:
+    """It would be confirmed unseen."""
+    labels = np.zeros((40, 60), np.uint8)
+    labels[:, 20:30], labels[:, 40:] = 1, 2
+    margin = np.where(labels == 1, 5, 120).astype(np.uint8)
+    found = Guesses(labels, margin, {1: "cell", 2: "dirt"})
+    assert [shape.class_name for shape in found.shapes] == ["dirt"]
+    assert found.class_at(25, 5) is None
+    everything = np.ones((40, 60), np.uint8)
+    assert not Guesses(everything, np.full((40, 60), 5, np.uint8), {1: "cell"}).shapes
+
+
 def seen_threads(monkeypatch: pytest.MonkeyPatch) -> set[threading.Thread]:
     """The threads that make shapes of a guess from now on."""
     threads: set[threading.Thread] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
 from segstudio.studio import theme
@@ -16,6 +16,8 @@ from segstudio.studio.widgets import faint, follow_action, named
 
 _GATHER = 60
 """Milliseconds over which changes are gathered before the words are made again."""
+_REST = 120
+"""Pixels of the arrows and of the spaces between the parts."""
 
 
 class ImageBar(QFrame):
@@ -57,14 +59,23 @@ class ImageBar(QFrame):
         key = image.key if image is not None else self._session.wanted
         self.setVisible(bool(key))
         done = image is not None and image.document.confirmed
-        short = self.name.fontMetrics().elidedText(
-            key.rpartition("/")[2], Qt.TextElideMode.ElideMiddle, self.width() // 2
-        )
-        self.name.setText(short)
         self.name.setToolTip(key)
         self.state.setText(" · ".join(self._words(image, done)) if key else "")
         self.confirm.setVisible(not done)
         self.reopen.setVisible(done)
+        self._fit(key.rpartition("/")[2])
+
+    def _fit(self, name: str) -> None:
+        """The name, shortened to what the rest leaves it."""
+        button = self.confirm if self.reopen.isHidden() else self.reopen
+        taken = self.state.sizeHint().width() + button.sizeHint().width() + _REST
+        room = max(self.name.minimumWidth(), self.width() - taken)
+        metrics = self.name.fontMetrics()
+        self.name.setText(metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, room))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._due.start()
 
     def _words(self, image: OpenImage | None, done: bool) -> list[str]:
         if image is None or done:

@@ -76,6 +76,7 @@ class ImagesPanel(QWidget):
         self.list.customContextMenuRequested.connect(self._menu)
         self.model.modelReset.connect(self._after_reset)
         session.image_opening.connect(self.show_current)
+        session.project_changed.connect(self.search.clear)
 
     def _lay_out(self) -> None:
         self.setMinimumWidth(210)
