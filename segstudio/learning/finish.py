@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -78,12 +77,11 @@ def drawn(
     """The label map (h, w) for `logits` (k, h, w), of which `labels` are the best, along the edges
     of a picture (c, h, w) of 0..255."""
     if edges == "crf" and labels.size <= LARGEST:
-        scores = mean_field(logits, picture, _KERNELS, _ROUNDS)
-    elif edges != "none":
-        scores = _guided(logits.softmax(0).cpu(), picture.cpu())
-    else:
-        return labels
-    return np.asarray(scores.argmax(0).cpu().numpy().astype(labels.dtype))
+        best = mean_field(logits, picture, _KERNELS, _ROUNDS).argmax(0)
+        return np.asarray(best.cpu().numpy().astype(labels.dtype))
+    if edges != "none":
+        return _guided(logits.softmax(0).cpu(), picture.cpu()).astype(labels.dtype)
+    return labels
 
 
 def without_specks(labels: NDArray[np.integer], share: float) -> NDArray[np.integer]:
@@ -93,11 +91,17 @@ def without_specks(labels: NDArray[np.integer], share: float) -> NDArray[np.inte
     return absorbed(labels, fewest) if fewest > 1 else labels
 
 
-def _guided(shares: Tensor, picture: Tensor) -> Tensor:
-    """Probabilities (k, h, w) smoothed where the picture (c, h, w) of 0..255 is smooth."""
+def _guided(shares: Tensor, picture: Tensor) -> NDArray[np.int16]:
+    """The best (h, w) of probabilities (k, h, w) that are smoothed where the picture (c, h, w) of
+    0..255 is smooth; one class after the other, since pictures may be large."""
     guide = np.ascontiguousarray((picture.mean(0) / 255).numpy())
     side = max(9, min(guide.shape) // _WINDOW) | 1
-    return torch.from_numpy(np.stack([guided_filter(guide, one, side) for one in shares.numpy()]))
+    found, most = np.zeros(guide.shape, np.int16), np.full(guide.shape, -np.inf, np.float32)
+    for row, share in enumerate(shares.numpy()):
+        smooth = guided_filter(guide, share, side)
+        better = smooth > most
+        found[better], most[better] = row, smooth[better]
+    return found
 
 
 def best_finishes(looks: Iterable[Look]) -> Finishes:
