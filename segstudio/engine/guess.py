@@ -42,6 +42,7 @@ class Guesser:
     _encoder: Encoder | None = None
     _looked_at: int | None = None
     _settled: int = 0
+    _own: str = ""
 
     def guess(self, request: protocol.Guess) -> Mapping[str, Any]:
         """What Done says; see protocol.Guess."""
@@ -113,8 +114,10 @@ class Guesser:
                 round0.take(key, project.read_image(key), rows)
             except (UserError, OSError):  # damaged: the window says so where it is opened
                 round0.forget(key)
-        if changed:
-            round0.fit(request.image)
+        own = request.image if request.image in keys else ""
+        if changed or (own and own != self._own):
+            round0.fit(own)
+            self._own = own
 
     def _settle(self, project: Project, round0: Round0) -> None:
         """When there are twice as many confirmed images as the last time, let the newest say how
@@ -124,11 +127,14 @@ class Guesser:
         confirmed = [key for key in self._known if _is_confirmed(project, key)]
         if len(confirmed) < max(1, 2 * self._settled):
             return
-        self._settled = len(confirmed)
         newest = sorted(confirmed, key=lambda key: self._known[key] or (0, 0))[-_ASKED:]
         names = project.classes.names
-        maps = {key: to_rows(project.training_map(key), project, names) for key in newest}
-        round0.settle([(key, project.read_image(key), rows) for key, rows in maps.items()])
+        try:
+            maps = {key: to_rows(project.training_map(key), project, names) for key in newest}
+            round0.settle([(key, project.read_image(key), rows) for key, rows in maps.items()])
+        except (UserError, OSError):  # one of them is gone: guesses are finished as before
+            return
+        self._settled = len(confirmed)
 
 
 def _is_confirmed(project: Project, key: str) -> bool:

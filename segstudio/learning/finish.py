@@ -9,6 +9,7 @@ mend on the validation images becomes part of the model (docs/adr/0041).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, get_args
@@ -29,7 +30,7 @@ _KERNELS: Final = Kernels(reach=30.0)
 """Nearer than the authors' 80 px: that leaves less to mend of street scenes."""
 _ROUNDS: Final = 5
 _WINDOW: Final = 14
-"""The guided filter's window is this part of the picture's shorter side, and 9 px at least."""
+"""The guided filter's window is this part of the picture's shorter side, from 9 to 35 px."""
 _GAIN: Final = 0.97
 """What has to be left to mend, of what is left by less."""
 
@@ -64,6 +65,11 @@ class Finishes:
     def to_card(self) -> dict[str, Any]:
         return asdict(self)
 
+    def of(self, pixels: int, *, careful: bool) -> Finish:
+        """That of a picture of so many pixels; the quick one where there is no time for a CRF."""
+        is_too_large = self.careful.edges == "crf" and pixels > LARGEST
+        return self.careful if careful and not is_too_large else self.quick
+
 
 UNTOUCHED: Final = Finishes()
 
@@ -76,18 +82,18 @@ def drawn(
 ) -> NDArray[np.integer]:
     """The label map (h, w) for `logits` (k, h, w), of which `labels` are the best, along the edges
     of a picture (c, h, w) of 0..255."""
-    if edges == "crf" and labels.size <= LARGEST:
-        best = mean_field(logits, picture, _KERNELS, _ROUNDS).argmax(0)
-        return np.asarray(best.cpu().numpy().astype(labels.dtype))
+    if edges == "crf":  # its lattice is not for every device
+        best = mean_field(logits.cpu(), picture.cpu(), _KERNELS, _ROUNDS).argmax(0)
+        return np.asarray(best.numpy().astype(labels.dtype))
     if edges != "none":
         return _guided(logits.softmax(0).cpu(), picture.cpu()).astype(labels.dtype)
     return labels
 
 
 def without_specks(labels: NDArray[np.integer], share: float) -> NDArray[np.integer]:
-    """A label map (h, w) whose parts of less than that share of its pixels have the label around
-    them."""
-    fewest = round(share * labels.size)
+    """A label map (h, w) whose parts of less than that share of its pixels, or of `LARGEST`, have
+    the label around them: in a large picture things are not larger, but more."""
+    fewest = round(share * min(labels.size, LARGEST))
     return absorbed(labels, fewest) if fewest > 1 else labels
 
 
@@ -95,7 +101,7 @@ def _guided(shares: Tensor, picture: Tensor) -> NDArray[np.int16]:
     """The best (h, w) of probabilities (k, h, w) that are smoothed where the picture (c, h, w) of
     0..255 is smooth; one class after the other, since pictures may be large."""
     guide = np.ascontiguousarray((picture.mean(0) / 255).numpy())
-    side = max(9, min(guide.shape) // _WINDOW) | 1
+    side = max(9, min(*guide.shape, math.isqrt(LARGEST)) // _WINDOW) | 1
     found, most = np.zeros(guide.shape, np.int16), np.full(guide.shape, -np.inf, np.float32)
     for row, share in enumerate(shares.numpy()):
         smooth = guided_filter(guide, share, side)

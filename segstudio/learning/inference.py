@@ -192,7 +192,7 @@ class Inference(Reader):
         with torch.inference_mode():
             logits = self._tempered(self.logits(torch.from_numpy(inputs), care, check))
             best, margin = best_and_margin(logits)
-            how = self._finishes.careful if care.careful else self._finishes.quick
+            how = self._finishes.of(margin.numel(), careful=care.careful)
             labels: NDArray[np.integer] = best.cpu().numpy()
             if how.edges != "none":
                 labels = drawn(labels, logits, self._pixels(inputs), how.edges)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -114,7 +114,9 @@ class Instances:
         """Things are taken as they are: the last two are for scores of pixels."""
         return Finder(network, normalisation, device, notice=notice)
 
-    def finishes(self, reader: Reader, items: Sequence[Item], library: Library) -> Finishes:
+    def finishes(
+        self, reader: Reader, items: Sequence[Item], library: Library, check: Callable[[], None]
+    ) -> Finishes:
         return UNTOUCHED
 
     def temperature(self, reader: Reader, items: Sequence[Item], library: Library) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from segstudio.learning import calibrate, recipe
 from segstudio.learning.adversarial import Adversary
 from segstudio.learning.device import autocast
-from segstudio.learning.finish import LARGEST, UNTOUCHED, Finishes, best_finishes
+from segstudio.learning.finish import LARGEST, UNTOUCHED, Finishes, Look, best_finishes
 from segstudio.learning.inference import Inference, Notice, Reader, _nothing
 from segstudio.learning.losses import with_auxiliary
 from segstudio.learning.normalise import Normalisation, Picture
@@ -96,10 +96,17 @@ class Pixels:
             finishes=finishes,
         )
 
-    def finishes(self, reader: Reader, items: Sequence[Item], library: Library) -> Finishes:
+    def finishes(
+        self, reader: Reader, items: Sequence[Item], library: Library, check: Callable[[], None]
+    ) -> Finishes:
         assert isinstance(reader, Inference)
-        middles = (_middle(library.get(item)) for item in items)
-        return best_finishes(reader.look(*middle) for middle in middles)
+
+        def looks() -> Iterator[Look]:
+            for item in items:
+                check()
+                yield reader.look(*_middle(library.get(item)))
+
+        return best_finishes(looks())
 
     def temperature(self, reader: Reader, items: Sequence[Item], library: Library) -> float | None:
         assert isinstance(reader, Inference)

@@ -145,10 +145,10 @@ class Round0:
 
         `careful` when there is a second for it. RuntimeError before anything was learned.
         """
-        how = self.finishes.careful if careful else self.finishes.quick
         with torch.inference_mode():
             logits = self._scores(key, picture)
             best, margin = (found.numpy() for found in best_and_margin(logits))
+            how = self.finishes.of(best.size, careful=careful)
             whole = drawn(best, logits, _planes(picture), how.edges)
             rows = without_specks(whole, how.specks)
         size = picture.shape[1], picture.shape[0]

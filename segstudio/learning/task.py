@@ -5,7 +5,7 @@ The loop, the trainer, prediction and evaluation are the same for both and ask a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import torch
@@ -67,8 +67,11 @@ class Task(Protocol):
     ) -> Reader:
         """A trained network, ready for pictures."""
 
-    def finishes(self, reader: Reader, items: Sequence[Item], library: Library) -> Finishes:
-        """What leaves least to mend of what a reader of this task answers."""
+    def finishes(
+        self, reader: Reader, items: Sequence[Item], library: Library, check: Callable[[], None]
+    ) -> Finishes:
+        """What leaves least to mend of what a reader of this task answers; `check`, called between
+        items, may raise."""
 
     def temperature(self, reader: Reader, items: Sequence[Item], library: Library) -> float | None:
         """What makes the confidence of a reader of this task honest; None when nothing does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,10 +45,9 @@ from segstudio.project.project import Project
 __all__ = ["FROM_SCRATCH", "TrainRequest", "TrainResult", "train"]
 
 _SAVING: Final = 4.0
-"""Seconds for the finish and the files."""
+"""Seconds kept back for choosing a finish and writing the model."""
 _FINISHED: Final = 3
 """Validation images that the finish is chosen by."""
-"""Seconds kept back for writing the model."""
 _SCORING = 0.1
 _ASTRAY = 0.7
 """The share of its best mIoU that a round must end with to be gone on with."""
@@ -123,7 +123,7 @@ def train(
     if fit.stopped and not fit.scores:
         raise Cancelled
     decision = judge.decide(fit)
-    shown = _shown(task, start, fit, data, library, report)
+    shown = _shown(task, start, fit, data, library, control, report)
     on_event(Saving())
     result = _save(project, data, start, fit, decision, shown, on_event)
     if fit.recipe.name == LIVE and not (result.promoted or fit.stopped or _is_astray(fit)):
@@ -153,19 +153,25 @@ def _shown(
     fit: Fit,
     data: TrainingSet,
     library: Library,
+    control: Control,
     report: DeviceReport,
 ) -> _Shown:
     """Makes confidence honest, and drafts such that least is left to mend; without images that
-    the network has not learned from, drafts are as those of the model it began from."""
+    the network has not learned from, and when that fails or is cancelled, drafts are as those of
+    the model it began from."""
+    before = start.parent.card.get("finish", {}) if start.parent is not None else {}
+    finishes = Finishes.from_card(before)
     if data.lent or fit.stopped:
-        before = start.parent.card.get("finish", {}) if start.parent is not None else {}
-        return _Shown(None, Finishes.from_card(before))
+        return _Shown(None, finishes)
     network = fused(fit.network).to(report.device)
     inputs = fit.recipe.normalisation
     reader = task.reader(network, inputs, report.device)
     heat = task.temperature(reader, data.validation, library)
     as_shown = task.reader(network, inputs, report.device, temperature=heat or 1.0)
-    return _Shown(heat, task.finishes(as_shown, spread(data.validation, _FINISHED), library))
+    few = spread(data.validation, _FINISHED)
+    with suppress(Cancelled, RuntimeError, MemoryError):  # the model is worth more than its finish
+        finishes = task.finishes(as_shown, few, library, control.check)
+    return _Shown(heat, finishes)
 
 
 def _settle(seed: int) -> None:

@@ -94,19 +94,24 @@ class Predictions:
         Of one that was taken back, what a person saw then counts, and comes back.
         """
         paths = self.paths(model, key)
-        if self.is_seen(model, key):
-            raise UserError(
-                "This prediction was shown already and stays as it is", path=paths.label
-            )
+        self._check_unseen(model, key)
         if paths.shown.exists():
             seen = self.read_shown(model, key)
             if seen is not None and seen.shape == labels.shape:
                 labels, instances = seen, None  # the instances that were seen are there still
-        # the label map comes last: where it is, the prediction is whole
+        # packing takes a while, in which somebody may have looked at the one that was here; the
+        # label map comes last: where it is, the prediction is whole
+        files = [(paths.conf, png_bytes(margin)), (paths.label, png_bytes(labels))]
         if instances is not None:
-            atomic.write_bytes(paths.things, png_bytes(instances), durable=False)
-        atomic.write_bytes(paths.conf, png_bytes(margin), durable=False)
-        atomic.write_bytes(paths.label, png_bytes(labels), durable=False)
+            files.insert(0, (paths.things, png_bytes(instances)))
+        self._check_unseen(model, key)
+        for path, data in files:
+            atomic.write_bytes(path, data, durable=False)
+
+    def _check_unseen(self, model: str, key: str) -> None:
+        if self.is_seen(model, key):
+            path = self.paths(model, key).label
+            raise UserError("This prediction was shown already and stays as it is", path=path)
 
     def has(self, model: str, key: str) -> bool:
         """Whether there is a whole prediction, label map and margin."""

@@ -299,12 +299,10 @@ class DraftsAhead(QObject):
         model = project.models.current()
         if model is None or self._work.no_segment():
             return
-        lacks = lacking_care(project, model)
-        missing = [
-            key
-            for key in self._coming(project, session.image.key)
-            if (model.id, key) not in self._asked and lacks(key)
-        ]
+        coming = self._coming(project, session.image.key)
+        missing = [key for key in coming if (model.id, key) not in self._asked]
+        if missing:
+            missing = list(filter(lacking_care(project, model), missing))
         if missing:  # what was taken back comes only when it is asked for
             refused = project.runs.refused(model.id)
             missing = [key for key in missing if key not in refused]
