@@ -21,7 +21,7 @@ from segstudio.learning import events
 from segstudio.project import atomic
 from segstudio.project.bulk import BulkEdit
 from segstudio.project.frames import FRAME_BEFORE, is_expected
-from segstudio.project.prepared import prepared
+from segstudio.project.prepared import Prepared
 from segstudio.project.project import Project
 from segstudio.project.runs import BatchRun
 from segstudio.project.shape_index import ShapeIndex
@@ -148,7 +148,7 @@ def predictor_role() -> Mapping[type[Message], Handler]:
         tell = teller(worker, request.job)
         with Project.open(Path(request.project)) as project, _first(project.root, request):
             ready = kept.get(project, request.model, request.device, tell)
-            ahead = prepared(project.root, ready.model.id) if request.ahead else None
+            ahead = Prepared(project.root, ready.model.id) if request.ahead else None
             with _batch_run(project, ready.model.id, request) as run, _cores(request):
                 result = predictor.segment(
                     project,

@@ -25,7 +25,7 @@ from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import number_table
 from segstudio.networks.fuse import fused
 from segstudio.project.models import ModelInfo
-from segstudio.project.prepared import careful, lacking_care
+from segstudio.project.prepared import Cares, lacking_care
 from segstudio.project.project import Project
 from segstudio.project.runs import BatchRun
 from segstudio.project.scan import ImageKey
@@ -141,8 +141,6 @@ def segment(
     if run is not None:
         note = run.note
         run.take_over(set(keys) - set(todo))
-    if run is None and care.careful:
-        note = _both(note, careful(project.root, model.id).note)
     job = _Folder(project, predictor, on_event, should_stop, note, lacks, care)
     failed = job.run(todo, between_images)
     done = len(todo) - len(failed)
@@ -157,17 +155,6 @@ def _lacking(project: Project, model: ModelInfo, care: Care) -> Callable[[ImageK
     if care.careful:
         return lacking_care(project, model, thorough=care.mirrored)
     return lambda key: not project.predictions.has(model.id, key)
-
-
-def _both(
-    one: Callable[[ImageKey], None] | None, other: Callable[[ImageKey], None]
-) -> Callable[[ImageKey], None]:
-    def note(key: ImageKey) -> None:
-        if one is not None:
-            one(key)
-        other(key)
-
-    return note
 
 
 def open_predictor(
@@ -212,6 +199,7 @@ class _Folder:
         self._lacks, self._care = lacks, care
         self._on_event, self._should_stop = on_event, should_stop
         self._model = predictor.model.id
+        self._cares = Cares(project, self._model)
         self._failed: dict[str, str] = {}
         self._writing: deque[tuple[str, float, Future[None]]] = deque()
         self._finished = 0
@@ -270,6 +258,8 @@ class _Folder:
         self._project.predictions.write(
             self._model, key, _as_map(found.labels), found.margin, found.numbers
         )
+        if self._care.careful:
+            self._cares.note(key, "thorough" if self._care.mirrored else "careful")
 
     def _collect(self, most: int) -> None:
         """Report what has been written; wait while more than `most` pictures are unwritten."""

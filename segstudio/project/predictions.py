@@ -77,6 +77,10 @@ class Predictions:
         """Time (ns) and size of a prediction's margin; None when there is none."""
         return stamp_of(self.paths(model, key).conf)
 
+    def stamps(self, model: str, key: str) -> tuple[Stamp | None, Stamp | None]:
+        """Times and sizes of its label map and its margin; others once it was replaced."""
+        return stamp_of(self.paths(model, key).label), self.stamp(model, key)
+
     def read_shown(self, model: str, key: str) -> LabelMap | None:
         """The label map as a person first saw it, or None when nobody did."""
         return read_png(self.paths(model, key).shown)

@@ -24,15 +24,16 @@ def rectangles_of(annotation: Annotation) -> list[Shape]:
 
 
 def only_rectangles(project: Project) -> bool:
-    """Whether all that is labelled is rectangles, by the first images; it is likely that those are
-    boxes around things then."""
+    """Whether all that a person has drawn is rectangles, by the first images; it is likely that
+    those are boxes around things then, whatever guesses were confirmed beside them."""
     found = False
     for key in project.labelled_keys()[:_ENOUGH]:
         try:
             annotation = project.load(key)
         except UserError:  # the window names label files that cannot be read
             continue
-        if len(rectangles_of(annotation)) != len(annotation.shapes):
+        drawn = [shape for shape in annotation.shapes if shape.source != "model"]
+        if len(rectangles_of(annotation)) < len(drawn):
             return False
-        found = found or bool(annotation.shapes)
+        found = found or bool(drawn)
     return found

@@ -23,7 +23,7 @@ from segstudio.annotation.shape import Shape
 from segstudio.errors import UserError
 from segstudio.project import atomic
 from segstudio.project.lock import file_lock, held
-from segstudio.project.prepared import prepared
+from segstudio.project.prepared import Prepared
 from segstudio.project.reviews import Review
 from segstudio.project.scan import ImageKey
 from segstudio.project.steps import change_shapes
@@ -128,7 +128,7 @@ class BatchRun:
         """Of images that have their drafts already, those are part of this run that were prepared
         ahead: nobody had asked for them, and nobody has decided anything about them."""
         project = self._runs.project
-        ready = prepared(project.root, self._model).keys() - self._runs.standing(self._model)
+        ready = Prepared(project.root, self._model).keys() - self._runs.standing(self._model)
         for key in keys:
             if key in ready and not _is_decided(project.reviews.load(key), self._model):
                 self._note(key)
@@ -175,6 +175,10 @@ class Runs:
 
     # -- what there is
 
+    def any(self) -> bool:
+        """Whether any run is remembered."""
+        return bool(self._folders())
+
     def all(self) -> list[RunInfo]:
         """The runs that are remembered, oldest first; damaged records are left out."""
         done: dict[str, set[ImageKey]] = {}
@@ -202,11 +206,9 @@ class Runs:
                 keys = keys | touched if state_of(folder) == "undone" else keys - touched
         return keys
 
-    def standing(self, model: str, thorough: bool = False) -> set[ImageKey]:
-        """Images of all runs of `model` that were not taken back, or only of thorough ones."""
+    def standing(self, model: str) -> set[ImageKey]:
+        """Images of all runs of `model` that were not taken back."""
         there = [f for f in self._folders() if _facts_of(f).get("model") == model]
-        if thorough:
-            there = [f for f in there if _facts_of(f).get("thorough")]
         return {key for f in there if state_of(f) == "done" for key in _listed(f / _KEYS)}
 
     def start(self, model: str, asked: int, thorough: bool = False) -> BatchRun:

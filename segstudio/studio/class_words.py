@@ -13,6 +13,10 @@ def class_words(name: str) -> str:
 
 
 def source_words(model: str) -> str:
-    """The id of a model; of guesses, and of labels that were carried along, what they are."""
+    """A model's id as "#3 unet"; of guesses, and of labels that were carried along, what they
+    are."""
     words = {FRAME_BEFORE: tr("from the frame before"), ROUND_0: tr("guess")}
+    number, _, architecture = model.partition("-")
+    if number.isdecimal() and architecture:
+        return f"#{int(number)} {architecture}"
     return words.get(model, model)

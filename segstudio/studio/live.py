@@ -67,7 +67,7 @@ class LiveTraining(QObject):
         self._session, self._jobs, self._work = session, jobs, work
         self._is_on_battery = is_on_battery
         self._job = ""
-        self._waits = self._hinted = self._is_new = False
+        self._waits = self._hinted = self._is_new = self._is_to_say = False
         self._learned: frozenset[str] = frozenset()
         self._corrected = False
         self._in_vain = self._rounds = 0
@@ -137,6 +137,13 @@ class LiveTraining(QObject):
         return frozenset(key for key in keys if state(key) == "confirmed")
 
     def _decide(self) -> None:
+        self._start_next()
+        said, self._is_to_say = self._is_to_say, False
+        if said and self.enabled and not self._work.no_train():
+            words = tr("It learns when another image is confirmed or corrected.")
+            self._session.message.emit(words, "info")
+
+    def _start_next(self) -> None:
         """Start the next round when there is something to learn and nothing in the way."""
         if self._work.no_train() or self._is_on_battery():
             return
@@ -176,8 +183,9 @@ class LiveTraining(QObject):
             note_round(root, self._learned, is_over)
 
     def _say_when(self) -> None:
-        """What will start the first round, when it does not start at once."""
+        """What will start the next round, when it does not start at once."""
         confirmed = len(self._confirmed())
+        self._is_to_say = self._session.project is not None and confirmed >= self.after
         if self._session.project is not None and confirmed < self.after:
             words = tr("It learns after {n} confirmed images; {now} so far.")
             self._session.message.emit(words.format(n=self.after, now=confirmed), "info")

@@ -107,11 +107,16 @@ class Loader(QObject):
         def work() -> Loaded:
             before()
             model = self._model_to_show(project, key)
+            read = project.predictions.stamps(model, key)
             loaded = ahead.take(project, key, model) if ahead is not None else None
             if loaded is None:
                 loaded = _load(project, key, picture, model)
             if not project.read_only:
                 keep_shown(project, key, loaded.drafts)
+                if project.predictions.stamps(model, key) != read:
+                    # replaced by a better one meanwhile: that is what was kept
+                    loaded = _load(project, key, picture, model)
+                    keep_shown(project, key, loaded.drafts)
             return replace(loaded, number=number)
 
         self.later(work, tell)

@@ -424,6 +424,9 @@ class MainWindow(QMainWindow):
             if project is None or project.models.previous() is not None
             else tr("There is no model before this one.")
         )
+        no_run = no_change or (
+            "" if project is not None and project.runs.any() else tr("No batch has run yet.")
+        )
         image = self.session.image
         nothing_there = tr("No draft waits here.")
         no_offer = no_edit or ("" if image is not None and image.has_offers else nothing_there)
@@ -435,8 +438,9 @@ class MainWindow(QMainWindow):
         for why, names in (
             *self.class_wishes.allowed(no_project, read_only),
             (no_project, ("export", "close", "find_class")),
-            (no_change, ("import", "rescan", "save", "adopt", "starter", "prune", "undo_run")),
+            (no_change, ("import", "rescan", "save", "adopt", "starter", "prune")),
             (no_change or no_way, ("roll_back",)),
+            (no_run, ("undo_run",)),
             (no_project or no_model, ("evaluate",)),
             (no_image or no_model, ("doubt",)),
             (no_project, ("teaching",)),
@@ -582,7 +586,7 @@ class MainWindow(QMainWindow):
         image = self.session.image
         if image is None or name not in ("Delete", "Backspace") or self.canvas.read_only:
             return
-        if self.session.reviewing.reject_selected():
+        if self.session.reviewing.reject_here(self.canvas.pointer_pixel()):
             return
         if image.desk.selection:
             TOOLS["select"](image.desk).key("Delete")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from segstudio.annotation.document import Edit
 from segstudio.annotation.shape import Shape
 from segstudio.studio.i18n import tr
-from segstudio.studio.open_image import keep_shown, load_drafts
+from segstudio.studio.open_image import OpenImage, keep_shown, load_drafts
 
 if TYPE_CHECKING:
     from segstudio.studio.session import Session
@@ -145,9 +145,23 @@ class Reviewing:
         if self._session.image is not None:
             self.reject(list(self._session.image.document.drafts), tr("Reject all drafts"))
 
-    def reject_selected(self) -> bool:
-        """Whether there were drafts among what is selected; they are rejected."""
+    def reject_here(self, place: tuple[int, int] | None) -> bool:
+        """The selected drafts; with nothing selected, the draft at an image pixel. Whether there
+        were any."""
         image = self._session.image
-        drafts = self.drafts_of(image.desk.selection) if image is not None else []
-        self.reject(drafts, tr("Reject drafts"))
+        if image is None:
+            return False
+        chosen = list(image.desk.selection)
+        if not chosen and place is not None:
+            chosen = [image.desk.idmap.at(*place)]
+        drafts = self.drafts_of(chosen)
+        self.reject(drafts, tr("Reject draft|Reject drafts", n=len(drafts)))
+        if not drafts and place is not None and not image.desk.selection:
+            self._say_of_guess(image, place)
         return bool(drafts)
+
+    def _say_of_guess(self, image: OpenImage, place: tuple[int, int]) -> None:
+        """A guess cannot be rejected: the next stroke would bring it back."""
+        if image.guessed is not None and image.guessed.at(*place, image.guesses) is not None:
+            words = tr("A guess follows your strokes: paint there what it is, or background (,).")
+            self._session.message.emit(words, "info")

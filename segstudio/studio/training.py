@@ -55,8 +55,12 @@ class TrainingLog(QObject):
 
 
 def stored_curves(model_folder: Path) -> Curves:
-    """The curves a model was saved with (`metrics.jsonl`); damaged lines are left out."""
+    """The curves a model was saved with (`metrics.jsonl`); damaged lines are left out.
+
+    Each round that went on with another begins at 0 again: here one follows the other.
+    """
     curves = Curves(title=model_folder.name)
+    before = latest = 0.0
     try:
         lines = (model_folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -64,7 +68,10 @@ def stored_curves(model_folder: Path) -> Curves:
     for line in lines:
         try:
             fact = json.loads(line)
-            seconds = float(fact["seconds"])
+            seconds = before + float(fact["seconds"])
+            if seconds < latest:
+                seconds, before = seconds - before + latest, latest
+            latest = seconds
             if "loss" in fact:
                 curves.loss.append((seconds, float(fact["loss"])))
             elif "miou" in fact:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from segstudio.engine import protocol as p
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
+from segstudio.studio.class_words import source_words
 from segstudio.studio.i18n import tr
 from segstudio.studio.jobs import Job, Jobs
 from segstudio.studio.session import Session
@@ -208,7 +209,7 @@ class Work(QObject):
             if self._session.try_(lambda p: p.models.retire()):
                 self._after_model(tr("No model is in force: guesses go on."))
         elif self._session.try_(lambda p: p.models.promote(model_id)):
-            self._after_model(tr("Model {name} is in force.", name=model_id))
+            self._after_model(tr("Model {name} is in force.", name=source_words(model_id)))
 
     def roll_back(self) -> None:
         project = self._session.project

@@ -25,15 +25,16 @@ from segstudio.learning.finish import (
     drawn,
     without_specks,
 )
-from segstudio.learning.inference import CAREFUL, QUICK, Inference
+from segstudio.learning.inference import CAREFUL, QUICK, THOROUGH, Inference
 from segstudio.learning.mending import mending
 from segstudio.learning.metrics import VOID
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.predictor import Predictor, segment
 from segstudio.learning.refine import absorbed
 from segstudio.learning.trainer import TrainRequest, train
-from segstudio.project.prepared import careful, lacking_care
+from segstudio.project.prepared import Cares, lacking_care
 from segstudio.project.project import Project
+from segstudio.project.runs import KEPT
 
 MAPS = arrays.arrays(np.uint8, (14, 17), elements=st.integers(0, 2))
 
@@ -230,5 +231,26 @@ def test_what_a_person_is_about_to_see_is_predicted_again_with_care(
     assert [key for key in keys if lacking_care(project, model)(key)] == [unseen, fresh]
     result = segment(project, model, keys, "cpu", care=CAREFUL)
     assert (result.done, result.skipped) == (2, 1)
-    assert careful(project.root, model.id).keys() == {unseen, fresh}
+    assert Cares(project, model.id).keys() == {unseen, fresh}
     assert not any(map(lacking_care(project, model), keys))
+
+    project.predictions.remove(model.id, unseen, shown=False)
+    segment(project, model, keys, "cpu")
+    assert [key for key in keys if lacking_care(project, model)(key)] == [unseen]
+
+
+def test_how_careful_a_prediction_is_outlasts_the_runs_that_are_remembered(
+    disc_project: Callable[..., Project],
+) -> None:
+    project = disc_project()
+    request = TrainRequest(overrides={**RECIPE, "max_steps": 2}, device="cpu")
+    model = project.models.get(train(project, request).model)
+    keys = project.images()[:2]
+    with project.runs.start(model.id, len(keys), thorough=True) as run:
+        segment(project, model, keys, "cpu", run=run, care=THOROUGH)
+    assert Cares(project, model.id).keys(thorough=True) == set(keys)
+    for _ in range(KEPT):
+        with project.runs.start("other", 1) as other:
+            other.note(keys[0])
+    assert run.number not in [info.number for info in project.runs.all()]
+    assert not any(map(lacking_care(project, model, thorough=True), keys))

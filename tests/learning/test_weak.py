@@ -324,3 +324,6 @@ def test_rectangles_among_other_shapes_are_things(boxed: Project) -> None:
     point = Shape("disc", "point", as_points([[3, 3]]))
     boxed.save(key, replace(found, shapes=(*found.shapes, point)))
     assert not only_rectangles(boxed)
+    guess = replace(point, source="model", model="round-0")
+    boxed.save(key, replace(found, shapes=(*found.shapes, guess)))
+    assert only_rectangles(boxed)

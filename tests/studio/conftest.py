@@ -75,6 +75,13 @@ def at(window: MainWindow, x: float, y: float) -> QPoint:
     return QPoint(round(sx), round(sy))
 
 
+def hover(window: MainWindow, x: float, y: float) -> None:
+    """The pointer comes to an image point, from a pixel beside it: Qt tells of no move to where
+    an earlier window was left."""
+    QTest.mouseMove(window.canvas, at(window, x, y) + QPoint(1, 1))
+    QTest.mouseMove(window.canvas, at(window, x, y))
+
+
 def click(window: MainWindow, x: float, y: float) -> None:
     QTest.mouseMove(window.canvas, at(window, x, y))
     QTest.mouseClick(

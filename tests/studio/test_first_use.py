@@ -26,7 +26,7 @@ from segstudio.studio.dialogs.train import TrainDialog
 from segstudio.studio.jobs import Job
 from segstudio.studio.main_window import MainWindow
 from segstudio.studio.panels.status import JobRow
-from tests.studio.conftest import at, click, press, sweep
+from tests.studio.conftest import click, hover, press, sweep
 
 CARD = 'architecture = "unet"\nclasses = ["cell", "dirt"]\ncreated = "2026-03-01T12:00:00+00:00"\n'
 LOST = "promoted = false\n[images]\ntrain = 4\nvalidation = 2\n"
@@ -88,7 +88,7 @@ def test_the_stroke_after_accepting_is_not_for_what_was_accepted(
     image = window.session.image
     assert image is not None
     window.use_tool("brush")
-    QTest.mouseMove(window.canvas, at(window, 20, 20))
+    hover(window, 20, 20)
     press(window, Qt.Key.Key_Y)
     (accepted,) = image.document.shapes
     assert image.desk.selection == ()

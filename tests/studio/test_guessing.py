@@ -28,7 +28,7 @@ from segstudio.project.shape_index import Query, ShapeIndex
 from segstudio.studio.canvas.guess import Guess
 from segstudio.studio.guesses import Guesses
 from segstudio.studio.main_window import MainWindow
-from tests.studio.conftest import at, click, make_project, press, sweep
+from tests.studio.conftest import at, click, hover, make_project, press, sweep
 
 PATIENCE = 120_000
 
@@ -135,6 +135,16 @@ def test_what_is_guessed_is_accepted_by_region_and_by_confirming(
             if guess.class_name == name and guess.bitmap is not None:
                 shown[guess.bitmap.to_array((0, 0, 120, 90))] = value
     drawn = list(image.document.shapes)
+
+    told: list[str] = []
+    session.message.connect(lambda words, kind: told.append(words))
+    rows, columns = np.nonzero(shown)
+    middle = len(rows) // 2
+    hover(window, columns[middle] + 0.5, rows[middle] + 0.5)
+    press(window, Qt.Key.Key_Escape)
+    press(window, Qt.Key.Key_Delete)
+    assert any("follows your strokes" in words for words in told)
+    assert image.document.shapes == drawn
 
     made.clear()
     press(window, Qt.Key.Key_Escape)

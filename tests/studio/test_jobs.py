@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -81,6 +82,14 @@ def test_the_curves_of_a_stored_model_are_shown(tmp_path: Path) -> None:
     assert curves.miou == [(3.0, 0.5)]
     assert curves.per_class == {"cell": 0.4}
     assert stored_curves(tmp_path / "nowhere").loss == []
+
+
+def test_rounds_that_went_on_follow_each_other_in_the_curves(tmp_path: Path) -> None:
+    times = ((1.0, 5.0, 9.0), (1.0, 4.0), (0.5, 2.0))
+    lines = [{"seconds": second, "loss": 0.5} for round in times for second in round]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    curves = stored_curves(tmp_path)
+    assert [seconds for seconds, _ in curves.loss] == [1.0, 5.0, 9.0, 10.0, 13.0, 13.5, 15.0]
 
 
 def test_a_training_event_reaches_the_model_panel(studio: MainWindow) -> None:

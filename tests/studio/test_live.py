@@ -233,6 +233,13 @@ def test_a_round_that_was_cut_off_goes_on_when_the_project_is_opened_again(
     qtbot.waitUntil(lambda: not studio.live._is_new, timeout=20_000)
     assert len(asked.rounds) == 3
     assert not studio.live.job
+    told: list[str] = []
+    studio.session.message.connect(lambda words, kind: told.append(words))
+    for _ in range(2):
+        studio.actions_["live"].trigger()
+    qtbot.waitUntil(lambda: bool(told), timeout=20_000)
+    assert "another image is confirmed" in told[-1]
+    assert len(asked.rounds) == 3
 
 
 def test_a_project_closed_and_opened_at_once_is_no_wish_to_end_training(

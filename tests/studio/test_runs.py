@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 from segstudio.project.runs import RunInfo
+from segstudio.studio import loading
 from segstudio.studio.dialogs.runs import RunsDialog, run_line
 from segstudio.studio.jobs import Job
 from segstudio.studio.main_window import MainWindow
+from segstudio.studio.open_image import Drafts
 from tests.studio.conftest import followed
 
 
@@ -101,3 +104,32 @@ def test_a_folder_is_not_taken_back_while_it_is_segmented(
     window.bulk.undo_run(project.runs.get(1))
     assert said == ["The folder is being segmented."]
     del window.jobs.jobs["x"]
+
+
+def test_what_is_kept_as_seen_is_what_is_seen(
+    window: MainWindow, root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thorough run replaces a prediction just while its image is opened."""
+    model = segmented(root)
+    with Project.open(root) as project:
+        key = project.images()[0]
+    better = np.zeros((90, 120), np.uint8)
+    better[5:15, 5:15] = 1
+    keep = loading.keep_shown
+
+    def replaced_before(project: Project, key: str, drafts: Drafts) -> None:
+        if not project.predictions.is_seen(model.id, key):
+            project.predictions.write(model.id, key, better, np.full((90, 120), 250, np.uint8))
+        keep(project, key, drafts)
+
+    monkeypatch.setattr(loading, "keep_shown", replaced_before)
+    window.open_folder(root)
+    qtbot.waitUntil(lambda: window.session.image is not None, timeout=20000)
+    session = window.session
+    assert session.image is not None
+    assert session.project is not None
+    assert session.image.key == key
+    assert [s.bounds() for s in session.image.document.drafts] == [(5, 5, 15, 15)]
+    seen = session.project.predictions.read_shown(model.id, key)
+    assert seen is not None
+    assert np.array_equal(seen, better)

@@ -21,7 +21,7 @@ from segstudio.project.lock import ProjectLock
 from segstudio.project.project import Project
 from segstudio.studio.main_window import MainWindow
 from segstudio.studio.panels.image_list import KEY
-from tests.studio.conftest import at, click, make_project, press, sweep
+from tests.studio.conftest import at, click, hover, make_project, press, sweep
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 
@@ -301,6 +301,27 @@ def test_drafts_accept_reject_and_come_back(window: MainWindow, root: Path, qtbo
     assert [s.class_name for s in again.document.drafts] == ["dirt"]
     assert [s.class_name for s in again.document.shapes] == ["cell"]
     assert [s.source for s in again.document.shapes] == ["model"]
+
+
+def test_the_draft_under_the_pointer_is_rejected_when_nothing_is_selected(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    add_prediction(root, "images/0.png", two_drafts())
+    open_image(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    assert window.shapes.reject.text() == "Reject 2"
+    hover(window, 80, 60)
+    press(window, Qt.Key.Key_Delete)
+    assert [s.class_name for s in image.document.drafts] == ["cell"]
+    assert image.document.undo_name == "Reject draft"
+    press(window, Qt.Key.Key_Delete)  # nothing is there any more
+    assert len(image.document.drafts) == 1
+    window._select_all()
+    click(window, 20, 20)
+    hover(window, 100, 10)
+    press(window, Qt.Key.Key_Delete)  # what is selected goes, wherever the pointer is
+    assert not image.document.drafts
 
 
 def test_a_draft_never_covers_human_work(window: MainWindow, root: Path, qtbot: QtBot) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtWidgets import QFileDialog, QToolButton, QWidget
@@ -34,11 +35,11 @@ def ask_file(parent: QWidget, title: str = "", start: str = "", files: str = "")
     return _asked(dialog)
 
 
-def ask_new_file(parent: QWidget, title: str = "", name: str = "", files: str = "") -> str:
+def ask_new_file(parent: QWidget, title: str, proposed: Path, files: str = "") -> str:
     """The file to be written, "" for none."""
-    dialog = QFileDialog(parent, title, "", files)
+    dialog = QFileDialog(parent, title, str(proposed.parent), files)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.selectFile(name)
+    dialog.selectFile(proposed.name)
     return _asked(dialog)
 
 

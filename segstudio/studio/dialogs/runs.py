@@ -9,6 +9,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from segstudio.project.runs import RunInfo, when
+from segstudio.studio.class_words import source_words
 from segstudio.studio.dialogs.base import Form
 from segstudio.studio.i18n import tr
 from segstudio.studio.widgets import faint
@@ -18,10 +19,11 @@ _ROW: Final = 28
 
 
 def run_line(run: RunInfo) -> str:
-    """A run in one line: "Run 12 · 000003-unet · 2026-03-01 12:03 · 400 images"; of a thorough
+    """A run in one line: "Run 12 · #3 unet · 2026-03-01 12:03 · 400 images"; of a thorough
     run with that word."""
     facts = tr("Run {n} · {model} · {when} · {images} images")
-    line = facts.format(n=run.number, model=run.model, when=when(run.began), images=run.images)
+    model = source_words(run.model)
+    line = facts.format(n=run.number, model=model, when=when(run.began), images=run.images)
     more = [tr("thorough") if run.thorough else "", _state(run)]
     return " · ".join([line, *(words for words in more if words)])
 

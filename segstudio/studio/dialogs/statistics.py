@@ -185,7 +185,7 @@ class Statistics(QDialog):
         project = self._session.project
         if project is None:
             return
-        start = str(project.root / f"{project.name}-classes.csv")
+        start = project.root / f"{project.name}-classes.csv"
         chosen = files.ask_new_file(self, self.windowTitle(), start, "CSV (*.csv)")
         if chosen:
             self.save_as(Path(chosen))

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from segstudio.project.models import CARD, ModelInfo
 from segstudio.project.sample import starter_folder
 from segstudio.studio import theme
+from segstudio.studio.class_words import source_words
 from segstudio.studio.i18n import tr
 from segstudio.studio.session import Session
 from segstudio.studio.training import Curves, TrainingLog, stored_curves
@@ -191,7 +192,7 @@ class ModelPanel(QWidget):
         if not live and project is not None and chosen:
             curves = stored_curves(project.models.get(chosen).path)
         self._caption(curves, live)
-        if self.isVisible() and (curves.loss or curves.miou):
+        if self._plot is not None or (self.isVisible() and (curves.loss or curves.miou)):
             self._ensure_plot().show_curves(curves)
         self._fill_table(curves)
 
@@ -207,7 +208,7 @@ class ModelPanel(QWidget):
         elif live:
             self.caption.setText(tr("Training: first scores follow soon"))
         else:
-            self.caption.setText(tr("Curves of {name}", name=curves.title))
+            self.caption.setText(tr("Curves of {name}", name=source_words(curves.title)))
 
     def _ensure_plot(self) -> _Plot:
         if self._plot is None:

@@ -159,8 +159,12 @@ class QualityPanel(QWidget):
         self._jobs.run("files", tr("Comparing"), request, quiet=True)
 
     def _ask_file(self) -> None:
+        project = self._session.project
+        if project is None:
+            return
         words = tr("Web page (*.html);;Table (*.csv)")
-        chosen = dialogs.ask_new_file(self, tr("Save report"), "quality.html", words)
+        place = project.root / f"{project.name}-quality.html"
+        chosen = dialogs.ask_new_file(self, tr("Save report"), place, words)
         if chosen:
             self.save_report(chosen)
 

@@ -258,6 +258,7 @@ class ShapesPanel(QWidget):
             tr("Accept {n} draft|Accept {n} drafts", n=drafts) if drafts else tr("Accept drafts")
         )
         self.accept.setEnabled(drafts > 0)
+        self.reject.setText(tr("Reject {n}", n=drafts) if drafts else tr("Reject"))
         self.reject.setEnabled(drafts > 0)
         self.empty.setVisible(image is not None and self.model.rowCount() == 0)
 

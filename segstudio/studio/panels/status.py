@@ -90,6 +90,13 @@ class Message(QLabel):
         self.whole = text
         self.setToolTip(text)
         self._fit()
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        """As wide as its words where there is room, so that a message and the words of jobs share
+        what there is."""
+        width = self.fontMetrics().horizontalAdvance(self.whole.replace("\n", " ")) + 12
+        return QSize(width, super().sizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -107,13 +114,9 @@ class Message(QLabel):
 
 
 class _JobWords(Message):
-    """As wide as its words where there is room; two jobs must not widen the window."""
+    """Two jobs must not widen the window."""
 
     least = 60
-
-    def sizeHint(self) -> QSize:
-        width = self.fontMetrics().horizontalAdvance(self.whole) + 12
-        return QSize(width, super().sizeHint().height())
 
 
 class StatusBar(QFrame):
