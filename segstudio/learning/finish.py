@@ -10,7 +10,7 @@ mend on the validation images becomes part of the model (docs/adr/0041).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, get_args
 
@@ -77,16 +77,24 @@ Look = tuple[Tensor, Tensor, NDArray[np.int16]]
 """Logits (k, h, w), the picture (c, h, w) of 0..255, and the truth (h, w)."""
 
 
+def _nothing() -> None:
+    return
+
+
 def drawn(
-    labels: NDArray[np.integer], logits: Tensor, picture: Tensor, edges: Edges
+    labels: NDArray[np.integer],
+    logits: Tensor,
+    picture: Tensor,
+    edges: Edges,
+    check: Callable[[], None] = _nothing,
 ) -> NDArray[np.integer]:
     """The label map (h, w) for `logits` (k, h, w), of which `labels` are the best, along the edges
-    of a picture (c, h, w) of 0..255."""
+    of a picture (c, h, w) of 0..255; `check` is called between classes and may raise to give up."""
     if edges == "crf":  # its lattice is not for every device
         best = mean_field(logits.cpu(), picture.cpu(), _KERNELS, _ROUNDS).argmax(0)
         return np.asarray(best.numpy().astype(labels.dtype))
     if edges != "none":
-        return _guided(logits.softmax(0).cpu(), picture.cpu()).astype(labels.dtype)
+        return _guided(logits.softmax(0).cpu(), picture.cpu(), check).astype(labels.dtype)
     return labels
 
 
@@ -97,13 +105,14 @@ def without_specks(labels: NDArray[np.integer], share: float) -> NDArray[np.inte
     return absorbed(labels, fewest) if fewest > 1 else labels
 
 
-def _guided(shares: Tensor, picture: Tensor) -> NDArray[np.int16]:
+def _guided(shares: Tensor, picture: Tensor, check: Callable[[], None]) -> NDArray[np.int16]:
     """The best (h, w) of probabilities (k, h, w) that are smoothed where the picture (c, h, w) of
     0..255 is smooth; one class after the other, since pictures may be large."""
     guide = np.ascontiguousarray((picture.mean(0) / 255).numpy())
     side = max(9, min(*guide.shape, math.isqrt(LARGEST)) // _WINDOW) | 1
     found, most = np.zeros(guide.shape, np.int16), np.full(guide.shape, -np.inf, np.float32)
     for row, share in enumerate(shares.numpy()):
+        check()
         smooth = guided_filter(guide, share, side)
         better = smooth > most
         found[better], most[better] = row, smooth[better]

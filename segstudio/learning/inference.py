@@ -195,7 +195,7 @@ class Inference(Reader):
             how = self._finishes.of(margin.numel(), careful=care.careful)
             labels: NDArray[np.integer] = best.cpu().numpy()
             if how.edges != "none":
-                labels = drawn(labels, logits, self._pixels(inputs), how.edges)
+                labels = drawn(labels, logits, self._pixels(inputs), how.edges, check)
             return without_specks(labels, how.specks), margin.cpu().numpy()
 
     def _pixels(self, inputs: NDArray[np.float32]) -> Tensor:

@@ -198,6 +198,20 @@ def test_a_model_s_finish_is_seen_and_its_confidence_is_its_own() -> None:
     assert wrong[0] > wrong[1] > wrong[2]
 
 
+def test_a_finish_gives_way_between_two_classes() -> None:
+    logits, planes, _ = noisy_disc()
+    picture = np.ascontiguousarray(np.moveaxis(planes.numpy().astype(np.uint8), 0, 2))
+    asked: dict[str, int] = {}
+    for edges in ("none", "guided"):
+        finishes = Finishes(Finish(edges))  # type: ignore[arg-type]
+        cpu = torch.device("cpu")
+        model = Inference(Says(logits).eval(), Normalisation(), cpu, finishes=finishes)
+        calls: list[None] = []
+        model.label_map(picture, QUICK, lambda calls=calls: calls.append(None))
+        asked[edges] = len(calls)
+    assert asked["guided"] == asked["none"] + len(logits)
+
+
 def test_training_chooses_a_finish_and_the_card_keeps_it(
     disc_project: Callable[..., Project],
 ) -> None:
