@@ -12,6 +12,8 @@ from segstudio.studio.panels.classes import ClassesPanel
 
 _LEAST: Final = 240
 """Pixels that the classes have, however few they are."""
+_BELOW: Final = 400
+"""Pixels that every panel below can do with: the tabs stay where they are when one is chosen."""
 
 
 class Side(QSplitter):
@@ -25,6 +27,7 @@ class Side(QSplitter):
         self._due = QTimer(self, singleShot=True, interval=0)
         self._due.timeout.connect(self._share)
         self.addWidget(classes)
+        below.setMinimumHeight(_BELOW)
         self.addWidget(below)
         self.splitterMoved.connect(self._moved)
         classes.rebuilt.connect(self._due.start)
@@ -43,5 +46,6 @@ class Side(QSplitter):
 
     def _share(self) -> None:
         if not self.by_hand:
-            height = min(max(_LEAST, self._classes.needed_height()), self.height() // 2)
+            most = min(self.height() // 2, self.height() - _BELOW - self.handleWidth())
+            height = min(max(_LEAST, self._classes.needed_height()), most)
             self.setSizes([height, self.height() - height])

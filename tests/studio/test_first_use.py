@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QPushButton, QToolButton
+from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from segstudio.annotation.document import add_shapes
@@ -342,3 +342,25 @@ def test_keys_are_tools_once_a_project_is_open(
     opened(window, root, qtbot)
     qtbot.waitUntil(window.canvas.hasFocus, timeout=20_000)
     assert window.images.search.text() == ""
+
+
+def test_the_tabs_stay_where_they_are_when_one_is_chosen(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    with_models(root, CARD)
+    opened(window, root, qtbot)
+    window.resize(1280, 740)
+    for number in range(12):  # more than there is room for
+        window.session.choices.add_class(f"class {number}")
+    bar = window.tabs.tabBar()
+    qtbot.waitUntil(lambda: window.right.sizes()[0] > 240, timeout=20_000)
+    place = bar.mapTo(window, bar.rect().topLeft())
+    for panel in (window.model, window.quality, window.shapes):
+        window.tabs.setCurrentWidget(panel)
+        if panel is window.model:
+            for second in (1.0, 2.0):
+                window.log.take(p.Loss("1", 10, second, 0.7))
+            window.log.take(p.Validation("1", 20, 6.5, 0.61, {"cell": 0.7, "dirt": None}, 4))
+        for _ in range(3):  # a layout asks for another one
+            QApplication.processEvents()
+        assert bar.mapTo(window, bar.rect().topLeft()) == place

@@ -128,6 +128,7 @@ class TrainDialog(Form):
         self.network.setEnabled(scratch)
         card = ARCHITECTURES[self.network.currentData()]
         self.good_for.setText(self._facts(card) if scratch else "")
+        self.rows.setRowVisible(self.good_for, scratch)
         known = card.name in self._measured and not self.measuring.at_work
         self.rows.setRowVisible(self.measuring, scratch and not known)
         self.measuring.offer(card.name)

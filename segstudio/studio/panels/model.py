@@ -26,7 +26,7 @@ from segstudio.studio.session import Session
 from segstudio.studio.training import Curves, TrainingLog, stored_curves
 from segstudio.studio.widgets import faint, heading
 
-_THREE_ROWS: Final = 112
+_THREE_ROWS: Final = 66
 """Pixels: two models and none can be seen at once in a low window."""
 
 
@@ -107,10 +107,10 @@ class ModelPanel(QWidget):
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
         layout.addWidget(self.caption)
-        layout.addLayout(self.place, 4)
+        layout.addLayout(self.place, 5)
         layout.addWidget(self.table, 3)
         layout.addWidget(heading(tr("MODELS")))
-        layout.addWidget(self.history, 2)
+        layout.addWidget(self.history, 1)
         layout.addLayout(buttons)
         layout.addLayout(more)
 
@@ -245,7 +245,7 @@ def make_table(*columns: str) -> QTableWidget:
     table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
     table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     table.setShowGrid(False)
-    table.setMinimumHeight(80)
+    table.setMinimumHeight(60)
     table.hide()
     return table
 
@@ -261,7 +261,7 @@ class _Plot:
 
         self._pg: Any = pg
         self.widget: Any = pg.PlotWidget()
-        self.widget.setMinimumHeight(150)
+        self.widget.setMinimumHeight(110)
         self.widget.setLimits(yMin=0)
         self.widget.setToolTip(tr("Loss (left) and validation mIoU (right) over seconds"))
         self.widget.setMouseEnabled(x=False, y=False)
@@ -271,6 +271,7 @@ class _Plot:
         item.showAxis("right")
         item.getAxis("left").setWidth(38)
         item.getAxis("right").setWidth(34)
+        item.getAxis("right").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")]])
         self._right: Any = pg.ViewBox()
         item.scene().addItem(self._right)
         item.getAxis("right").linkToView(self._right)
