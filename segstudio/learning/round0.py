@@ -43,7 +43,7 @@ Floats = NDArray[np.float32]
 
 _SCALES: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Sigmas of the bank, in pixels of the picture as it is looked at."""
-FEATURES: Final = 3 + 7 * len(_SCALES)
+FEATURES: Final = 4 + 7 * len(_SCALES)
 MOST_PIXELS: Final = 1_000_000
 """A larger picture is looked at smaller: a preview need not see every pixel."""
 _SAMPLES: Final = 1500
@@ -61,11 +61,13 @@ REMEMBERED: Final = 400_000_000
 
 
 def filter_bank(picture: Picture) -> Floats:
-    """(h, w, 3) uint8 to (FEATURES, h, w) float32: the colours, and of each scale the smoothed
-    colours, the gradient, the Laplacian, and the eigenvalues of the Hessian, all of about 1."""
+    """(h, w, 3) uint8 to (FEATURES, h, w) float32: the colours, how far down a pixel is, and of
+    each scale the smoothed colours, the gradient, the Laplacian, and the eigenvalues of the
+    Hessian, all of about 1."""
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
     colours = (lab - np.float32(128)) / np.float32(64)
-    planes = [*cv2.split(colours)]
+    down = np.linspace(-1, 1, len(picture), dtype=np.float32)[:, None]
+    planes = [*cv2.split(colours), np.broadcast_to(down, picture.shape[:2])]
     for sigma in _SCALES:
         planes += _at_scale(colours, sigma)
     return np.stack(planes)

@@ -3,7 +3,8 @@
 v1: Chen et al., "Semantic Image Segmentation with Deep Convolutional Nets and Fully Connected
 CRFs", ICLR 2015 (arXiv 1412.7062), sections 3.1 and 5.3: VGG-16 with the last two poolings at
 stride 1, the last stage at atrous rate 2, fc6 a 3x3 convolution of 1024 channels at rate 12
-("LargeFOV"). Poolings are 3x3, with an average pooling after the last, as in the authors' model.
+("LargeFOV"). Poolings are 3x3, with an average pooling after the last, as in the authors' model;
+that of v2 on VGG-16 has none.
 
 v2: Chen et al., "DeepLab: Semantic Image Segmentation with Deep Convolutional Nets, Atrous
 Convolution, and Fully Connected CRFs", PAMI 2018 (arXiv 1606.00915), sections 3.1 and 4: four
@@ -33,12 +34,17 @@ SCALES: Final = {"scale_75": 0.75, "scale_50": 0.5}
 class DeepLab(nn.Module):
     """An encoder at 1/8 of the picture, scores, bilinear upsampling.
 
-    Height and width of the input must be multiples of 8.
+    Height and width of the input must be multiples of `divisor`.
     """
 
     def __init__(self, encoder: nn.Module, scores: nn.Module, multi_scale: bool = False) -> None:
         super().__init__()
         self.encoder, self.scores, self.multi_scale = encoder, scores, multi_scale
+
+    @property
+    def divisor(self) -> int:
+        """With several scales, what leaves a multiple of 8 of each."""
+        return 32 if self.multi_scale else 8
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         """(n, channels, h, w) to logits (n, outputs, h, w); a dict with those of every scale,
@@ -65,7 +71,7 @@ class DeepLab(nn.Module):
 
 def deeplab_v1(channels: int, outputs: int, width: int = 64) -> DeepLab:
     """DeepLab-LargeFOV."""
-    return DeepLab(_atrous_vgg(channels, width), _branch(width, outputs, 12))
+    return DeepLab(_atrous_vgg(channels, width, averaged=True), _branch(width, outputs, 12))
 
 
 def deeplab_v2(
@@ -105,11 +111,11 @@ class Sum(nn.Module):
         return torch.stack([branch(x) for branch in self.branches]).sum(0)
 
 
-def _atrous_vgg(channels: int, width: int) -> vgg.VGG16:
+def _atrous_vgg(channels: int, width: int, averaged: bool = False) -> vgg.VGG16:
     pools: list[nn.Module] = [nn.MaxPool2d(3, stride=2, padding=1) for _ in range(3)]
     pools += [nn.MaxPool2d(3, stride=1, padding=1) for _ in range(2)]
-    average = nn.AvgPool2d(3, stride=1, padding=1)
-    return vgg.VGG16(vgg.features(channels, width, pools, rates=(1, 1, 1, 1, 2)), average)
+    layers = vgg.features(channels, width, pools, rates=(1, 1, 1, 1, 2))
+    return vgg.VGG16(layers, nn.AvgPool2d(3, stride=1, padding=1) if averaged else None)
 
 
 def _branch(width: int, outputs: int, rate: int) -> nn.Sequential:

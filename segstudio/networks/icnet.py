@@ -30,12 +30,12 @@ class Fusion(nn.Module):
         self.high = unit(high, channels, 1, relu=False)
         self.scores = nn.Conv2d(low, outputs, 1)
 
-    def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor | None]:
         """(n, low, h, w) and (n, high, 2h, 2w) to their sum (n, channels, 2h, 2w) and, in
-        training, the scores of the low map (n, outputs, 2h, 2w)."""
+        training alone, the scores of the low map (n, outputs, 2h, 2w)."""
         low = _enlarged(low, 2)
         joined = F.relu(self.low(low) + self.high(high))
-        return joined, self.scores(low) if self.training else low
+        return joined, self.scores(low) if self.training else None
 
 
 class ICNet(nn.Module):
@@ -61,7 +61,9 @@ class ICNet(nn.Module):
         joined, sixteenth = self.first(quarter, half)
         joined, eighth = self.second(joined, self.whole(x))
         out = _enlarged(self.head(_enlarged(joined, 2)), 4)
-        return {"out": out, "aux_16": sixteenth, "aux_8": eighth} if self.training else out
+        if sixteenth is None or eighth is None:
+            return out
+        return {"out": out, "aux_16": sixteenth, "aux_8": eighth}
 
     def _lower(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The half picture to the maps at 1/16 and 1/32 of the whole one."""

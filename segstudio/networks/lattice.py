@@ -45,16 +45,13 @@ class Lattice:
         place = torch.searchsorted(self._used, codes).clamp(max=len(self._used) - 1)
         return torch.where(self._used[place] == codes, place, len(self._used))
 
-    def filter(self, values: Tensor, reverse: bool = False) -> Tensor:
-        """(n, c) to (n, c), each the Gaussian sum over all points, its own included.
-
-        Blurring axis after axis is not quite symmetric; `reverse` takes the axes the other way
-        round, which is the transposed operation.
-        """
+    def filter(self, values: Tensor) -> Tensor:
+        """(n, c) to (n, c), each the Gaussian sum over all points, its own included; blurring axis
+        after axis is not quite symmetric."""
         grid = F.embedding_bag(
             self._from, values, self._offsets, mode="sum", per_sample_weights=self._spread
         )
-        for forth, back in self._neighbours[::-1] if reverse else self._neighbours:
+        for forth, back in self._neighbours:
             beyond = F.pad(grid, (0, 0, 0, 1))
             grid = grid + 0.5 * (beyond[forth] + beyond[back])
         found = F.embedding_bag(self._place, grid, mode="sum", per_sample_weights=self._weights)

@@ -7,7 +7,8 @@ unit. 512 channels at the coarsest joint, 256 at the others; two more units befo
 The scores are those of 1/4 of the picture.
 
 The authors' published code (gen_network_refine_group.m) has the same units, three after each
-pooling: the one there, and the two of the path into the next joint or before the scores. It chains
+pooling: the one there, and the two of the path into the next joint or before the scores. They are
+as wide as what they get; the convolution before the sum makes 256 channels of the 512. It chains
 four poolings where the paper has two, which is what is here, and has dropout of 0.5 before the
 scores (gen_network_loss_group.m), of which the paper says nothing; here is none. All its
 convolutions but the encoder's begin at random with a deviation of 0.01 (My_net_util.m), so that
@@ -66,17 +67,18 @@ class Chain(nn.Module):
 
 
 class Joint(nn.Module):
-    """One RefineNet block on maps of `inputs` channels, the coarsest first."""
+    """One RefineNet block: what the coarser joint gives, of `coarse` channels where there is one,
+    and a stage of the encoder."""
 
-    def __init__(self, inputs: Sequence[int], channels: int) -> None:
+    def __init__(self, stage: int, channels: int, coarse: int = 0) -> None:
         super().__init__()
-        self.paths = nn.ModuleList(
-            nn.Sequential(_adaptation(wide, channels), Unit(channels), Unit(channels))
-            for wide in inputs
-        )
-        # a sum needs equal channels; one path alone is passed on as it is
-        fusions = [_convolution(channels, channels) for _ in inputs] if len(inputs) > 1 else []
-        self.fusions = nn.ModuleList(fusions)
+        paths = [nn.Sequential(_adaptation(stage, channels), Unit(channels), Unit(channels))]
+        if coarse:
+            paths.insert(0, nn.Sequential(Unit(coarse), Unit(coarse)))
+        self.paths = nn.ModuleList(paths)
+        # one path alone is passed on as it is
+        widths = (coarse, channels) if coarse else ()
+        self.fusions = nn.ModuleList(_convolution(wide, channels) for wide in widths)
         self.chain = Chain(channels)
         self.output = Unit(channels)
 
@@ -108,10 +110,10 @@ class RefineNet(nn.Module):
         narrow, wide = 4 * width, 8 * width
         self.joints = nn.ModuleList(
             [
-                Joint([32 * width], wide),
-                Joint([wide, 16 * width], narrow),
-                Joint([narrow, 8 * width], narrow),
-                Joint([narrow, 4 * width], narrow),
+                Joint(32 * width, wide),
+                Joint(16 * width, narrow, wide),
+                Joint(8 * width, narrow, narrow),
+                Joint(4 * width, narrow, narrow),
             ]
         )
         self.head = nn.Sequential(

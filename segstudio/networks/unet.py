@@ -3,7 +3,8 @@ Segmentation", MICCAI 2015 (arXiv 1505.04597), figure 1, with a width setting.
 
 The paper's network is `UNet(1, 2, **PAPER)`, the card `unet_2015`: 23 convolutions without padding
 or normalisation, 64 channels on the first of five levels, dropout at the end of the contracting
-path (section 3.1; on the last two levels at 0.5, as in the authors' model), borders filled up with
+path (section 3.1; on the last two levels at 0.5, as in the authors' model), a ReLU after each
+up-convolution (in their model, not in figure 1), borders filled up with
 the picture's mirror image (section 2, figure 2). The card `unet` differs in what later practice
 settled: padded convolutions (the output has the input's size), batch normalisation after each
 convolution and no dropout, borders filled up with their own pixels to the next size that halves,
@@ -38,6 +39,7 @@ PAPER: Final[Mapping[str, Any]] = {
     "norm": False,
     "dropout": 0.5,
     "border": "reflect",
+    "rectified": True,
 }
 _DROPPED: Final = 2
 """Levels at the end of the contracting path that have dropout."""
@@ -63,16 +65,19 @@ def _convolution(inputs: int, outputs: int, padding: Padding, norm: bool) -> lis
 
 
 class UpBlock(nn.Module):
-    """2x2 up-convolution, the skip centre-cropped and put before it, two convolutions."""
+    """2x2 up-convolution (and ReLU), the centre of the skip put before it, two convolutions."""
 
-    def __init__(self, inputs: int, padding: Padding, norm: bool) -> None:
+    def __init__(self, inputs: int, padding: Padding, norm: bool, rectified: bool) -> None:
         super().__init__()
+        self.rectified = rectified
         self.up = nn.ConvTranspose2d(inputs, inputs // 2, 2, stride=2)
         self.convolutions = DoubleConv(inputs, inputs // 2, padding, norm)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(n, 2c, h, w) and a skip (n, c, >= 2h, >= 2w) to (n, c, 2h, 2w), less 4 if valid."""
         x = self.up(x)
+        if self.rectified:
+            x = F.relu(x)
         merged: Tensor = self.convolutions(torch.cat([_centre(skip, x), x], dim=1))
         return merged
 
@@ -86,8 +91,8 @@ def _centre(skip: Tensor, like: Tensor) -> Tensor:
 class UNet(nn.Module):
     """The 2015 layout: `depth` halvings, doubling channels from `width`; see the module's text.
 
-    `dropout` is a probability, for the last two levels of the contracting path; `border` is how
-    `AnySize` fills up pictures, as torch calls it.
+    `dropout` is a probability, for the last two levels of the contracting path; `rectified` puts a
+    ReLU after up-convolutions; `border` is how `AnySize` fills up pictures, as torch calls it.
 
     Height and width of the input must be multiples of shrink * 2**depth (padding "same"), or any
     size that every pooling halves exactly, as the paper's 572 (padding "valid", `shrink` 1).
@@ -104,6 +109,7 @@ class UNet(nn.Module):
         shrink: int = 1,
         dropout: float = 0.0,
         border: str = "replicate",
+        rectified: bool = False,
     ) -> None:
         super().__init__()
         if shrink > 1 and padding == "valid":
@@ -120,7 +126,9 @@ class UNet(nn.Module):
         )
         self.pool = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(dropout)
-        self.up = nn.ModuleList(UpBlock(wide, padding, norm) for wide in reversed(widths[1:]))
+        self.up = nn.ModuleList(
+            UpBlock(wide, padding, norm, rectified) for wide in reversed(widths[1:])
+        )
         self.head = nn.Conv2d(width, outputs * block, 1)
         self.apply(_initialise)
         with torch.no_grad():

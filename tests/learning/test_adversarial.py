@@ -59,3 +59,11 @@ def test_the_judge_learns_and_tells_the_network_which_way_to_go() -> None:
     assert logits.grad is not None
     assert logits.grad[:, :, 8:].any()
     assert not logits.grad[:, :, :2].any()  # void
+
+
+def test_a_batch_that_is_not_finite_leaves_the_judge_as_it_was() -> None:
+    judge = Adversary(2, torch.device("cpu"), width=4)
+    labels = torch.randint(0, 2, (1, 16, 16))
+    judge.loss(torch.randn(1, 2, 16, 16), labels)
+    assert not judge.loss(torch.full((1, 2, 16, 16), torch.nan), labels).isfinite()
+    assert judge.loss(torch.randn(1, 2, 16, 16), labels).isfinite()

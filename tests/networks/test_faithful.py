@@ -19,6 +19,7 @@ from segstudio.networks.atrous import Atrous
 from segstudio.networks.dilation import context_module
 from segstudio.networks.fcn import FCN, doubling
 from segstudio.networks.pspnet import averages
+from segstudio.networks.resnet import ResNet
 from segstudio.networks.s2s import S2S
 from segstudio.networks.segnet import SegNet
 
@@ -64,28 +65,16 @@ def resnet(blocks: Iterable[int], width: int = 64, stem: Iterable[Layer] = ()) -
     return layers
 
 
-# Lin et al. 2017, section 3: adaptation, 2 units each path, fusion, 2 poolings, 1 unit
-def joint(paths: Iterable[int], d: int) -> list[Layer]:
-    paths = list(paths)
-    adapted: list[Layer] = [(c, d, 3) for c in paths if c != d]
-    fused: list[Layer] = [(d, d, 3) for _ in paths] if len(paths) > 1 else []
-    return adapted + fused
-
-
-def joint_with_bias(paths: int, d: int) -> list[Layer]:
-    return [(d, d, 3)] * (4 * paths + 2 + 2)
-
-
-REFINENET_BARE = [
-    *joint([2048], 512),
-    *joint([512, 1024], 256),
-    *joint([256, 512], 256),
-    *joint([256, 256], 256),
+# Lin et al. 2017, section 3, and guosheng/refinenet: adaptations of stages and fusions without a
+# bias; units of two convolutions, three after each pooling, two on a stage; two poolings
+REFINENET_BARE: list[Layer] = [
+    *[(2048, 512, 3), (1024, 256, 3), (512, 256, 3)],
+    *[(512, 256, 3), (256, 256, 3)],
+    *[(256, 256, 3), (256, 256, 3)] * 2,
 ]
 REFINENET: list[Layer] = [
-    *joint_with_bias(1, 512),
-    *joint_with_bias(2, 256) * 3,
-    *[(256, 256, 3)] * 4,  # two units before the scores
+    *[(512, 512, 3)] * (2 * 2 + 2 + 2 * 3),
+    *[(256, 256, 3)] * (2 * 2 + 2 + 2 * 3) * 3,
     (256, K, 3),
 ]
 # Zhao et al. 2017, figure 3: four levels of a quarter, 3x3 to 512; auxiliary loss on stage 4
@@ -178,15 +167,41 @@ def test_torchvision_s_networks_are_theirs(name: str, maker: str, auxiliary: boo
     assert {key: value.shape for key, value in body.state_dict().items()} == expected
 
 
-def test_torchvision_s_weights_give_torchvision_s_scores() -> None:
-    theirs = torchvision.models.segmentation.deeplabv3_resnet50(
+@pytest.mark.parametrize("name", ["deeplabv3_resnet50", "fcn_resnet50", "lraspp"])
+def test_torchvision_s_weights_give_torchvision_s_scores(name: str) -> None:
+    maker = "lraspp_mobilenet_v3_large" if name == "lraspp" else name
+    theirs = getattr(torchvision.models.segmentation, maker)(
         weights=None, weights_backbone=None, num_classes=3
     ).eval()
-    network = registry.build("deeplabv3_resnet50", 2).eval()
+    network = registry.build(name, 2).eval()
     network.get_submodule("body").load_state_dict(theirs.state_dict())
     picture = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(network(picture), theirs(picture)["out"])
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_vgg_s_stages_are_torchvision_s(norm: bool) -> None:
+    maker = torchvision.models.vgg16_bn if norm else torchvision.models.vgg16
+    theirs = maker(weights=None).features.eval()
+    ours = vgg.VGG16(vgg.features(3, norm=norm)).eval()
+    ours.features.load_state_dict(theirs.state_dict())
+    picture = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(picture), theirs(picture))
+
+
+def test_a_resnet_s_stages_are_torchvision_s() -> None:
+    theirs = torchvision.models.resnet50(weights=None).eval()
+    ours = ResNet(3, 50).eval()
+    state = {key: value for key, value in theirs.state_dict().items() if not key.startswith("fc.")}
+    ours.load_state_dict(state)
+    picture = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        maps = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(picture))))
+        for number, found in enumerate(ours(picture), start=1):
+            maps = theirs.get_submodule(f"layer{number}")(maps)
+            torch.testing.assert_close(found, maps)
 
 
 @pytest.mark.parametrize(

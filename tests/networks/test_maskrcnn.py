@@ -38,14 +38,15 @@ def heaps() -> tuple[Tensor, list[Target]]:
 
 def test_any_size_number_of_classes_and_channels() -> None:
     for classes, channels, size in ((1, 1, (33, 47)), (151, 3, (64, 50)), (2, 4, (96, 81))):
-        network = zoo.small(NAME, classes, channels).eval()
+        network: Any = zoo.small(NAME, classes, channels).eval()
+        network.roi_heads.score_thresh = 0.0
         with torch.inference_mode():
             (found,) = network(torch.randn(1, channels, *size))
         count = len(found["boxes"])
+        assert count > 0
         assert found["masks"].shape == (count, 1, 28, 28)
         assert found["labels"].shape == found["scores"].shape == (count,)
-        assert count == 0 or int(found["labels"].min()) >= 1
-        assert count == 0 or int(found["labels"].max()) <= classes
+        assert 1 <= int(found["labels"].min()) <= int(found["labels"].max()) <= classes
 
 
 def test_a_batch_of_one_can_train_and_the_gradient_reaches_every_parameter() -> None:
@@ -57,9 +58,8 @@ def test_a_batch_of_one_can_train_and_the_gradient_reaches_every_parameter() -> 
         *("loss_classifier", "loss_box_reg", "loss_mask"),
     }
     torch.autograd.backward(sum(losses.values()))
-    assert all(p.grad is not None for p in network.parameters())
     without = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    assert len(without) <= 0.03 * len(list(network.parameters())), without
+    assert not without
 
 
 def test_weights_come_back_as_they_were_saved(tmp_path: Path) -> None:
@@ -199,9 +199,12 @@ def test_void_pixels_count_in_no_mask() -> None:
         for target in targets:
             target["void"][14:20, 14:30] = True
             target["masks"][:, 14:20, 14:30] = inside
-        network = zoo.small(NAME, 1).train()
+        network: Any = zoo.small(NAME, 1).train()
+        with torch.no_grad():  # so that each pixel has much to say
+            network.roi_heads.mask_predictor.mask_fcn_logits.bias.fill_(4.0)
         torch.manual_seed(5)
         losses.append(network(inputs, targets)["loss_mask"].item())
+    # pixels on the border are half of the thing; with a loss on void it is a fifth
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
 
 

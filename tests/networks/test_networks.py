@@ -253,6 +253,9 @@ def test_scores_of_every_scale_are_compared_with_the_labels_they_lie_on(
         assert outputs[name].shape == (2, 3, *size)
     seen = outputs["scale_100"][..., ::8, ::8]
     torch.testing.assert_close(seen, raw[0][..., : seen.shape[2], : seen.shape[3]])
+    less = outputs["scale_75"][..., ::32, ::32]  # every third point
+    own = raw[1][..., ::3, ::3]
+    torch.testing.assert_close(less, own[..., : less.shape[2], : less.shape[3]])
     half = outputs["scale_50"][..., ::16, ::16]
     torch.testing.assert_close(half, raw[2][..., : half.shape[2], : half.shape[3]])
 

@@ -82,7 +82,7 @@ CARDS: Final = (
         divisor=32,
         weights=RESNETS,
         source="Lin et al. 2017, arXiv 1611.06612",
-        parameters=102_700_000,
+        parameters=109_200_000,
         learning_rate=UNNORMALISED,
     ),
     Card(
