@@ -227,6 +227,11 @@ def test_networks_are_measured_and_one_is_recommended(
     assert len(run.json["measured"]) > 20
     assert run("models", root, "--measure", "--arch", "icnet", "--json") == console.OK
     assert [one["name"] for one in run.json["measured"]] == ["icnet"]
+    assert run("models", root, "--measure", "--arch", "icnet") == console.OK
+    head, line, advice = run.out.splitlines()
+    assert head.split() == ["name", "parameters", *("MB memory MB ms predict ms train".split())]
+    assert line.split() == ["icnet", "1000000", "4", "9", "20", "30"]
+    assert advice.startswith("recommended: unet")
 
 
 def test_the_model_that_is_meant(
