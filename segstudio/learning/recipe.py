@@ -124,9 +124,21 @@ def _converted(key: str, value: Any, now: Any) -> Any:
             raise ValueError(value)
         if key in ("max_steps", "epochs", "patience"):
             return None if value is None else int(value)
+        if isinstance(now, int | float) and not float(value) >= 0:
+            raise ValueError(value)
         return type(now)(value)
     except (TypeError, ValueError) as error:
-        raise UserError(f"The recipe's {key} cannot be {value!r}") from error
+        remedy = _REMEDIES.get(key, "It is a number from 0 on.")
+        raise UserError(f"The recipe's {key} cannot be {value!r}", remedy=remedy) from error
+
+
+_REMEDIES: Final = {
+    "options": 'Write them as in options={"width": 32}.',
+    "normalisation": 'Write it as in normalisation={"kind": "imagenet"}.',
+    "augmentation": "Write it as in a model's card, model.toml.",
+    "class_weights": "Write a number for each class, the background first, as in [0.5, 1, 2].",
+    "weak": "It is boxes, or nothing.",
+}
 
 
 CLASSIC: Final[Mapping[str, Any]] = {

@@ -78,6 +78,12 @@ def load_model(info: ModelInfo) -> Loaded:
     """The network of a model folder, on the CPU, in evaluation mode."""
     card = info.card
     options = dict(card.get("options", {}))
+    if info.architecture not in registry.ARCHITECTURES:
+        raise UserError(
+            f"The model is of the network {info.architecture!r}, which is not installed",
+            path=info.path,
+            remedy="Install the package that brings it, or take another model.",
+        )
     network = registry.build(info.architecture, len(info.classes), **options)
     keys = heads.head_keys(info.architecture, **options)
     state = read_weights(info.weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -62,7 +62,8 @@ class Card:
     20 classes, 0 where nobody has counted them. `answers` is what the network gives. `light`
     are options for a machine without a GPU, where nobody chose any (`recipe.may_be_light`).
     `linear` is true where inputs must stay in proportion to grey values, from scratch too.
-    `learning_rate` is AdamW's from scratch, where the recipe's is too fast.
+    `learning_rate` is AdamW's from scratch, where the recipe's is too fast. `choices` are the
+    values that an option can have, where not every value of its kind will do.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Card:
     light: Options = field(default_factory=dict)
     linear: bool = False
     learning_rate: float | None = None
+    choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def weights_for(self, options: Options) -> list[WeightsSource]:
         """The sources for this network with `options`, the others as the card has them."""

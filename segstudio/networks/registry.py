@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from segstudio.networks import plugins
 from segstudio.networks.card import Card as Card
 from segstudio.networks.card import WeightsSource as WeightsSource
 from segstudio.networks.cards import CARDS
+from segstudio.networks.options import check
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,12 +52,7 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Modu
     from segstudio.networks.norms import patient
 
     card = card_of(name)
-    unknown = sorted(options.keys() - card.options.keys())
-    if unknown:
-        raise UserError(
-            f"{card.title} has no option {unknown[0]!r}",
-            remedy=f"Options: {', '.join(card.options) or 'none'}",
-        )
+    check(card, options)
     body = card.builder(channels, classes + 1, {**card.options, **options})
     if card.answers == "instances":
         return body
@@ -76,8 +73,17 @@ def outline(name: str, classes: int, channels: int = 3, **options: Any) -> nn.Mo
 def card_of(name: str) -> Card:
     if name not in ARCHITECTURES:
         faults = "".join(f"; {fault}" for fault in ARCHITECTURES.faults)
+        alike = _alike(name)
+        meant = f"Do you mean {' or '.join(alike)}? " if alike else ""
         raise UserError(
             f"There is no network called {name!r}",
-            remedy=f"Choose {', '.join(ARCHITECTURES)}{faults}",
+            remedy=f"{meant}Choose {', '.join(ARCHITECTURES)}{faults}",
         )
     return ARCHITECTURES[name]
+
+
+def _alike(name: str) -> list[str]:
+    """Networks whose names, or titles, begin as this one does or are much like it."""
+    plain = name.lower().replace("-", "").replace("+", "plus").replace(" ", "")
+    begins = [n for n in ARCHITECTURES if n.replace("_", "").startswith(plain)] if plain else []
+    return begins[:7] or get_close_matches(plain, ARCHITECTURES, n=3)

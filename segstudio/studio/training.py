@@ -28,6 +28,8 @@ class TrainingLog(QObject):
     """Follows training events; the newest run is the one shown."""
 
     changed = Signal()
+    saved = Signal(str)
+    """The model that came of the run that was shown."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -36,6 +38,9 @@ class TrainingLog(QObject):
 
     def take(self, event: p.Message) -> None:
         """Hear a protocol event."""
+        if isinstance(event, p.ModelSaved) and event.job == self._job:
+            self.saved.emit(event.model)
+            self.clear()
         if not isinstance(event, (p.Loss, p.Validation)):
             return
         if event.job != self._job:

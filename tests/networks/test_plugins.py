@@ -19,6 +19,7 @@ import torch
 from discs import disc_picture, label
 
 from segstudio.errors import UserError
+from segstudio.learning.store import load_model
 from segstudio.networks import registry
 from segstudio.networks.plugins import GROUP
 from segstudio.project.project import Project
@@ -141,3 +142,15 @@ def test_what_is_wrong_with_a_package_is_told_and_the_rest_works(
     assert words in fault
     with pytest.raises(UserError, match="other_nets"):
         registry.build("theirs", 1)
+
+
+def test_a_model_of_a_network_that_is_not_installed_says_what_it_needs(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "p", classes=["cell"]) as project:
+        card = 'architecture = "tiny"\nclasses = ["cell"]\n'
+        model = project.models.add(
+            "tiny", lambda folder: (folder / "model.toml").write_text(card) and None
+        )
+    with pytest.raises(UserError, match="'tiny', which is not installed") as caught:
+        load_model(model)
+    assert caught.value.path == model.path
+    assert "package" in caught.value.remedy

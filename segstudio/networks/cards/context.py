@@ -11,6 +11,7 @@ from segstudio.networks.cards.published import ENCODERS, RESNETS, VGG16, smp
 if TYPE_CHECKING:
     from torch import nn
 
+_CONTEXTS: Final = {"context": ("none", "basic", "large")}
 _YU: Final = "Yu & Koltun 2016, arXiv 1511.07122"
 
 
@@ -40,6 +41,7 @@ CARDS: Final = (
         "courses and comparisons: context of everyday photographs; wants a GPU",
         partial(_dilation, 8),
         {"width": 64, "context": "large"},
+        choices=_CONTEXTS,
         divisor=8,
         weights=(VGG16,),
         source=_YU,
@@ -53,6 +55,7 @@ CARDS: Final = (
         "street scenes in large pictures, with far context; wants a GPU",
         partial(_dilation, 10),
         {"width": 64, "context": "basic"},
+        choices=_CONTEXTS,
         divisor=8,
         weights=(VGG16,),
         source=_YU,
@@ -66,6 +69,7 @@ CARDS: Final = (
         "scenes with many classes, where the whole tells what a part is; wants a GPU",
         _pspnet,
         {"width": 64, "layers": 50},
+        choices={"layers": (50, 101)},
         divisor=8,
         weights=RESNETS,
         source="Zhao et al. 2017, arXiv 1612.01105",
@@ -79,6 +83,7 @@ CARDS: Final = (
         "scenes with fine outlines; wants a GPU with much memory",
         _refinenet,
         {"width": 64, "layers": 101},
+        choices={"layers": (50, 101)},
         divisor=32,
         weights=RESNETS,
         source="Lin et al. 2017, arXiv 1611.06612",

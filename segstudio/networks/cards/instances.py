@@ -10,6 +10,7 @@ from segstudio.networks.cards.published import BACKBONES
 if TYPE_CHECKING:
     from torch import nn
 
+_BACKBONES: Final = {"backbone": ("resnet18", "resnet34", "resnet50", "resnet101")}
 _HE: Final = "He et al. 2017, arXiv 1703.06870"
 _NO_ONNX: Final = "it answers with a list of things, not with scores of pixels"
 _COCO: Final = WeightsSource(
@@ -35,6 +36,7 @@ CARDS: Final = (
         "things that touch and must stay apart, each a draft with a score; wants a GPU",
         _maskrcnn,
         {"backbone": "resnet50", "width": 256, "anchor": 32, "samples": 512, "detections": 500},
+        choices=_BACKBONES,
         weights=(_COCO, *BACKBONES),
         default_weights="coco",
         may_begin_fresh=True,
@@ -50,6 +52,7 @@ CARDS: Final = (
         "things that touch, such as cells and grains, in small pictures; trains on a processor",
         _maskrcnn,
         {"backbone": "resnet18", "width": 64, "anchor": 16, "samples": 128, "detections": 500},
+        choices=_BACKBONES,
         weights=BACKBONES,
         source=f"{_HE}; torchvision",
         onnx=_NO_ONNX,

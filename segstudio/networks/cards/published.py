@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
+from segstudio.errors import UserError
 from segstudio.networks.card import Options, WeightsSource
 
 if TYPE_CHECKING:
@@ -45,8 +47,15 @@ def smp(model: str, channels: int, outputs: int, options: Options) -> nn.Module:
     """A network of segmentation_models_pytorch."""
     import segmentation_models_pytorch
 
+    encoder = options["encoder"]
+    known = segmentation_models_pytorch.encoders.get_encoder_names()
+    if encoder not in known and not str(encoder).startswith("tu-"):  # those are timm's
+        alike = get_close_matches(str(encoder), known, n=5) or known
+        raise UserError(
+            f"There is no encoder called {encoder!r}", remedy=f"Choose {', '.join(alike)} …"
+        )
     network: nn.Module = getattr(segmentation_models_pytorch, model)(
-        encoder_name=options["encoder"],
+        encoder_name=encoder,
         encoder_weights=None,  # never a download here: weights.py does that, and checks it
         in_channels=channels,
         classes=outputs,

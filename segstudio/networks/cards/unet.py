@@ -11,6 +11,8 @@ from segstudio.networks.cards.published import ENCODERS, smp
 if TYPE_CHECKING:
     from torch import nn
 
+_FORM: Final = {"depth": range(1, 8), "padding": ("same", "valid")}
+
 
 def _unet(channels: int, outputs: int, options: Options) -> nn.Module:
     from segstudio.networks.unet import UNet
@@ -38,6 +40,7 @@ CARDS: Final = (
         _unet,
         {"width": 16, "depth": 4, "padding": "same", "norm": True, "shrink": 1},
         light={"width": 32, "depth": 3, "shrink": 4},
+        choices={**_FORM, "shrink": (1, 2, 4, 8, 16)},
         divisor=16,
         source="Ronneberger et al. 2015, arXiv 1505.04597",
         parameters=1_940_000,
@@ -49,6 +52,7 @@ CARDS: Final = (
         "courses and comparisons: the original, without padding and normalisation; wants a GPU",
         _unet_2015,
         {"width": 64, "depth": 4, "padding": "valid", "dropout": 0.5},
+        choices=_FORM,
         divisor=16,
         source="Ronneberger et al. 2015, arXiv 1505.04597",
         parameters=31_000_000,

@@ -54,6 +54,11 @@ class Form(QDialog):
         """Be as high as the texts are now that they wrap at this width."""
         width = self.width()
         self.column.activate()
+        for label in self.findChildren(QLabel):  # a form's rows are not as high as wrapped words
+            if label.wordWrap() and label.isVisible():
+                label.setMinimumHeight(0)
+                label.setMinimumHeight(label.heightForWidth(label.width()))
+        self.column.activate()
         self.resize(width, max(self.heightForWidth(width), self.sizeHint().height()))
 
     def refuse(self, why: str) -> None:

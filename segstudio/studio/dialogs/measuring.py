@@ -47,11 +47,16 @@ class Measuring(QWidget):
         column.addLayout(row)
         column.addWidget(self.bar)
 
-    def offer(self, name: str) -> None:
-        """Offer to measure this network; what is being measured goes on."""
+    def offer(self, name: str, again: bool = False) -> None:
+        """Offer to measure this network, maybe once more; what is being measured goes on."""
         self._name = name
-        if not self._at_work:
+        if self._at_work:
+            return
+        if again:
+            self.words.setText(tr("Measured beside other work, it seems slower than it is."))
+        else:
             self.words.setText(tr("How fast it is here has not been measured."))
+        self.button.setText(tr("Measure again") if again else tr("Measure"))
 
     @property
     def at_work(self) -> str:

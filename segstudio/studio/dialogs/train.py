@@ -45,6 +45,9 @@ class TrainDialog(Form):
             if current is not None and model.id == current.id:
                 self.start.setCurrentIndex(self.start.count() - 1)
         self.start.addItem(tr("from scratch"), "")
+        if current is None:
+            self.start.setCurrentIndex(self.start.count() - 1)
+        self._networks = {model.id: model.architecture for model in models}
         self.network = NetworkBox()
         self._situation, self._chosen_by_hand = situation, False
         self.network.activated.connect(self._keep_choice)
@@ -54,7 +57,9 @@ class TrainDialog(Form):
         self.measuring.measured.connect(self._know_measured)
         self.finished.connect(lambda _: self.measuring.stop())
         files = tr("models") + " (*.pth *.pt *.safetensors)"
-        self.weights = FolderField(hint=tr("a weights file; none; or empty to fetch"), wanted=files)
+        self.weights = FolderField(
+            hint=tr("empty: what is published, if it can be had; none; or a file"), wanted=files
+        )
         self.recipe = QComboBox()
         self.recipe.addItem(tr("as usual"), "")
         self.recipe.addItem(tr("polish: a long last run, ever more gently"), "polish")
@@ -125,13 +130,16 @@ class TrainDialog(Form):
     def _check(self) -> None:
         """A model goes on as the network it is."""
         scratch = not self.start.currentData()
+        if not scratch:
+            self.network.choose(self._networks[self.start.currentData()])
+        elif not self.network.isEnabled() and not self._chosen_by_hand:
+            self.network.choose(self._advice.name)
         self.network.setEnabled(scratch)
         card = ARCHITECTURES[self.network.currentData()]
         self.good_for.setText(self._facts(card) if scratch else "")
         self.rows.setRowVisible(self.good_for, scratch)
-        known = card.name in self._measured and not self.measuring.at_work
-        self.rows.setRowVisible(self.measuring, scratch and not known)
-        self.measuring.offer(card.name)
+        self.rows.setRowVisible(self.measuring, scratch)
+        self.measuring.offer(card.name, again=card.name in self._measured)
         self.rows.setRowVisible(self.weights, scratch and bool(card.weights))
         self.grow()
 

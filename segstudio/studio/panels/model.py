@@ -69,6 +69,7 @@ class ModelPanel(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session, self._log = session, log
         self._plot: _Plot | None = None
+        self._newest = ""
         self.caption = faint()
         self.caption.setWordWrap(True)
         self.place = QVBoxLayout()
@@ -92,6 +93,7 @@ class ModelPanel(QWidget):
         self.adopt.clicked.connect(self.adopt_asked)
         self.starter.clicked.connect(self.starter_asked)
         log.changed.connect(self.refresh_curves)
+        log.saved.connect(self._expect)
         session.project_changed.connect(self.reload)
 
     def _lay_out(self) -> None:
@@ -116,6 +118,13 @@ class ModelPanel(QWidget):
 
     # -- history
 
+    def _expect(self, model: str) -> None:
+        """A model is being saved: it is chosen next, unless a person has chosen another."""
+        project, chosen = self._session.project, self._chosen_id()
+        current = project.models.current() if project is not None else None
+        in_force = current.id if current is not None else ""
+        self._newest = model if chosen in (None, in_force) else ""
+
     def reload(self) -> None:
         """Read the models of the project again."""
         project = self._session.project
@@ -130,10 +139,12 @@ class ModelPanel(QWidget):
             item.setToolTip(self._facts(model))
         if models:
             self._add("", tr("No model, only guesses"), not in_force)
-        wanted = in_force if chosen is None else chosen
+        wanted = self._newest or (in_force if chosen is None else chosen)
+        self._newest = ""
         for row in range(self.history.count()):
             if self.history.item(row).data(Qt.ItemDataRole.UserRole) == wanted:
                 self.history.setCurrentRow(row)
+                self.history.scrollToItem(self.history.item(row))
         self.history.blockSignals(False)
         self._show_chosen()
 
