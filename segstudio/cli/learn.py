@@ -229,16 +229,19 @@ def evaluate_project(
         truth.check()
         folders.say_values(truth.meanings)
         result["values"] = [asdict(meaning) for meaning in truth.meanings]
-    say(f"{result['model']} on {result['images']} images")
+    unseen = result.get("validation")
+    if isinstance(unseen, dict):
+        say(f"{result['model']} on {unseen['images']} validation images it did not learn from:")
+        _say_scores(unseen)
+        say(f"on all {result['images']} images, those it learned from among them:")
+    else:
+        say(f"{result['model']} on {result['images']} images")
     if result["boxes"]:
         say(
             f"in {result['boxes']} of them rectangles are boxes around things: compared with the "
             "segments that training makes of them"
         )
     _say_scores(result)
-    if isinstance(result.get("validation"), dict):
-        say(f"of these, {result['validation']['images']} validation images it did not learn from:")
-        _say_scores(result["validation"])
     return OK, result
 
 

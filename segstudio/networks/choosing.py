@@ -99,13 +99,20 @@ class Advice:
         """The reason in English words."""
         if not self.fits:
             return "nothing faster or larger fits this machine"
-        labels = f"{self.situation.labelled} labelled images, {self.situation.classes} classes"
+        counts = ((self.situation.labelled, "labelled image"), (self.situation.classes, "class"))
+        labels = ", ".join(_counted(number, noun) for number, noun in counts)
         if self.situation.touching >= MANY_TOUCH:
             labels += f", {self.situation.touching:.0%} of the things touch another"
         place = "on a GPU" if self.situation.gpu else "without a GPU"
         return (
             f"{labels}, {place}, {'with pretrained weights' if self.pretrained else 'from scratch'}"
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def recommend(situation: Situation, measured: Iterable[Measured] = ()) -> Advice:

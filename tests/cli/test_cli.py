@@ -222,7 +222,7 @@ def test_networks_are_measured_and_one_is_recommended(
     monkeypatch.setattr(networks, "_apart", apart)
     assert run("models", root, "--measure", "--json") == console.OK
     assert run.json["recommended"] == "unet"
-    assert "1 labelled images, 2 classes" in run.json["because"]
+    assert "1 labelled image, 2 classes" in run.json["because"]
     assert "refinenet: too large" in run.err
     assert len(run.json["measured"]) > 20
     assert run("models", root, "--measure", "--arch", "icnet", "--json") == console.OK
