@@ -101,3 +101,29 @@ def test_a_training_event_reaches_the_model_panel(studio: MainWindow) -> None:
     assert "4" in studio.model.caption.text()
     assert studio.model.table.item(0, 1).text() == "0.700"  # type: ignore[union-attr]
     assert studio.model.table.item(1, 1).text() == "–"  # type: ignore[union-attr]
+
+
+def test_the_model_that_came_of_a_training_is_shown(
+    studio: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    project = studio.session.project
+    assert project is not None
+    card = 'architecture = "unet"\nclasses = ["cell"]\n'
+    models = [
+        project.models.add("unet", lambda f: (f / "model.toml").write_text(card) and None)
+        for _ in range(3)
+    ]
+    project.models.promote(models[0].id)
+    studio.model.reload()
+    assert studio.model._chosen_id() == models[0].id
+    studio.log.take(p.Loss("1", 10, 3.0, 0.7))
+    studio.log.take(p.ModelSaved("another", models[1].id, False, "because"))
+    assert studio.log.curves.loss
+    studio.log.take(p.ModelSaved("1", models[2].id, False, "because"))
+    assert not studio.log.curves.loss
+    studio.model.reload()
+    assert studio.model._chosen_id() == models[2].id
+    studio.log.take(p.Loss("2", 10, 3.0, 0.7))
+    studio.log.take(p.ModelSaved("2", models[1].id, False, "because"))
+    studio.model.reload()
+    assert studio.model._chosen_id() == models[2].id  # which a person may be looking at
