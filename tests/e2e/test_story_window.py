@@ -19,6 +19,7 @@ from segstudio.studio.dialogs.export import ExportDialog, ReportDialog
 from segstudio.studio.dialogs.train import TrainDialog
 from segstudio.studio.jobs import Job
 from segstudio.studio.main_window import MainWindow
+from segstudio.studio.training import stored_curves
 from tests.studio.conftest import click, press, sweep
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -102,10 +103,11 @@ def test_open_segment_correct_confirm_train_export_reopen(
         assert window.canvas.tool_name == "rectangle"
         sweep(window, (30, 30), (50, 45), (60, 60))
         over(window, "Training", qtbot)
-        assert window.log.curves.miou
         assert window.session.project is not None
         models = window.session.project.models.all()
         assert len(models) == 2
+        assert stored_curves(models[-1].path).miou
+        assert f"Curves of #{models[-1].number}" in window.model.caption.text()
         current = window.session.project.models.current()
         assert current is not None  # promoted, or the starter model kept: both are right
         assert window.status.message.text()
