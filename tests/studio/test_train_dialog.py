@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -18,8 +18,10 @@ from pytestqt.qtbot import QtBot
 from segstudio.engine import protocol as p
 from segstudio.networks import choosing
 from segstudio.networks.choosing import Machine, Measured, Situation
+from segstudio.networks.registry import ARCHITECTURES
 from segstudio.project.project import Project
 from segstudio.studio.dialogs import TrainDialog
+from segstudio.studio.dialogs.comparing import Comparing
 from segstudio.studio.main_window import MainWindow
 
 
@@ -76,10 +78,12 @@ def test_a_network_is_measured_where_it_is_chosen(
     assert measuring.isVisible()
     QTest.mouseClick(measuring.button, Qt.MouseButton.LeftButton)
     assert measuring.bar.isVisible()
-    assert not measuring.button.isVisible()
+    assert measuring.button.text() == "Stop"
+    assert not dialog.compare.isEnabled()
     assert "Measuring U-Net" in measuring.words.text()
     qtbot.waitUntil(lambda: "12 ms to predict" in dialog.good_for.text(), timeout=60000)
     assert measuring.button.text() == "Measure again"  # it may have run beside other work
+    assert dialog.compare.isEnabled()
     assert choosing.remembered("cpu") == [FOUND]
     dialog.network.choose("segnet")
     assert measuring.isVisible()
@@ -122,6 +126,102 @@ def test_what_could_not_be_measured_says_why(qtbot: QtBot, monkeypatch: pytest.M
     qtbot.waitUntil(lambda: "no memory" in words.text(), timeout=60000)
     assert "U-Net could not be measured" in words.text()
     assert dialog.measuring.button.isVisible()
+
+
+def test_that_it_begins_light_is_said(qtbot: QtBot) -> None:
+    dialog = shown(qtbot)
+    assert "light form" in dialog.good_for.text()
+    dialog.network.choose("segnet")
+    assert "light form" not in dialog.good_for.text()
+    dialog.know_machine(Machine("cuda"))
+    dialog.network.choose("unet")
+    assert "light form" not in dialog.good_for.text()
+
+
+def compared(dialog: TrainDialog, qtbot: QtBot) -> Comparing:
+    QTest.mouseClick(dialog.compare, Qt.MouseButton.LeftButton)
+    (found,) = dialog.findChildren(Comparing)
+    qtbot.waitExposed(found)
+    return found
+
+
+def names(table: Comparing) -> list[str]:
+    """From the top to the bottom."""
+    rows = range(table.table.rowCount())
+    return [str(table.table.model().index(row, 0).data()) for row in rows]
+
+
+def test_networks_are_compared_and_one_is_chosen(qtbot: QtBot) -> None:
+    for name, times in {"segnet": (9, 800, 80), "lraspp": (10, 41, 9), "unet": (11, 5, 7)}.items():
+        choosing.remember(Measured(name, "cpu", 1, *times))
+    choosing.remember(Measured("icnet", "cuda", 1, 1, 1, 1))
+    dialog = shown(qtbot)
+    table = compared(dialog, qtbot)
+    assert table.name() == "unet"
+    assert len(names(table)) == len(ARCHITECTURES)
+    assert "U-Net – recommended" in names(table)
+    for column, first in ((3, "U-Net – recommended"), (5, "SegNet")):
+        table.table.sortByColumn(column, Qt.SortOrder.AscendingOrder)
+        assert names(table)[0] == first
+        assert set(names(table)[:3]) == {
+            "U-Net – recommended",
+            "LR-ASPP with MobileNetV3",
+            "SegNet",
+        }
+    assert table.name() == "unet"  # the choice goes along with its row
+    place = table.table.visualItemRect(table.table.item(0, 0)).center()
+    QTest.mouseClick(table.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert table.name() == "segnet"
+    assert "1511.00561" in table.about.text()
+    QTest.mouseClick(table.ok, Qt.MouseButton.LeftButton)
+    assert dialog.network.currentData() == "segnet"
+    dialog.know_machine(Machine())  # a person has chosen
+    assert dialog.network.currentData() == "segnet"
+
+
+def test_all_networks_are_measured_one_after_the_other(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ARCHITECTURES:
+        if name not in {"unet", "segnet", "icnet"}:
+            choosing.remember(Measured(name, "cpu", 1, 50, 50, 50))
+    answers = {name: json.dumps(asdict(replace(FOUND, name=name))) for name in ("unet", "icnet")}
+    answers["segnet"] = '{"error": "no memory"}'
+
+    def measuring(name: str, _: str) -> list[str]:
+        return [sys.executable, "-c", f"print({answers[name]!r})"]
+
+    monkeypatch.setattr(choosing, "measuring", measuring)
+    dialog = shown(qtbot)
+    table = compared(dialog, qtbot)
+    assert table.measuring.words.text().startswith("3 networks have not been measured here")
+    QTest.mouseClick(table.measuring.button, Qt.MouseButton.LeftButton)
+    assert table.measuring.at_work == "unet"
+    qtbot.waitUntil(lambda: not table.measuring.at_work, timeout=60000)
+    known = {one.name for one in choosing.remembered("cpu")}
+    assert known == set(ARCHITECTURES) - {"segnet"}
+    table.table.sortByColumn(3, Qt.SortOrder.AscendingOrder)
+    assert set(names(table)[:2]) == {"U-Net – recommended", "ICNet"}
+    assert names(table)[-1] == "SegNet"
+    assert "12 ms to predict" in dialog.good_for.text()
+    assert table.measuring.button.text() == "Measure"
+    table.reject()
+
+
+def test_measuring_is_stopped(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    dialog = shown(qtbot)
+    instead(monkeypatch, "input()  # never comes")
+    table = compared(dialog, qtbot)
+    button = table.measuring.button
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert button.text() == "Stop"
+    assert table.measuring.bar.isVisible()
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert not table.measuring.at_work
+    assert button.text() == "Measure"
+    assert not table.measuring.bar.isVisible()
+    assert choosing.remembered() == []
+    table.reject()
 
 
 def test_the_process_ends_with_the_dialog(

@@ -68,6 +68,16 @@ class Form(QDialog):
         self.ok.setEnabled(not why)
 
 
+def beside(field: QWidget, button: QWidget) -> QWidget:
+    """One row: a field that takes what room there is, and a button."""
+    both = QWidget()
+    row = QHBoxLayout(both)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.addWidget(field, 1)
+    row.addWidget(button)
+    return both
+
+
 class FolderField(QWidget):
     """A path that can be typed or chosen."""
 

@@ -20,21 +20,26 @@ _END: Final = 5000
 
 
 class Measuring(QWidget):
-    """A quiet line with a button; the work is done by a process of its own, one at a time.
+    """A quiet line with a button; the work is done by processes of their own, one after the other.
 
-    Emits `measured` with what was found, which is remembered, too. `stop` ends the process.
+    Emits `measured` with what was found of a network, which is remembered, too; `busy` when it
+    begins and when it has ended.
     """
 
     measured = Signal(object)
+    busy = Signal(bool)
 
     def __init__(self, device: str) -> None:
         super().__init__()
-        self._device, self._name, self._at_work = device, "", ""
+        self._device, self._at_work = device, ""
+        self._names: tuple[str, ...] = ()
+        self._left: list[str] = []
+        self._again = False
         self._process: QProcess | None = None
         self.words = faint(wrap=True)
         self.button = QPushButton(tr("Measure"))
         self.button.setAutoDefault(False)
-        self.button.clicked.connect(self._start)
+        self.button.clicked.connect(self._begin_or_stop)
         self.bar = QProgressBar(textVisible=False)
         self.bar.setRange(0, 0)
         self.bar.setFixedHeight(_THIN)
@@ -47,16 +52,21 @@ class Measuring(QWidget):
         column.addLayout(row)
         column.addWidget(self.bar)
 
-    def offer(self, name: str, again: bool = False) -> None:
-        """Offer to measure this network, maybe once more; what is being measured goes on."""
-        self._name = name
-        if self._at_work:
-            return
-        if again:
+    def offer(self, *names: str, again: bool = False) -> None:
+        """Offer to measure these networks, maybe once more; what is being measured goes on."""
+        self._names, self._again = names, again
+        if not self._at_work:
+            self._show_offer()
+
+    def _show_offer(self) -> None:
+        if self._again:
             self.words.setText(tr("Measured beside other work, it seems slower than it is."))
+        elif len(self._names) > 1:
+            words = tr("{n} networks have not been measured here; that takes a while.")
+            self.words.setText(words.format(n=len(self._names)))
         else:
             self.words.setText(tr("How fast it is here has not been measured."))
-        self.button.setText(tr("Measure again") if again else tr("Measure"))
+        self.button.setText(tr("Measure again") if self._again else tr("Measure"))
 
     @property
     def at_work(self) -> str:
@@ -64,28 +74,42 @@ class Measuring(QWidget):
         return self._at_work
 
     def stop(self) -> None:
-        """End the process, at once."""
+        """End the process, at once, and begin none."""
+        self._left.clear()
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.waitForFinished(_END)
-        self._show("")
+        if self._at_work:
+            self._show("")
 
-    def _start(self) -> None:
-        program, *arguments = choosing.measuring(self._name, self._device)
+    def _begin_or_stop(self) -> None:
+        if self._at_work:
+            self.stop()
+        else:
+            self._left = list(self._names)
+            self._start_next()
+
+    def _start_next(self) -> None:
+        name = self._left.pop(0)
+        program, *arguments = choosing.measuring(name, self._device)
         self._process = process = QProcess(self)
         process.finished.connect(self._end)
         process.errorOccurred.connect(self._end)
-        self._show(self._name)
+        self._show(name)
         process.start(program, arguments)
 
     def _show(self, name: str) -> None:
+        if bool(name) != bool(self._at_work):
+            self.busy.emit(bool(name))
         self._at_work = name
-        self.button.setVisible(not name)
         self.bar.setVisible(bool(name))
         if name:
             title = ARCHITECTURES[name].title
             self.words.setText(tr("Measuring {network}: up to some minutes …", network=title))
+            self.button.setText(tr("Stop"))
+        else:
+            self._show_offer()
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -94,10 +118,14 @@ class Measuring(QWidget):
         found = choosing.read_measured(bytes(process.readAllStandardOutput().data()).decode())
         process.deleteLater()
         name = self._at_work
-        self._show("")
+        if self._left:
+            self._start_next()
+        else:
+            self._show("")
         if isinstance(found, Measured):
             choosing.remember(found)
             self.measured.emit(found)
-            return
-        title = ARCHITECTURES[name].title
-        self.words.setText(tr("{network} could not be measured: {why}", network=title, why=found))
+        elif not self._at_work:
+            title = ARCHITECTURES[name].title
+            words = tr("{network} could not be measured: {why}", network=title, why=found)
+            self.words.setText(words)

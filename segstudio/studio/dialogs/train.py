@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QPushButton, QWidget
 
 from segstudio.networks import choosing
 from segstudio.networks.choosing import MANY_TOUCH, Advice, Machine, Measured, Situation
 from segstudio.networks.registry import ARCHITECTURES, Card
 from segstudio.project.models import ModelInfo
-from segstudio.studio.dialogs.base import FolderField, Form
+from segstudio.studio.dialogs.base import FolderField, Form, beside
+from segstudio.studio.dialogs.comparing import Comparing
 from segstudio.studio.dialogs.measuring import Measuring
 from segstudio.studio.dialogs.networks import NetworkBox
 from segstudio.studio.i18n import tr
@@ -53,8 +54,13 @@ class TrainDialog(Form):
         self.network.activated.connect(self._keep_choice)
         self._advise()
         self.good_for = faint(wrap=True)
+        self._device = device
         self.measuring = Measuring(device)
         self.measuring.measured.connect(self._know_measured)
+        self.compare = QPushButton(tr("Compare …"))
+        self.compare.setAutoDefault(False)
+        self.compare.clicked.connect(self._compare)
+        self.measuring.busy.connect(self.compare.setDisabled)  # two at once would slow each other
         self.finished.connect(lambda _: self.measuring.stop())
         files = tr("models") + " (*.pth *.pt *.safetensors)"
         self.weights = FolderField(
@@ -67,7 +73,7 @@ class TrainDialog(Form):
         self.minutes = QDoubleSpinBox(minimum=0.2, maximum=24 * 60, value=10, decimals=1)
         self.minutes.setSuffix(tr(" minutes"))
         self.rows.addRow(tr("Start"), self.start)
-        self.rows.addRow(tr("Network"), self.network)
+        self.rows.addRow(tr("Network"), beside(self.network, self.compare))
         self.rows.addRow("", self.good_for)
         self.rows.addRow("", self.measuring)
         self.rows.addRow(tr("Pretrained"), self.weights)
@@ -120,6 +126,17 @@ class TrainDialog(Form):
     def _keep_choice(self) -> None:
         self._chosen_by_hand = True
 
+    def _compare(self) -> None:
+        now, advised = str(self.network.currentData()), self._advice.name
+        dialog = Comparing(self._measured, now, advised, self._device, self)
+        dialog.measured.connect(self._know_measured)
+        dialog.chosen.connect(self._choose)
+        dialog.open()
+
+    def _choose(self, name: str) -> None:
+        self._keep_choice()
+        self.network.choose(name)
+
     def ask_rectangles(self, now: str) -> None:
         """Ask what rectangles are: "boxes", or "" the things themselves; for any other word the
         first answer is offered."""
@@ -135,6 +152,7 @@ class TrainDialog(Form):
         elif not self.network.isEnabled() and not self._chosen_by_hand:
             self.network.choose(self._advice.name)
         self.network.setEnabled(scratch)
+        self.compare.setVisible(scratch)
         card = ARCHITECTURES[self.network.currentData()]
         self.good_for.setText(self._facts(card) if scratch else "")
         self.rows.setRowVisible(self.good_for, scratch)
@@ -148,6 +166,12 @@ class TrainDialog(Form):
         lines = [card.good_for]
         if card.name == self._advice.name:
             lines.append(reason(self._advice))
+        if card.light and not self._situation.gpu:
+            words = tr(
+                "Without a GPU it begins in a light form: several times as many steps a minute, "
+                "outlines a little less sharp."
+            )
+            lines.append(words)
         if card.answers == "instances":
             lines.append(tr("Learns from confirmed images alone, where each shape is a thing."))
         if card.snaps:
