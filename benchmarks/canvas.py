@@ -288,7 +288,7 @@ def _save(s: Stage) -> list[Measure]:
     for n in range(4):
         s.drag(QPoint(500 + 20 * n, 500), QPoint(2, 1), 5)
         start = time.perf_counter()
-        session.save_soon()
+        session.writing.soon()
         gaps = []
         while s.busy():
             place = QPoint(300 + 7 * len(gaps) % 900, 300)

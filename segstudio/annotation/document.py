@@ -12,8 +12,8 @@ from segstudio.annotation.bitmap import Box, union_boxes
 from segstudio.annotation.shape import Shape
 
 Layer = Literal["shapes", "drafts"]
-Step = Literal["do", "undo", "redo", "forget"]
-"""What can happen to the history; "forget" is the end of all of it."""
+Step = Literal["do", "more", "undo", "redo", "forget"]
+"""What can happen to the history: "more" becomes part of the last step, "forget" is the end."""
 T = TypeVar("T")
 
 
@@ -191,6 +191,17 @@ class Document:
         self.commit()
         self._push(edit)
         self._do(edit, edit.bounds(), step="do")
+
+    def amend(self, splices: tuple[Splice, ...]) -> None:
+        """Do more as part of the last step, with which it is undone. Not an edit of a person.
+
+        ValueError when there is no last step, something was undone since, or an edit is live.
+        """
+        if not self._undo or self._redo or self.is_live:
+            raise ValueError("There is no step that more could be part of")
+        last, more = self._undo[-1], Edit("", splices)
+        self._undo[-1] = Edit(last.name, (*last.splices, *splices), last.confirmed)
+        self._do(more, more.bounds(), is_edit=False, step="more")
 
     def live(self, edit: Edit, dirty: Box | None) -> None:
         """Show `edit` while it is being made, in place of the live edit shown before.

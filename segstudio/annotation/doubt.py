@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,9 @@ _UNSURE: Final = 0.4
 _MOST: Final = 200
 _LEAST: Final = 6.0
 """Summed doubt of a region that is worth a look."""
+_LOOK: Final = 3
+"""A region that is wider or higher than this part of the shorter side is looked at in pieces: a
+model that is unsure everywhere says nothing by one region that is all of the picture."""
 _PATCH: Final = 8
 """Part of the shorter side that one look takes in."""
 
@@ -39,7 +43,8 @@ class Region:
 
 
 def doubtful_regions(margin: Margin, settled: NDArray[np.bool_] | None = None) -> list[Region]:
-    """The doubtful regions of a margin (h, w) uint8, 255 for sure, the worst first.
+    """The doubtful regions of a margin (h, w) uint8, 255 for sure, the worst first; large ones in
+    pieces of up to a third of the shorter side.
 
     Pixels that are `settled` (h, w), because a person has labelled them, are in no doubt.
     """
@@ -48,13 +53,35 @@ def doubtful_regions(margin: Margin, settled: NDArray[np.bool_] | None = None) -
     unsure = (mean > _UNSURE).astype(np.uint8)
     count, numbers, stats, _ = cv2.connectedComponentsWithStats(unsure, connectivity=8)
     sums = np.bincount(numbers.ravel(), weights=doubt.ravel(), minlength=count)
-    found = []
+    found: list[Region] = []
     for number in (np.argsort(-sums[1:], kind="stable") + 1)[:_MOST].tolist():
         if sums[number] < _LEAST:
             break
         x, y, width, height, _ = stats[number].tolist()
-        found.append(Region((x, y, x + width, y + height), round(float(sums[number]), 2)))
+        part = np.s_[y : y + height, x : x + width]
+        found += _pieces((numbers[part] == number) * doubt[part], (x, y), min(doubt.shape))
+    return sorted(found, key=lambda region: -region.doubt)[:_MOST]
+
+
+def _pieces(doubt: NDArray[np.float32], corner: tuple[int, int], shorter: int) -> list[Region]:
+    """A region's doubt (h, w), 0 outside of it, cut into equal cells that one look takes in; what
+    there is of it in each. `corner` is its first pixel's place (x, y)."""
+    most = max(1, shorter // _LOOK)
+    found = []
+    for rows in np.array_split(np.arange(doubt.shape[0]), math.ceil(doubt.shape[0] / most)):
+        strip = doubt[rows[0] : rows[-1] + 1]
+        for columns in np.array_split(np.arange(strip.shape[1]), math.ceil(strip.shape[1] / most)):
+            cell = strip[:, columns[0] : columns[-1] + 1]
+            total = float(cell.sum(dtype=np.float64))
+            if total >= _LEAST:
+                left, top = corner[0] + int(columns[0]), corner[1] + int(rows[0])
+                found.append(Region(_box_of(cell > 0, left, top), round(total, 2)))
     return found
+
+
+def _box_of(there: NDArray[np.bool_], left: int, top: int) -> Box:
+    x, y, width, height = cv2.boundingRect(there.view(np.uint8))
+    return left + x, top + y, left + x + width, top + y + height
 
 
 def image_doubt(margin: Margin) -> float:

@@ -136,6 +136,9 @@ class History:
             if edit.confirmed is not None:
                 entry["c"] = edit.confirmed
             self._lines.append(_line(entry))
+        elif step == "more":
+            splices = [self._splice(splice) for splice in edit.splices]
+            self._lines.append(_line({"more": splices}))
         else:
             self._lines.append(_line({step: 1}))
 
@@ -208,12 +211,16 @@ class _Log:
     is_clean: bool = True
 
 
+_Splices = tuple[tuple[int, int, tuple[int, ...], tuple[int, ...]], ...]
+"""(layer, index, removed, inserted), numbers for shapes."""
+
+
 @dataclass(frozen=True)
 class _Numbered:
-    """An edit with numbers for shapes: (layer, index, removed, inserted)."""
+    """An edit with numbers for shapes."""
 
     name: str
-    splices: tuple[tuple[int, int, tuple[int, ...], tuple[int, ...]], ...]
+    splices: _Splices
     confirmed: tuple[bool, bool] | None
 
     def without_drafts(self) -> _Numbered:
@@ -266,12 +273,17 @@ def _parsed(data: bytes, class_now: Callable[[str], str]) -> _Log | None:
         elif "shape" in entry:
             log.shapes[entry["shape"]] = _shape(entry, log.shapes, class_now)
         elif "do" in entry:
-            splices = tuple((a, b, tuple(c), tuple(d)) for a, b, c, d in entry["s"])
             status = tuple(entry["c"]) if "c" in entry else None
-            log.steps.append(("do", _Numbered(entry["do"], splices, status)))
+            log.steps.append(("do", _Numbered(entry["do"], _splices(entry["s"]), status)))
+        elif "more" in entry:
+            log.steps.append(("more", _Numbered("", _splices(entry["more"]), None)))
         else:
             log.steps.append((next(iter(entry)), None))
     return log if len(lines) > 1 else None
+
+
+def _splices(rows: Iterable[Sequence[Any]]) -> _Splices:
+    return tuple((a, b, tuple(c), tuple(d)) for a, b, c, d in rows)
 
 
 def _played(log: _Log) -> tuple[list[_Numbered], list[_Numbered]]:
@@ -279,7 +291,9 @@ def _played(log: _Log) -> tuple[list[_Numbered], list[_Numbered]]:
     done: list[_Numbered] = []
     undone: list[_Numbered] = []
     for step, edit in log.steps:
-        if edit is not None:
+        if edit is not None and step == "more":
+            done[-1] = replace(done[-1], splices=(*done[-1].splices, *edit.splices))
+        elif edit is not None:
             done.append(edit)
             undone.clear()
         elif step == "undo":

@@ -88,7 +88,7 @@ class ClassWishes:
         project = self._session.project
 
         def count() -> int:
-            self._session.wait_until_written()
+            self._session.writing.wait()
             return len(project.images_with(name)) if project is not None else 0
 
         def show(found: int | Exception) -> None:

@@ -20,6 +20,9 @@ from segstudio.studio.session import Session
 _SCORED: Final = 300
 """Images that are looked through at once for the most doubtful one of them."""
 _DRAFTED: Final = ("draft", "edited")
+_MEANT: Final = 0.25
+"""A draft is accepted or rejected as a whole: it is not selected with a region in which less than
+this share of its pixels lies."""
 
 
 class Doubts(QObject):
@@ -106,10 +109,12 @@ class Doubts(QObject):
         region = left[0]
         seen.append(region.box)
         drafts = zip(image.document.ids("drafts"), image.document.drafts, strict=True)
-        touching = [number for number, draft in drafts if _meets(draft, region.box)]
-        image.desk.select(touching)
+        there = [(number, _share_in(draft, region.box)) for number, draft in drafts]
+        meant = [number for number, share in there if share >= _MEANT]
+        image.desk.select(meant)
         self.region_found.emit(region.box)
-        self._session.message.emit(_region_words(len(left), len(touching)), "info")
+        reach_beyond = any(share > 0 for _, share in there)
+        self._session.message.emit(_region_words(len(left), len(meant), reach_beyond), "info")
 
     # -- elsewhere
 
@@ -205,8 +210,14 @@ def _worst(book: DoubtBook, keys: Sequence[str], model: str, is_wanted: Callable
     return ""
 
 
-def _region_words(left: int, drafts: int) -> str:
+def _region_words(left: int, drafts: int, reach_beyond: bool) -> str:
     """What can be done about a region: a draft is accepted or rejected as a whole."""
+    if not drafts and reach_beyond:
+        words = tr(
+            "Doubtful regions left here: {n}. The drafts in it reach far beyond: paint what is "
+            "wrong, or N."
+        )
+        return words.format(n=left)
     if not drafts:
         words = tr(
             "Doubtful regions left here: {n}. No draft is there: draw what is missing, or N."
@@ -233,8 +244,9 @@ def _holds(box: Box, place: tuple[float, float]) -> bool:
     return box[0] <= place[0] <= box[2] and box[1] <= place[1] <= box[3]
 
 
-def _meets(shape: Shape, box: Box) -> bool:
+def _share_in(shape: Shape, box: Box) -> float:
+    """The share of a draft's pixels that lie in a box."""
     bounds = shape.bounds()
     if bounds is None or not boxes_meet(bounds, box) or shape.bitmap is None:
-        return False
-    return bool(shape.bitmap.to_array(box).any())
+        return 0.0
+    return float(shape.bitmap.to_array(box).sum()) / max(1, shape.bitmap.area)

@@ -102,7 +102,7 @@ class Finder(QObject):
         if self._job:
             self._again = True
             return
-        self._session.save_soon()
+        self._session.writing.soon()
         self._again = False
         file = self._file(project)
         request = p.IndexShapes(self._jobs.new_id(), str(project.root), str(file))

@@ -65,7 +65,7 @@ class Following(QObject):
                 self._settle()
             return
         self._waiting = image.key
-        if not self._session.save_soon():
+        if not self._session.writing.soon():
             self._ask()
 
     def _is_untouched(self) -> bool:

@@ -62,7 +62,7 @@ class Guessing(QObject):
         self._again = self._shown = False
         self._said: set[str] = set()
         self._due = QTimer(self, singleShot=True, interval=_PAUSE)
-        self._due.timeout.connect(session.save_soon)
+        self._due.timeout.connect(session.writing.soon)
         session.document_changed.connect(self._on_change)
         session.saving.connect(lambda state, _: self._ask() if state == "saved" else None)
         session.image_changed.connect(self._on_image)
@@ -88,7 +88,10 @@ class Guessing(QObject):
             return
         if image.document.confirmed:
             self._show(None)
-        elif self._is_wanted():
+            return
+        if any(splice.layer == "drafts" and splice.inserted for splice in change.splices):
+            self._show(None)  # they are back, below what is guessed
+        if self._is_wanted():
             self._due.start()
         else:  # nothing is labelled any more that could be learned from
             self._show(None)
@@ -97,7 +100,7 @@ class Guessing(QObject):
     def _on_image(self) -> None:
         """What was drawn on the image before is to be learned from: it is written first."""
         self._show(None)
-        if not self._session.save_soon():
+        if not self._session.writing.soon():
             self._ask()
 
     def _on_models(self) -> None:
@@ -121,7 +124,7 @@ class Guessing(QObject):
             return False
         if image.drafts.model or session.reviewing.waits(image.key):
             return False  # there are drafts, or may be in a moment
-        done = image.document.confirmed or not session.autosave
+        done = image.document.confirmed or not session.writing.autosave
         return not done and project.models.current() is None
 
     def _tells_apart(self, image: OpenImage) -> bool:
@@ -210,7 +213,7 @@ class Guessing(QObject):
             file.unlink(missing_ok=True)
             return
         fresh = not image.document.shapes and session.state(key) == "none"
-        self._drop_untouched(image)
+        image.make_way()
         settled = (*image.document.shapes, *image.document.drafts, *image.rejected())
         classes = list(session.choices.classes)
 
@@ -233,17 +236,10 @@ class Guessing(QObject):
                 self._show(answer.preview, found)
                 session.in_background(lambda: found.shapes, lambda _: None)
             elif answer.drafts is not None and not (image.document.shapes or image.document.drafts):
+                self._show(None)
                 image.show_drafts(answer.drafts)
 
         session.in_background(work, show)
-
-    @staticmethod
-    def _drop_untouched(image: OpenImage) -> None:
-        """Guesses that an image opened with follow the strokes, until one was accepted or not."""
-        document = image.document
-        same = len(document.drafts) == len(image.drafts.shapes)
-        if document.shapes and document.drafts and same and not image.drafts.model:
-            image.show_drafts(Drafts())
 
     def _show(self, guess: Guess | None, found: Guesses | None = None) -> None:
         if self._session.image is not None:

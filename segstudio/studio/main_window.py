@@ -208,7 +208,7 @@ class MainWindow(QMainWindow):
         self.jobs.changed.connect(lambda _: self._show_allowed())
         self.status.cancel_asked.connect(self.jobs.cancel)
         self.status.pause_asked.connect(self.jobs.pause)
-        self.status.retry_asked.connect(session.save_now)
+        self.status.retry_asked.connect(session.writing.now)
         self.work.models_changed.connect(self._after_models)
         self.guessing.made.connect(self.canvas.show_guess)
         self.guessing.made.connect(lambda _: self._show_allowed())
@@ -238,7 +238,7 @@ class MainWindow(QMainWindow):
         for name in OPTION_NAMES:
             on(name, partial(self._set_option, name))
         simple: dict[str, Callable[[], object]] = {
-            "save": session.save_now,
+            "save": session.writing.now,
             "rescan": self._rescan,
             "quit": self.close,
             "undo": self._undo,

@@ -170,6 +170,7 @@ class OpenImage:
     _confirmed_at: float = 0.0
     _last_edit: float = field(default_factory=time.monotonic)
     _accepted: set[int] = field(default_factory=set)
+    _gave_way: set[int] = field(default_factory=set)
     _past: Review | None = None
     _before: Review | None = None
     guessed: Guesses | None = None
@@ -248,6 +249,7 @@ class OpenImage:
         """Another prediction in place of the one shown."""
         self.drafts = drafts
         self._accepted.clear()
+        self._gave_way.clear()
         self._past = None
         self.document.set_drafts(drafts.shapes)
 
@@ -274,7 +276,20 @@ class OpenImage:
         """The drafts that were dropped since the image was opened."""
         pending = {id(shape) for shape in self.document.drafts}
         gone = (shape for shape in self.drafts.shapes if id(shape) not in pending)
-        return [shape for shape in gone if id(shape) not in self._accepted]
+        return [s for s in gone if id(s) not in self._accepted and id(s) not in self._gave_way]
+
+    def make_way(self) -> None:
+        """Guesses that the image opened with make way for those that follow the strokes, which is
+        part of the last step; after an undo they stay, or what was undone could not be redone."""
+        document = self.document
+        waiting = document.drafts
+        if self.drafts.model or not waiting or not document.shapes:
+            return
+        if len(waiting) == len(self.drafts.shapes):  # no step has touched them
+            self.show_drafts(Drafts())
+        elif document.undo_name and not document.redo_name and not document.is_live:
+            self._gave_way.update(id(shape) for shape in waiting)
+            document.amend(self._removal(range(len(waiting) - 1, -1, -1)))
 
     def accept_edit(self, chosen: Sequence[Shape], name: str, confirm: bool = False) -> Edit:
         """Drafts and guesses become shapes under all human work, without the pixels taken since.

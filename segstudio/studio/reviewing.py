@@ -50,7 +50,7 @@ class Reviewing:
             return
         image.document.apply(image.accept_edit(image.offered, tr("Confirm"), confirm=True))
         image.guessed = None
-        self._session.keep_review(image)
+        self._session.writing.keep_review(image)
         if not image.document.shapes and project.manifest.unlabelled == "background":
             words = tr("{key} is confirmed without labels: all of it is background.", key=image.key)
             self._session.message.emit(words, "warn")
@@ -94,7 +94,7 @@ class Reviewing:
         image, project = self._session.image, self._session.project
         if image is None or project is None:
             return
-        self._session.keep_review(image)
+        self._session.writing.keep_review(image)
         drafts = load_drafts(project, image.key, image.annotation(), model)
         if not project.read_only:
             self._session.try_(lambda p: keep_shown(p, image.key, drafts))

@@ -10,36 +10,32 @@ from typing import Any, Final, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from segstudio.annotation.document import Annotation, Change
+from segstudio.annotation.document import Change
 from segstudio.errors import UserError
 from segstudio.project import recent
-from segstudio.project.autosave import Saver
-from segstudio.project.labels import ChangedOutside
 from segstudio.project.lock import ProjectLock
 from segstudio.project.manifest import Unlabelled
 from segstudio.project.project import Project, State
 from segstudio.studio.bulk_words import bulk_title
 from segstudio.studio.canvas.picture import NO_PICTURE, Picture
 from segstudio.studio.choices import Choices
-from segstudio.studio.history_writer import HistoryWriter
 from segstudio.studio.i18n import tr
 from segstudio.studio.loading import Loader
 from segstudio.studio.locking import lock_project
 from segstudio.studio.open_image import Loaded, OpenImage
 from segstudio.studio.reviewing import Reviewing
 from segstudio.studio.states import States
+from segstudio.studio.writing import Writing
 
 T = TypeVar("T")
 _AHEAD_AFTER: Final = 40
 """Milliseconds after an image is shown: its painting and the panels come first."""
-_REVIEW_AFTER: Final = 500
-"""Milliseconds after an edit until what became of drafts is written."""
 _LEFT_KEPT: Final = 30
 """Images left lately keep their undo history; their pictures are let go."""
 
 
 class Session(QObject):
-    """One project, one open image, one writer; no widgets.
+    """One project, one open image, and `writing`, which takes both to the disk; no widgets.
 
     Signals tell what changed; whoever shows it asks the session for it.
     """
@@ -70,7 +66,6 @@ class Session(QObject):
 
     def __init__(self, parent: QObject | None = None, autosave: bool = True) -> None:
         super().__init__(parent)
-        self.autosave = autosave
         self.project: Project | None = None
         self.image: OpenImage | None = None
         self.sketch: Picture | None = None
@@ -81,20 +76,15 @@ class Session(QObject):
         self.paused = ""
         self._followed = False
         self._lock: ProjectLock | None = None
-        self._saver: Saver | None = None
         self._wanted = ""
         self._reads = 0
         self._is_reading = False
-        self._unsaved: dict[str, Any] = {}
         self._states = States()
         self._left: dict[str, OpenImage] = {}
-        self._asked: set[str] = set()
-        self._reviews_due = QTimer(self, singleShot=True, interval=_REVIEW_AFTER)
-        self._reviews_due.timeout.connect(lambda: self.image and self.keep_review(self.image))
         self._ahead_due = QTimer(self, singleShot=True, interval=_AHEAD_AFTER)
         self._ahead_due.timeout.connect(self._read_ahead)
-        self._notes = HistoryWriter(self._history_failed)
         self._loader = Loader(self)
+        self.writing = Writing(self, self._loader.in_window, autosave)
         self._loader.loaded.connect(self._install)
         self._loader.sketched.connect(self._show_sketch)
         self._loader.failed.connect(self._cannot_show)
@@ -154,7 +144,7 @@ class Session(QObject):
     def _begin(self, project: Project, states: dict[str, State], lock: ProjectLock | None) -> None:
         """The project that was read is the one shown from now on."""
         self.project, self._lock, self._states = project, lock, States(states)
-        self._saver = Saver(project, on_saved=self._on_saved, on_failed=self._on_failed)
+        self.writing.begin(project)
         recent.add(project.root)
         self.project_changed.emit()
         self.choices.start()
@@ -171,17 +161,15 @@ class Session(QObject):
         if self.project is None:
             return True
         self.leave_image()
-        if not self.save_now():
+        if not self.writing.now():
             return False
         if not reopening:
             self.closing.emit(str(self.project.root))
-        if self._saver is not None:
-            self._saver.close()
-        self._notes.wait()
+        self.writing.end()
         self.project.close()
         if self._lock is not None:
             self._lock.release()
-        self.project = self._saver = self._lock = self.image = self.sketch = None
+        self.project = self._lock = self.image = self.sketch = None
         self._wanted = self.paused = ""
         self._is_reading = False
         self._followed = False
@@ -196,7 +184,7 @@ class Session(QObject):
         if self.project is not None and not self.close_project():
             return False
         self._loader.close()
-        self._notes.close()
+        self.writing.close()
         return True
 
     def ensure_written(self) -> bool:
@@ -234,7 +222,7 @@ class Session(QObject):
                 self.message.emit(str(answer), "bad")
             elif project is self.project:
                 came, gone, states = answer
-                self._states.take_all(states, number, self._unwritten())
+                self._states.take_all(states, number, self.writing.unwritten())
                 self.problems.clear()
                 self.images_changed.emit()
                 self.choices.classes_changed.emit()
@@ -272,9 +260,9 @@ class Session(QObject):
         """Let nobody edit for the reason `why` until `follow`; all that was drawn is written, with
         its history. False, and nothing is paused, when that failed."""
         self.leave_image()
-        if not self.ensure_written() or not self.save_now():
+        if not self.ensure_written() or not self.writing.now():
             return False
-        self._notes.wait()
+        self.writing.wait_for_histories()
         self.paused = why
         self.paused_changed.emit()
         return True
@@ -311,7 +299,7 @@ class Session(QObject):
     def _read_again(self) -> None:
         """The open image as it is on the disk now; its undo history comes from there too."""
         if self.project is not None and self._wanted:
-            self._unsaved.pop(self._wanted, None)
+            self.writing.drop(self._wanted)
             self._read(self.project, self._wanted)
         else:
             self._resume()
@@ -362,7 +350,7 @@ class Session(QObject):
             return
         number = self._states.look()
         seen = {key: self.project.state(key) for key in keys}
-        self.states_changed.emit(self._states.take(seen, number, self._unwritten()))
+        self.states_changed.emit(self._states.take(seen, number, self.writing.unwritten()))
 
     def refresh_all_states(self) -> None:
         """Look at the disk again for all images, in the background."""
@@ -374,14 +362,10 @@ class Session(QObject):
 
         def show(states: dict[str, State] | Exception) -> None:
             if project is self.project and not isinstance(states, Exception):
-                fresh = self._states.take_all(states, number, self._unwritten())
+                fresh = self._states.take_all(states, number, self.writing.unwritten())
                 self.states_changed.emit(fresh)
 
         self._loader.later(lambda: dict(project.states()), show)
-
-    def _unwritten(self) -> set[str]:
-        """Images of which the disk does not know the newest."""
-        return set(self._unsaved).union(self._saver.dirty if self._saver is not None else ())
 
     # -- images
 
@@ -400,7 +384,7 @@ class Session(QObject):
     def _read(self, project: Project, key: str) -> None:
         self._reads += 1
         self._is_reading = True
-        self._loader.load(project, key, lambda: self._on_disk(key), self._reads)
+        self._loader.load(project, key, lambda: self.writing.wait_for(key), self._reads)
 
     def step(self, by: int) -> None:
         """Open the next or previous image of the list."""
@@ -417,19 +401,26 @@ class Session(QObject):
             return
         self.leaving.emit()
         self.image.document.commit()
-        self.keep_review(self.image)
+        self.image.desk.select([])  # who comes back must not delete by one key what he had chosen
+        self.writing.keep_review(self.image)
         self._left.pop(self.image.key, None)
         self._left[self.image.key] = self.image
         while len(self._left) > _LEFT_KEPT:
             self._left.pop(next(iter(self._left)))
-        if not self.autosave:
-            self._flush_unsaved()
+        if not self.writing.autosave:
+            self.writing.hand_over()
 
-    def _on_disk(self, key: str) -> None:
-        """On a loader thread: what was drawn is read again only after it was written."""
-        if self._saver is not None and key in self._saver.dirty:
-            self.wait_until_written()
-        self._notes.wait()
+    def kept(self) -> list[OpenImage]:
+        """The open image, and those left lately."""
+        images = (self.image, *self._left.values())
+        return list({id(image): image for image in images if image is not None}.values())
+
+    def read_anew(self, key: str) -> None:
+        """Another program's version of an image is the one from now on."""
+        self._left.pop(key, None)
+        if self.image is not None and self.image.key == key:
+            self.image = None
+            self.go(key)
 
     def _read_ahead(self) -> None:
         """Read the next image before it is asked for; one that was open is read when it is."""
@@ -448,11 +439,6 @@ class Session(QObject):
     def has_read_ahead(self) -> bool:
         """Whether what may be asked for next is in memory."""
         return not self._ahead_due.isActive() and self._loader.has_read_ahead
-
-    def wait_until_written(self) -> None:
-        """On any thread but the window's: until what the writer has is on the disk."""
-        if self._saver is not None:
-            self._saver.flush(20.0)
 
     def _show_sketch(self, project: Project, key: str, picture: Picture) -> None:
         """A large picture is shown before its labels are there."""
@@ -523,129 +509,23 @@ class Session(QObject):
         """Do `work` on a thread, then call `then` with its answer, or its error, in the window."""
         self._loader.later(work, then)
 
-    # -- saving
+    # -- changes
 
     def _on_change(self, change: Change) -> None:
         image = self.image
-        if image is not None and change.step is not None and self.project is not None:
-            if change.step[0] == "forget":
-                self._notes.begin_anew(self.project, image)
-            else:
-                image.history.note(*change.step)
+        if image is not None:
+            self.writing.take(image, change)
         self.document_changed.emit(change)
         if image is not None and change.is_edit and not image.document.is_live:
-            self._save_soon(image)
+            self._note_edit(image)
 
-    def _save_soon(self, image: OpenImage) -> None:
+    def _note_edit(self, image: OpenImage) -> None:
         if self.project is None or self.project.read_only:
             return
-        self._set_state(image)
-        self._unsaved[image.key] = image.annotation()
-        self._reviews_due.start()
-        self.saving.emit("saving", "")
-        if self.autosave:
-            self._flush_unsaved()
-
-    def _set_state(self, image: OpenImage) -> None:
         state: State = "confirmed" if image.document.confirmed else "edited"
         if self._states.note(image.key, state):
             self.states_changed.emit([image.key])
-
-    def _flush_unsaved(self) -> bool:
-        """Hand what was drawn to the writer; False, and it is kept, when that cannot be."""
-        if not self._unsaved:
-            return True
-        if self._saver is None or not self.ensure_written():
-            return False
-        for key, annotation in self._unsaved.items():
-            self._saver.put(key, annotation)
-        self._unsaved.clear()
-        self._write_histories()
-        return True
-
-    def _write_histories(self) -> None:
-        """Append the steps of images to their history files, in the background."""
-        for image in (self.image, *self._left.values()):
-            if image is not None:
-                self._notes.write(image)
-
-    def _history_failed(self, error: BaseException) -> None:
-        """On the thread that writes histories."""
-        words = tr("The undo history cannot be written: {why}", why=str(error))
-        self._loader.in_window(lambda: self.message.emit(words, "warn"))
-
-    def forget_histories(self) -> int:
-        """Delete the undo histories on the disk; the bytes freed. What is open keeps its own."""
-        project = self.project
-        if project is None or project.read_only or self.paused:
-            return 0
-        self._notes.wait()
-        freed = project.histories.clear() + project.bulk.clear()
-        for image in (self.image, *self._left.values()):
-            if image is not None:
-                image.history = project.histories.fresh(image.key, image.document)
-        return freed
-
-    def save_soon(self) -> bool:
-        """Have what was drawn written at once, without waiting; whether there is anything."""
-        if self._saver is None or not self.autosave or not self._flush_unsaved():
-            return False
-        self._saver.hurry()
-        return bool(self._saver.dirty)
-
-    def save_now(self) -> bool:
-        """Write everything; False when that failed."""
-        written = self._flush_unsaved()
-        return written and (self._saver is None or self._saver.flush(20.0))
-
-    def _on_saved(self, key: str) -> None:
-        """On the writer's thread."""
-        self._loader.in_window(lambda: self._after_save(key))
-
-    def _after_save(self, key: str) -> None:
-        self.saving.emit("saved", "")
-        self.refresh_states([key])
-
-    def _on_failed(self, key: str, error: Exception) -> None:
-        """On the writer's thread."""
-        self._loader.in_window(lambda: self._after_failure(key, error))
-
-    def _after_failure(self, key: str, error: Exception) -> None:
-        self.saving.emit("failed", f"{key}: {error}")
-        image = self.image if self.image and self.image.key == key else self._left.get(key)
-        if isinstance(error, ChangedOutside) and image is not None and key not in self._asked:
-            self._asked.add(key)
-            self.changed_outside.emit(key, image.annotation())
-
-    def settle_outside(self, key: str, ours: Annotation | None) -> None:
-        """Keep our version of an image that changed outside, or, with None, take the other one."""
-        self._asked.discard(key)
-        if self._saver is None:
-            return
-        self._saver.drop(key)
-        if ours is not None:
-            self.try_(lambda project: project.save(key, ours, replace=True))
-            self._after_save(key)
-            return
-        self._after_save(key)
-        self._left.pop(key, None)
-        if self.image is not None and self.image.key == key:
-            self.image = None
-            self.go(key)
-
-    def keep_review(self, image: OpenImage) -> None:
-        """Write what became of the drafts of an image, when anything did, and of a confirmed one
-        the time and strokes that it took."""
-        if self.project is None or self.project.read_only:
-            return
-        if not image.drafts.model and not image.strokes:
-            return  # it was only looked at
-        if self.paused:  # all was written before; what is shown may be there no more
-            return
-        review = image.review()
-        decided = review.accepted or review.rejected or review.blind or image.document.confirmed
-        if decided or self.project.reviews.has(image.key):
-            self.try_(lambda project: project.reviews.save(image.key, review))
+        self.writing.put(image)
 
     def try_(self, change: Callable[[Project], object]) -> bool:
         """Change the project; what goes wrong is said in the window."""

@@ -101,8 +101,8 @@ class Wishes:
         box.setText(tr("{key} was changed by another program while it was open here.", key=key))
         mine = box.addButton(tr("Keep my version"), QMessageBox.ButtonRole.AcceptRole)
         other = box.addButton(tr("Take the other one"), QMessageBox.ButtonRole.DestructiveRole)
-        mine.clicked.connect(lambda: session.settle_outside(key, ours))
-        other.clicked.connect(lambda: session.settle_outside(key, None))
+        mine.clicked.connect(lambda: session.writing.settle(key, ours))
+        other.clicked.connect(lambda: session.writing.settle(key, None))
         box.open()
 
     def open_any(self) -> None:
@@ -286,7 +286,7 @@ class Wishes:
         window = self._window
         before = settings.load()
         settings.save(chosen)
-        window.session.autosave = bool(chosen["autosave"])
+        window.session.writing.autosave = bool(chosen["autosave"])
         window.work.models_kept = int(str(chosen["models_kept"]))
         if chosen["device"] != before["device"]:
             window.jobs.use_device(str(chosen["device"]))

@@ -167,7 +167,7 @@ class Work(QObject):
 
     def export(self, form: str, out: str, only_confirmed: bool) -> Job | None:
         project = self._session.project
-        if project is None or not self._session.save_now():
+        if project is None or not self._session.writing.now():
             return None
         keys = project.included()
         if only_confirmed:
@@ -198,7 +198,7 @@ class Work(QObject):
 
     def evaluate(self) -> Job | None:
         project, model = self._session.project, self.model()
-        if project is None or model is None or not self._session.save_now():
+        if project is None or model is None or not self._session.writing.now():
             return None
         request = p.Evaluate(self._jobs.new_id(), str(project.root), model.id, self._jobs.device)
         return self._jobs.run("predictor", tr("Scoring"), request)
@@ -231,7 +231,7 @@ class Work(QObject):
         if project is None or project.read_only:
             return
         gone, freed = self._prune(project)
-        freed += self._session.forget_histories()
+        freed += self._session.writing.forget_histories()
         words = tr(
             "{n} model removed, {mb} MB of predictions and undo history freed|"
             "{n} models removed, {mb} MB of predictions and undo history freed",
@@ -255,7 +255,7 @@ class Work(QObject):
 
     def _ready(self) -> bool:
         """Whether the project is ours and all that was drawn is on the disk."""
-        return self._session.ensure_written() and self._session.save_now()
+        return self._session.ensure_written() and self._session.writing.now()
 
     def _is_here(self, job_id: str) -> bool:
         """Whether a job works on the project that is open now."""

@@ -25,6 +25,23 @@ def test_blobs_are_found_and_borders_are_not() -> None:
     assert (abs(x - 230) < 6, abs(y - 150) < 6) == (True, True)
 
 
+def test_doubt_that_is_everywhere_is_looked_at_in_pieces_the_worst_first() -> None:
+    margin = np.full((240, 320), 100, np.uint8)
+    margin[170:230, 10:70] = 0
+    regions = doubtful_regions(margin)
+    assert len(regions) == 12
+    x, y = regions[0].centre
+    assert (x < 80, y > 160) == (True, True)
+    seen = np.zeros(margin.shape, int)
+    for region in regions:
+        x0, y0, x1, y1 = region.box
+        assert max(x1 - x0, y1 - y0) <= 80
+        seen[y0:y1, x0:x1] += 1
+    assert (seen == 1).all()
+    doubts = [region.doubt for region in regions]
+    assert doubts == sorted(doubts, reverse=True)
+
+
 def test_what_a_person_has_settled_is_in_no_doubt() -> None:
     margin = sure()
     margin[100:130, 40:70] = 0

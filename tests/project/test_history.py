@@ -76,6 +76,9 @@ class Session:
         elif kind == 5:
             status = document.confirmed, not document.confirmed
             document.apply(Edit(name, (), status))
+        elif kind == 7:
+            if document.drafts and document.undo_name and not document.redo_name:
+                document.amend((Splice("drafts", 0, tuple(document.drafts)),))
         elif document.drafts:
             draft = document.drafts[0]
             taken = replace(draft, source="corrected")
@@ -100,7 +103,7 @@ def draft_shapes() -> tuple[Shape, ...]:
     return tuple(mask_shape("a", box, source="model", model="m1", score=0.5) for box in boxes)
 
 
-steps = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 10_000)), max_size=12)
+steps = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 10_000)), max_size=12)
 
 
 @settings(max_examples=60, deadline=None)

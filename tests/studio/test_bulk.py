@@ -76,7 +76,7 @@ def test_rename_by_the_dialog_and_the_open_image_follows_with_its_history(
     studio.actions_["undo"].trigger()
     assert classes_shown(studio) == ["nucleus"]
     studio.actions_["redo"].trigger()
-    assert studio.session.save_now()
+    assert studio.session.writing.now()
     studio._show_allowed_now()
     assert studio.actions_["undo_bulk"].text() == "Undo: Rename class cell to nucleus"
     studio.actions_["undo_bulk"].trigger()

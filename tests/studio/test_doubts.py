@@ -40,7 +40,7 @@ def test_n_walks_the_doubtful_regions_and_then_the_images_worst_first(
     predict(
         root,
         {
-            "images/0.png": [(12, 12, 20, 20), (70, 55, 90, 75)],
+            "images/0.png": [(12, 12, 24, 24), (70, 55, 90, 75)],
             "images/1.png": [(5, 40, 12, 46)],
             "images/2.png": [(12, 12, 28, 28)],
         },
@@ -73,6 +73,22 @@ def test_n_walks_the_doubtful_regions_and_then_the_images_worst_first(
     press(window, Qt.Key.Key_N)
     shown(window, "images/2.png", qtbot)
     qtbot.waitUntil(lambda: boxes[-1] is not None, timeout=20_000)
+
+
+def test_a_draft_that_reaches_far_beyond_a_region_is_not_selected_with_it(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    predict(root, {"images/0.png": [(60, 45, 66, 51)]})
+    open_image(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    boxes: list[object] = []
+    window.doubts.region_found.connect(boxes.append)
+    window._select_all()
+    press(window, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: len(boxes) == 1, timeout=20_000)
+    assert not image.desk.selection
+    assert "reach far beyond" in window.status.message.whole
 
 
 def test_what_a_person_has_drawn_over_is_settled(

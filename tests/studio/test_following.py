@@ -70,7 +70,7 @@ def test_confirming_a_frame_brings_drafts_of_the_next(
         assert f"Drafts from the frame before: a_00{number - 1}.png" in said
     press(window, Qt.Key.Key_Return, CTRL)  # accepts, although no file of labels was there before
     qtbot.waitUntil(lambda: window.session.wanted == "images/b_000.png", timeout=20_000)
-    window.session.save_now()
+    window.session.writing.now()
     with Project.open(drive, read_only=True) as project:
         review = project.reviews.load("images/a_001.png")
         assert review is not None

@@ -112,7 +112,7 @@ def test_the_next_image_opens_with_guesses_as_drafts(
     qtbot.waitUntil(window.actions_["accept"].isEnabled, timeout=20_000)
     click(window, 50, 40)
     press(window, Qt.Key.Key_Y)
-    assert window.session.save_now()
+    assert window.session.writing.now()
     with Project.open(root, read_only=True) as project:
         (kept,) = project.load(image.key).shapes
     assert (kept.source, kept.model) == ("model", "round-0")
@@ -170,7 +170,7 @@ def test_what_is_guessed_is_accepted_by_region_and_by_confirming(
     assert list(image.document.shapes) == drawn
     assert not image.document.confirmed
     image.document.redo()
-    assert session.save_now()
+    assert session.writing.now()
     index = ShapeIndex(None)
     with Project.open(root, read_only=True) as project:
         index.refresh(project)
@@ -290,6 +290,67 @@ def test_a_guess_that_was_rejected_does_not_come_again(
     assert not (guess.pixels >> 24)[bitmap.to_array((0, 0, 120, 90))].any()
 
 
+def opened_with_drafts(window: MainWindow, root: Path, qtbot: QtBot) -> list[Guess | None]:
+    """The second picture, with two discs that are guessed by the first one."""
+    label_first(root)
+    yy, xx = np.mgrid[:90, :120]
+    discs = (xx - 40) ** 2 + (yy - 40) ** 2 < 15**2
+    discs |= (xx - 90) ** 2 + (yy - 25) ** 2 < 12**2
+    Image.fromarray(np.where(discs, 200, 60).astype(np.uint8)).save(root / "images" / "1.png")
+    made = opened(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    qtbot.waitUntil(lambda: len(image.document.drafts) == 2, timeout=PATIENCE)
+    return made
+
+
+@pytest.mark.parametrize("decide", [Qt.Key.Key_Y, Qt.Key.Key_Delete])
+def test_the_other_guesses_follow_the_strokes_when_one_was_decided(
+    window: MainWindow, root: Path, qtbot: QtBot, decide: Qt.Key
+) -> None:
+    made = opened_with_drafts(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    drafts = list(image.document.drafts)
+    qtbot.waitUntil(window.actions_["accept"].isEnabled, timeout=20_000)
+    click(window, 40, 40)
+    press(window, decide)
+    assert len(image.document.drafts) == 1
+    window.use_tool("brush")
+    paint(window, Qt.Key.Key_2, (10, 80), (60, 80))
+    wait_for_a_guess(made, qtbot)
+    assert not image.document.drafts  # one layer of guesses, not two
+    assert image.guesses
+    assert bool(image.rejected()) == (decide == Qt.Key.Key_Delete)
+    while image.document.undo_name:
+        window._undo()
+    assert list(image.document.drafts) == drafts  # as it was opened
+    assert made[-1] is None
+    assert not image.rejected()
+    for _ in range(2):
+        window._redo()
+    assert not image.document.redo_name
+    wait_for_a_guess(made, qtbot)
+    assert not image.document.drafts
+    assert bool(image.rejected()) == (decide == Qt.Key.Key_Delete)
+
+
+def test_when_all_strokes_are_taken_back_there_is_one_layer_of_guesses(
+    window: MainWindow, root: Path, qtbot: QtBot
+) -> None:
+    made = opened_with_drafts(window, root, qtbot)
+    image = window.session.image
+    assert image is not None
+    window.use_tool("brush")
+    paint(window, Qt.Key.Key_2, (10, 80), (60, 80))
+    wait_for_a_guess(made, qtbot)
+    assert not image.document.drafts
+    window._undo()
+    qtbot.waitUntil(lambda: bool(image.document.drafts), timeout=PATIENCE)
+    assert image.guessed is None
+    assert made[-1] is None
+
+
 def label_first(root: Path) -> None:
     down, across = np.mgrid[:90, :120]
     disc = (across - 40) ** 2 + (down - 40) ** 2 < 15**2
@@ -310,7 +371,7 @@ def test_nothing_is_guessed_once_there_is_a_model(
     window.use_tool("brush")
     paint(window, Qt.Key.Key_1, (36, 36), (44, 44))
     paint(window, Qt.Key.Key_2, (80, 70), (100, 80))
-    assert window.session.save_now()
+    assert window.session.writing.now()
     assert not made
     assert not [job for job in window.jobs.jobs.values() if job.title == "Guessing"]
 
@@ -361,7 +422,7 @@ def test_pictures_that_are_never_decoded_as_a_whole_are_not_guessed_and_not_lear
     told = told_by(window)
     paint_two(window)
     assert any("too large for guesses" in words for words in told)
-    assert window.session.save_now()
+    assert window.session.writing.now()
     window.session.go("images/1.png")
     qtbot.waitUntil(
         lambda: window.session.image is not None and window.session.image.key == "images/1.png",

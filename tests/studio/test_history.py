@@ -63,7 +63,7 @@ def test_steps_of_the_last_session_are_taken_back(
     assert last.session.image is not None
     assert not last.session.image.document.shapes
     assert len(last.session.image.document.history[1]) == 3
-    assert last.session.forget_histories() > 0
+    assert last.session.writing.forget_histories() > 0
     sweep(last, (20, 20), (40, 30))
     end(last)
 
@@ -74,7 +74,7 @@ def test_deleting_the_history_leaves_what_is_open_its_own(
     studio.use_tool("brush")
     sweep(studio, (20, 20), (40, 30))
     qtbot.waitUntil(lambda: any(root.rglob("*.jsonl")), timeout=20_000)
-    assert studio.session.forget_histories() > 0
+    assert studio.session.writing.forget_histories() > 0
     assert not any(root.rglob("history/**/*.jsonl"))
     sweep(studio, (60, 60), (70, 70))
     studio.close()

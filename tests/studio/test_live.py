@@ -268,7 +268,7 @@ def test_images_with_strokes_only_do_not_stand_for_confirmed_ones(
     asked.end("failed")
     studio.live.set_enabled(False)
     confirm(studio, qtbot)
-    assert studio.session.save_now()
+    assert studio.session.writing.now()
     opened_again(studio, root, qtbot)
     assert len(asked.rounds) == 1
     studio.live.set_enabled(True)

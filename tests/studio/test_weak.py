@@ -29,7 +29,7 @@ def test_the_answer_is_the_project_s_and_training_by_itself_hears_it(
     press(studio, Qt.Key.Key_R)
     sweep(studio, (10, 10), (40, 40), (70, 50))
     studio.session.reviewing.set_confirmed(True)
-    assert studio.session.save_now()
+    assert studio.session.writing.now()
     qtbot.waitUntil(studio.actions_["train"].isEnabled, timeout=20000)
     dialog = opened(studio)
     asked = dialog.rows
@@ -61,7 +61,7 @@ def test_polygons_raise_no_question(studio: MainWindow, qtbot: QtBot) -> None:
     press(studio, Qt.Key.Key_F)
     sweep(studio, (10, 10), (40, 10), (40, 40), (10, 40))
     studio.session.reviewing.set_confirmed(True)
-    assert studio.session.save_now()
+    assert studio.session.writing.now()
     qtbot.waitUntil(studio.actions_["train"].isEnabled, timeout=20000)
     dialog = opened(studio)
     looked: list[object] = []

@@ -61,7 +61,7 @@ def shown(window: MainWindow, key: str, qtbot: QtBot) -> None:
 
 
 def saved(window: MainWindow, qtbot: QtBot) -> None:
-    assert window.session.save_now()
+    assert window.session.writing.now()
     qtbot.waitUntil(lambda: window.status.saved.text() == "saved ✓", timeout=20_000)
 
 
@@ -438,7 +438,7 @@ def test_drafts_that_arrive_are_no_edit(window: MainWindow, root: Path, qtbot: Q
     )
     press(window, Qt.Key.Key_Escape)
     assert not image.document.shapes
-    assert window.session.save_now()
+    assert window.session.writing.now()
     assert not (root / "images" / "0.json").exists()
     window.session.refresh_states(["images/0.png"])
     assert window.session.state("images/0.png") == "draft"
@@ -463,11 +463,11 @@ def test_two_windows_on_one_folder_in_place_do_not_overwrite_each_other(
         second.session.choices.choose_class("dog")
         second.use_tool("rectangle")
         sweep(second, (10, 10), (40, 40), (70, 50))
-        assert not second.session.save_now()
+        assert not second.session.writing.now()
         assert second.status.saved.text() == "not saved"
         assert ((folder / "0.json").read_bytes(), (folder / "segstudio.toml").read_bytes()) == mine
     finally:
-        second.session._unsaved.clear()  # or it would ask before it closes
+        second.session.writing._unsaved.clear()  # or it would ask before it closes
         second.close()
         second.deleteLater()
 
