@@ -15,7 +15,7 @@ from segstudio.errors import UserError
 from segstudio.formats import Numbering, Truth, find_truth
 from segstudio.project import sample
 from segstudio.project.frames import FRAME_BEFORE
-from segstudio.project.models import ModelInfo
+from segstudio.project.models import ModelInfo, best
 from segstudio.project.project import Project
 from segstudio.project.rectangles import only_rectangles
 from segstudio.project.runs import BatchRun
@@ -109,7 +109,7 @@ def _check_not_lost(project: Project, chosen: ModelInfo) -> None:
     """Nobody has asked for labels from a model that lost its test."""
     if chosen.is_unproven and project.models.current() is None:
         raise UserError(
-            f"No model is in force, and the newest, {chosen.id}, lost its test",
+            f"No model is in force, and the best, {chosen.id}, lost its test",
             path=project.root,
             remedy=f"--model {chosen.id} accepts its drafts all the same.",
         )
@@ -202,6 +202,7 @@ def evaluate(
     folder: Path,
     model: str | None,
     against: Path | None,
+    classes: tuple[str, ...],
     first_value: int,
     void_value: int | None,
     device: str,
@@ -211,7 +212,13 @@ def evaluate(
         chosen = choose_model(project, model, in_force=False)
         truth = None
         if against is not None:
-            truth = find_truth(project, against, Numbering((), first_value, void_value))
+            truth = find_truth(project, against, Numbering(classes, first_value, void_value))
+            if truth.by_order:
+                note(
+                    "note: nothing says what the values of these maps mean, so they are taken for "
+                    f"the project's classes in their order, from {first_value}; --classes names "
+                    "others."
+                )
         return evaluate_project(project, chosen, truth, device)
 
 
@@ -246,7 +253,7 @@ def evaluate_project(
 
 
 def choose_model(project: Project, wanted: str | None, in_force: bool = True) -> ModelInfo:
-    """The wanted model, else the one in force, else the newest; UserError says what to do.
+    """The wanted model, else the one in force, else the best; UserError says what to do.
 
     The starter is copied into the project, and is in force there unless another one is.
     """
@@ -257,12 +264,15 @@ def choose_model(project: Project, wanted: str | None, in_force: bool = True) ->
     chosen = project.models.default()
     if chosen is not None:
         return chosen
-    known = project.models.all()
-    if not known:
+    found = best(project.models.all())
+    if found is None:
         remedy = "Train one, or use the nuclei model that ships with --model starter."
         raise UserError("There is no model yet", path=project.root, remedy=remedy)
-    note(f"note: no model is in force, so {known[-1].id} is used; --model names another one.")
-    return known[-1]
+    note(
+        f"note: no model is in force, so {found.id} is used, the one with the highest score; "
+        "--model names another one."
+    )
+    return found
 
 
 def _starter(project: Project, in_force: bool) -> ModelInfo:

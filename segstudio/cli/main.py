@@ -137,7 +137,6 @@ def _import(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", type=Path, help="folder of the foreign set")
     command.add_argument("folder", type=Path, help="project folder, made when it is not there")
     command.add_argument("--images", type=Path, help="where the set's pictures are")
-    command.add_argument("--classes", type=_names, default=(), help="names in order of value")
     _numbering(command)
     command.add_argument("--format", default="auto", help="labelme, voc, index_png, instance_png")
 
@@ -175,7 +174,7 @@ def _segment(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help=_FOLDER)
     command.add_argument(
         "--model", metavar="ID",
-        help="id, number or `starter`; default: the model in force, else the newest",
+        help="id, number or `starter`; default: the model in force, else the best",
     )  # fmt: skip
     command.add_argument(
         "--from-previous", action="store_true",
@@ -199,7 +198,7 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help=_FOLDER)
     command.add_argument(
         "--model", metavar="ID",
-        help="id, number or `starter`; default: the model in force, else the newest",
+        help="id, number or `starter`; default: the model in force, else the best",
     )  # fmt: skip
     command.add_argument(
         "--against", type=Path, metavar="DIR", help="label-map PNGs of the pictures' stems"
@@ -278,6 +277,10 @@ def _nothing(command: argparse.ArgumentParser) -> None:
 
 
 def _numbering(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--classes", type=_names, default=(), metavar="A,B,C",
+        help="the classes of label maps, in order of value",
+    )  # fmt: skip
     command.add_argument(
         "--first-value", type=int, choices=[0, 1], default=1,
         help="value of the first class in label maps: 0 when there is no background (default: 1)",

@@ -25,11 +25,13 @@ _KNOWN = 0.5
 
 @dataclass(frozen=True)
 class Truth:
-    """Label-map files by image, and what their values mean."""
+    """Label-map files by image, and what their values mean; `by_order` where nothing says it but
+    the order of the project's classes."""
 
     project: Project
     files: Mapping[ImageKey, Path]
     names: maps.Names
+    by_order: bool = False
 
     def read(self, key: ImageKey) -> NDArray[np.uint16]:
         """The project's class numbers (h, w), 0 for background, 65535 for void and for classes
@@ -83,16 +85,12 @@ def find_truth(project: Project, folder: Path, numbering: Numbering = DEFAULT_NU
             path=folder,
             remedy="Label maps need the pictures' stems: a.jpg and a.png",
         )
-    return Truth(project, found, _names(project, folder, numbering))
-
-
-def _names(project: Project, folder: Path, numbering: Numbering) -> maps.Names:
     legend: Legend = Counter()
     names = maps.find_names((folder, folder.parent), numbering, legend)
     if names.known:
-        return names
+        return Truth(project, found, names)
     own = replace(numbering, classes=project.classes.names)
-    return maps.find_names((), own, legend)
+    return Truth(project, found, maps.find_names((), own, legend), by_order=True)
 
 
 def _stem(key: ImageKey) -> str:

@@ -85,9 +85,12 @@ def interrupted(project: Project, request: TrainRequest, weak: bool) -> Start | 
     except (UserError, RuntimeError, KeyError, TypeError):
         return None  # of another version of the program
     parent = parent if found.parent else None
-    note = f"Going on where training was interrupted, after {found.seconds:.0f} s"
-    if found.ended:
-        note = "Going on from where the last round came to"
+    # after a round that ended, what came of it is what there is to read
+    note = (
+        ""
+        if found.ended
+        else f"Going on where training was interrupted, after {found.seconds:.0f} s"
+    )
     return Start(network, found.architecture, how, parent, note, found)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,9 +59,23 @@ class ModelInfo:
         return sum(int(count) for count in counts.values()) if isinstance(counts, dict) else 0
 
     @property
+    def miou(self) -> float:
+        """Its mean IoU on the validation images of its time; 0 where nobody knows."""
+        score = self.scores.get("miou")
+        return float(score) if isinstance(score, (int, float)) else 0.0
+
+    @property
     def is_unproven(self) -> bool:
         """Whether it was trained here and was not better than what it was compared with."""
         return self.card.get("promoted") is False
+
+
+def best(models: Iterable[ModelInfo]) -> ModelInfo | None:
+    """The model with the highest score, the newest of equals; None of none.
+
+    The newest may be a network that somebody tried for a minute.
+    """
+    return max(models, key=lambda model: (model.miou, model.number), default=None)
 
 
 class ModelStore:

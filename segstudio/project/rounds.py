@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from segstudio.project import atomic
-from segstudio.project.models import ModelInfo
+from segstudio.project.models import ModelInfo, best
 from segstudio.project.project import Project
 
 AFTER: Final = 5
@@ -65,9 +65,12 @@ def next_round(
 
 
 def unfinished(models: Sequence[ModelInfo], in_force: bool) -> str | None:
-    """The first network that was not better than the guesses yet, which is trained on as long as
-    no model is in force."""
-    return models[-1].id if models and not in_force and models[-1].is_unproven else None
+    """The best of the networks that were not better than the guesses yet, which is trained on as
+    long as no model is in force; none after one was taken back."""
+    if in_force or not models or not models[-1].is_unproven:
+        return None
+    chosen = best(model for model in models if model.is_unproven)
+    return chosen.id if chosen is not None else None
 
 
 def learned_from(models: Sequence[ModelInfo]) -> int:

@@ -73,6 +73,8 @@ def test_from_a_labelme_folder_to_a_trained_model_and_masks(tmp_path: Path) -> N
     assert (written["images"], written["lost"]) == (6, 0)
     again = segstudio("evaluate", root, "--against", tmp_path / "out" / "labels")
     assert again["iou"] == pytest.approx(scores["iou"])
+    labels_only = ("--against", tmp_path / "out" / "labels", "--classes", "nucleus")
+    assert segstudio("evaluate", root, *labels_only)["iou"] == pytest.approx(scores["iou"])
 
 
 def test_training_interrupted_by_ctrl_c_keeps_the_project_whole(tmp_path: Path) -> None:

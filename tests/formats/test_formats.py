@@ -534,6 +534,7 @@ def test_truth_is_in_the_project_s_numbers(
     with Project.create(tmp_path / "p", classes=["sky", "road"]) as project:
         truth = find_truth(project, tmp_path / "set" / "labels", numbering)
         assert truth.read("images/a.png")[0].tolist() == expected
+        assert truth.by_order == (not numbering.classes)
         (tmp_path / "empty").mkdir()
         with pytest.raises(UserError, match="No PNG here"):
             find_truth(project, tmp_path / "empty")
@@ -549,6 +550,7 @@ def test_truth_goes_by_the_names_of_an_export_not_by_numbers(tmp_path: Path) -> 
         truth = find_truth(project, tmp_path / "out" / "labels")
         labels = project.training_map("images/a.png")
         np.testing.assert_array_equal(truth.read("images/a.png"), labels)
+        assert not truth.by_order
         assert set(np.unique(labels)) == {0, 3}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers import picture
 
-from segstudio.project.models import ModelInfo
+from segstudio.project.models import ModelInfo, best
 from segstudio.project.project import Project
 from segstudio.project.rounds import (
     AFTER,
@@ -15,6 +15,7 @@ from segstudio.project.rounds import (
     from_base_tried,
     next_round,
     note_from_base,
+    unfinished,
 )
 
 
@@ -58,6 +59,21 @@ def test_a_first_model_that_is_not_good_enough_yet_is_trained_on() -> None:
     assert planned.start_from == first.id
     assert not planned.is_from_base
     assert next_round(AFTER, [first], in_force=True) == Round(None, 2.25, AFTER)
+
+
+def test_a_short_try_of_another_network_is_not_what_is_gone_on_with() -> None:
+    def lost(number: int, network: str, miou: float) -> ModelInfo:
+        card, scores = {"promoted": False}, {"miou": miou}
+        name = f"{number:06}-{network}"
+        return ModelInfo(name, number, Path(), network, card=card, scores=scores)
+
+    models = [lost(1, "unet", 0.49), lost(2, "unet", 0.53), lost(3, "lraspp", 0.11)]
+    assert unfinished(models, in_force=False) == "000002-unet"
+    again = [*models, lost(4, "unet", 0.53)]
+    assert unfinished(again, in_force=False) == "000004-unet"
+    assert unfinished(again, in_force=True) is None
+    assert best(again) == again[-1]
+    assert best([]) is None
 
 
 def test_rounds_grow_with_the_images_up_to_ten_minutes() -> None:
