@@ -6,22 +6,25 @@ Where no model is in force, the candidate competes with what it would end: the g
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segstudio.errors import Cancelled
 from segstudio.learning import encoded, promotion, store
 from segstudio.learning.device import DeviceReport
-from segstudio.learning.finish import UNTOUCHED
+from segstudio.learning.finish import UNTOUCHED, without_specks
+from segstudio.learning.inference import Reader
 from segstudio.learning.loop import Control, Fit
+from segstudio.learning.mending import mending
 from segstudio.learning.metrics import Confusion
 from segstudio.learning.normalise import Picture
 from segstudio.learning.round0 import MOST_PIXELS, Round0
 from segstudio.learning.samples import Item, Library
-from segstudio.learning.scoring import Scored, Scores, precision, score
+from segstudio.learning.scoring import Scored, Scores, is_finite, precision, score
 from segstudio.learning.task import task_of
 from segstudio.learning.trainingset import TrainingSet, spread
 from segstudio.networks.fuse import fused
@@ -33,6 +36,8 @@ GUESSED_FROM: Final = 24
 a classifier."""
 _GUESSED_PIXELS: Final = 6_000_000
 """Of these images in all, as round 0 looks at them: there are fewer large ones."""
+_SPECK: Final = 1e-3
+"""Share of a picture below which a part of a prediction is a speck."""
 _FILTERING: Final = 0.5
 """Of the time of a guess: what round 0 needs to look at the picture."""
 
@@ -86,8 +91,9 @@ class Judge:
         """Classes by the names they have now: they may be renamed while a network trains."""
         return [self.project.classes.now(name) for name in names]
 
-    def decide(self, fit: Fit) -> promotion.Decision:
-        """Compare on the images for which both were scored against the same labels.
+    def decide(self, fit: Fit, reader: Callable[[], Reader]) -> promotion.Decision:
+        """Compare on the images for which both were scored against the same labels; `reader` asks
+        the candidate.
 
         The comparison is with the model that is in force now: a person may have put another
         one there while this one trained.
@@ -119,6 +125,8 @@ class Judge:
             are_guesses=guessed,
             learned=(len(self.data.train), _taught(current)),
         )
+        if guessed and not fit.stopped:
+            decision = self._by_mending(decision, known_scores, reader)
         found = {key: fit.scores[key] for key in known_scores}
         decision = promotion.with_precision(
             decision, *(precision(side, self.data.classes) for side in (found, known_scores))
@@ -126,6 +134,31 @@ class Judge:
         if self.data.lent:
             return promotion.unproven(decision, current is None)
         return promotion.doubtful(decision, self.data.doubt) if self.data.doubt else decision
+
+    def _by_mending(
+        self, decision: promotion.Decision, guessed: Scores, reader: Callable[[], Reader]
+    ) -> promotion.Decision:
+        """What the candidate and the guesses leave to mend, where mIoU speaks for the guesses."""
+        items = [item for item in self.data.validation if item.key in guessed]
+        theirs = [guessed[item.key].left or 0.0 for item in items]
+        if decision.promote or not items:
+            return decision
+        asked, ours = reader(), []
+        if not is_finite(asked.network):
+            return decision
+        try:
+            for item in items:
+                labelled = self.library.get(item)
+                found = asked.read(labelled.picture, self.control.check)
+                ours.append(_left(found.labels, labelled.labels))
+        except Cancelled:
+            return decision
+        return promotion.with_mending(decision, ours, theirs)
+
+
+def _left(rows: NDArray[np.integer], truth: NDArray[np.int16]) -> float:
+    """What is left to mend once specks are gone, which no way of finishing leaves."""
+    return mending(without_specks(rows, _SPECK), truth)
 
 
 def _taught(model: ModelInfo | None) -> int:
@@ -157,7 +190,8 @@ def guesses(data: TrainingSet, items: Sequence[Item], library: Library, control:
         labelled = library.get(item)
         rows, _ = round0.predict(item.key, labelled.picture)
         confusion = Confusion(len(data.classes) + 1).add(rows, labelled.labels)
-        scores[item.key] = Scored(item.version, confusion)
+        left = _left(rows, labelled.labels)
+        scores[item.key] = Scored(item.version, confusion, left=left)
     return scores
 
 

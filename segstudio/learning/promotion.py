@@ -18,6 +18,8 @@ MAJORITY: Final = 0.5
 """What is enough for a candidate that has learned from a quarter more images: ADR 40."""
 _MORE: Final = 1.25
 FEWEST_IMAGES: Final = 3
+_SAVED: Final = 0.95
+"""What a first model may leave to mend, of what the guesses leave: ADR 43."""
 _WORSE: Final = 0.02
 _CHUNK: Final = 100
 
@@ -102,6 +104,30 @@ def doubtful(decision: Decision, why: str) -> Decision:
     """The same decision, provisional: both models were scored on the same images, but not on
     fair ones."""
     return replace(decision, provisional=True, reason=f"{decision.reason}; {why}")
+
+
+def with_mending(
+    decision: Decision, candidate: Sequence[float], guesses: Sequence[float], seed: int = 0
+) -> Decision:
+    """The decision on a first model, which may also be better than the guesses in what they leave
+    to mend (`mending`, of the same images in the same order): a mean over classes weighs a rare
+    one as much as the road, and says nothing of specks; a person's work is the other way round."""
+    left = np.array([candidate, guesses], np.float64)
+    ours, theirs = left.sum(1)
+    if decision.promote or not ours <= _SAVED * theirs:
+        return decision
+    draws = np.random.default_rng(seed).integers(0, left.shape[1], (RESAMPLES, left.shape[1]))
+    resampled = left[:, draws].sum(2)
+    agreement = float((resampled[0] < resampled[1]).mean())
+    if not decision.provisional and agreement < AGREEMENT:
+        return decision
+    word = "provisional: " if decision.provisional else ""
+    miou = f"mIoU {decision.gain + (decision.guesses or 0.0):.3f} against {decision.guesses:.3f}"
+    reason = (
+        f"{word}first model, leaves less to mend than the guesses: {ours:,.0f} actions against "
+        f"{theirs:,.0f} ({miou}) on {_images(decision.images)}"
+    )
+    return replace(decision, promote=True, agreement=agreement, reason=reason)
 
 
 def with_precision(

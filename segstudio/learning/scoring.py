@@ -20,11 +20,12 @@ from segstudio.learning.samples import Item, Library
 @dataclass(frozen=True)
 class Scored:
     """One image's confusion matrix, for one version of its labels; of a network that finds
-    things also what it found beside what is labelled."""
+    things also what it found beside what is labelled; of guesses also how much is left to mend."""
 
     version: float
     confusion: Confusion
     things: Compared | None = None
+    left: float | None = None
 
 
 Scores = dict[str, Scored]

@@ -20,6 +20,7 @@ from segstudio.learning.checkpoint import Checkpoint
 from segstudio.learning.device import DeviceReport
 from segstudio.learning.events import Log, ModelSaved, Saving
 from segstudio.learning.finish import Finishes
+from segstudio.learning.inference import Reader
 from segstudio.learning.judge import Judge
 from segstudio.learning.keeper import Keeper
 from segstudio.learning.loop import Control, Fit, Run, seed_everything
@@ -122,7 +123,12 @@ def train(
     fit = run.fit()
     if fit.stopped and not fit.scores:
         raise Cancelled
-    decision = judge.decide(fit)
+
+    def reader() -> Reader:
+        network = fused(fit.network).to(report.device)
+        return task.reader(network, fit.recipe.normalisation, report.device)
+
+    decision = judge.decide(fit, reader)
     shown = _shown(task, start, fit, data, library, control, report)
     on_event(Saving())
     result = _save(project, data, start, fit, decision, shown, on_event)

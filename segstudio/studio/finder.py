@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QDialog
 
 from segstudio.engine import protocol as p
@@ -69,13 +69,16 @@ class Finder(QObject):
         self._due.timeout.connect(self.refresh)
         self._renew = QTimer(self, interval=_ASK_AGAIN)
         self._renew.timeout.connect(self._ask_again)
-        self._arrived.connect(lambda act: act())
+        self._arrived.connect(self._act, Qt.ConnectionType.QueuedConnection)
         session.states_changed.connect(lambda _: self._learn_soon())
         session.paused_changed.connect(self._learn_soon)
         session.closing.connect(lambda _: self._forget())
         jobs.changed.connect(self._follow)
 
     # -- watching
+
+    def _act(self, act: Callable[[], object]) -> None:
+        act()
 
     def watch(self, dialog: QDialog) -> None:
         """A dialog wants to know until it is closed."""

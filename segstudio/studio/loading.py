@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 
 from segstudio.errors import UserError
 from segstudio.project.frames import FRAME_BEFORE
@@ -46,7 +46,11 @@ class Loader(QObject):
         self._closed = False
         self.waits: Callable[[Project, str], bool] = lambda project, key: False
         """Whether no model's drafts are to be shown yet, because others may come."""
-        self._in_window.connect(lambda task: task())
+        # queued: what was done before anybody asked must not be told before the asker goes on
+        self._in_window.connect(self._act, Qt.ConnectionType.QueuedConnection)
+
+    def _act(self, task: Callable[[], object]) -> None:
+        task()
 
     def close(self) -> None:
         """Wait for what is being read and end the threads."""
@@ -152,13 +156,12 @@ class Loader(QObject):
 
     def picture_of(self, project: Project, key: str) -> Future[Picture]:
         """The picture, which may be on its way already; the newest few are kept."""
-        future = self._pictures.pop(key, None)
-        if future is None:
-            future = self._pool.submit(lambda: self._read(project, key))
+        known = self._pictures.pop(key, None)
+        self._pictures[key] = future = known or self._pool.submit(lambda: self._read(project, key))
+        if known is None:  # it may be read already: then this is called at once
             future.add_done_callback(
                 lambda done: self.in_window(lambda: self._complete(project, key, done))
             )
-        self._pictures[key] = future
         kept = 1 if project.is_large(key) else _PICTURES_KEPT
         while len(self._pictures) > kept:
             _let_go(self._pictures.pop(next(iter(self._pictures))))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from segstudio.errors import UserError
 from segstudio.project.doubts import DoubtBook
@@ -46,7 +46,7 @@ class Ordering(QObject):
         self._choosing = self._foreseeing = False
         self._soon = QTimer(self, singleShot=True, interval=_SOON)
         self._soon.timeout.connect(self._look_ahead)
-        self._came.connect(self._take)
+        self._came.connect(self._take, Qt.ConnectionType.QueuedConnection)
         session.project_changed.connect(self._begin)
         session.image_changed.connect(self.foresee)
 
