@@ -114,7 +114,7 @@ def with_mending(
     one as much as the road, and says nothing of specks; a person's work is the other way round."""
     left = np.array([candidate, guesses], np.float64)
     ours, theirs = left.sum(1)
-    if decision.promote or not ours <= _SAVED * theirs:
+    if decision.promote or not ours < _SAVED * theirs:
         return decision
     draws = np.random.default_rng(seed).integers(0, left.shape[1], (RESAMPLES, left.shape[1]))
     resampled = left[:, draws].sum(2)

@@ -328,6 +328,64 @@ def test_a_network_better_than_the_guesses_comes_into_force(
     assert not first.worse
 
 
+def ragged_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guesses overlap as they do, but leave very much to mend."""
+    really = judge.guesses
+
+    def guesses(*given: Any) -> Scores:
+        return {key: replace(scored, left=1e9) for key, scored in really(*given).items()}
+
+    monkeypatch.setattr(judge, "guesses", guesses)
+
+
+@pytest.mark.guesses
+def test_a_first_network_that_leaves_less_to_mend_than_the_guesses_comes_into_force(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ragged_guesses(monkeypatch)
+    told: list[Event] = []
+    first = train(disc_project(images=12, confirmed=12), quick(), told.append)
+    assert first.promoted
+    assert "leaves less to mend than the guesses" in first.reason
+    (saved,) = (event for event in told if isinstance(event, ModelSaved))
+    assert saved.guesses is not None
+    assert saved.guesses > first.scores["miou"]
+
+
+@pytest.mark.guesses
+def test_a_network_that_is_not_finite_leaves_nothing_less_to_mend(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ragged_guesses(monkeypatch)
+    monkeypatch.setattr(judge, "is_finite", lambda network: False)
+    assert not train(disc_project(images=12, confirmed=12), quick()).promoted
+
+
+def lost(images: int) -> promotion.Decision:
+    few = images < promotion.FEWEST_IMAGES
+    return promotion.Decision(False, few, -0.1, 0.1, images, "not yet", guesses=0.4)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "guesses", "promote"),
+    [
+        ([90.0], [100.0], True),
+        ([98.0], [100.0], False),  # a twentieth less is asked for
+        ([90.0, 80.0, 90.0], [100.0, 100.0, 100.0], True),
+        ([10.0, 110.0, 110.0, 110.0], [100.0] * 4, False),  # one image says so, the others do not
+        ([0.0], [0.0], False),
+    ],
+)
+def test_what_a_first_model_leaves_to_mend_counts_beside_its_overlap(
+    candidate: list[float], guesses: list[float], promote: bool
+) -> None:
+    decision = promotion.with_mending(lost(len(candidate)), candidate, guesses)
+    assert decision.promote == promote
+    assert decision.reason.startswith("provisional: ") == (promote and len(candidate) < 3)
+    if promote:
+        assert "mIoU 0.300 against 0.400" in decision.reason
+
+
 @pytest.mark.guesses
 def test_one_class_alone_can_be_no_guess(disc_project: Callable[..., Project]) -> None:
     project = disc_project(images=2, confirmed=0)
