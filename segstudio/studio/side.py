@@ -12,8 +12,9 @@ from segstudio.studio.panels.classes import ClassesPanel
 
 _LEAST: Final = 240
 """Pixels that the classes have, however few they are."""
-_BELOW: Final = 400
-"""Pixels that every panel below can do with: the tabs stay where they are when one is chosen."""
+_ROOM: Final = (304, 400)
+"""Pixels across and down that every panel below can do with: neither the tabs nor the picture move
+when one is chosen."""
 
 
 class Side(QSplitter):
@@ -27,7 +28,7 @@ class Side(QSplitter):
         self._due = QTimer(self, singleShot=True, interval=0)
         self._due.timeout.connect(self._share)
         self.addWidget(classes)
-        below.setMinimumHeight(_BELOW)
+        below.setMinimumSize(*_ROOM)
         self.addWidget(below)
         self.splitterMoved.connect(self._moved)
         classes.rebuilt.connect(self._due.start)
@@ -46,6 +47,6 @@ class Side(QSplitter):
 
     def _share(self) -> None:
         if not self.by_hand:
-            most = min(self.height() // 2, self.height() - _BELOW - self.handleWidth())
+            most = min(self.height() // 2, self.height() - _ROOM[1] - self.handleWidth())
             height = min(max(_LEAST, self._classes.needed_height()), most)
             self.setSizes([height, self.height() - height])
