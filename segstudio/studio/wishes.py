@@ -155,7 +155,8 @@ class Wishes:
         models, current = project.models.all(), project.models.current()
         jobs = self._window.jobs
         situation = choosing.Situation(confirmed, len(project.classes.names))
-        dialog = dialogs.TrainDialog(models, current, situation, self._window, jobs.device)
+        busy = bool(self._window.live.job)
+        dialog = dialogs.TrainDialog(models, current, situation, self._window, jobs.device, busy)
         dialog.know_machine(_machine(jobs.ready))
         dialog.chosen.connect(self._train)
         dialog.open()

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from segstudio.engine import protocol as p
@@ -126,6 +126,19 @@ def test_what_could_not_be_measured_says_why(qtbot: QtBot, monkeypatch: pytest.M
     qtbot.waitUntil(lambda: "no memory" in words.text(), timeout=60000)
     assert "U-Net could not be measured" in words.text()
     assert dialog.measuring.button.isVisible()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_round_that_will_end_is_named(
+    studio: MainWindow, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    monkeypatch.setattr(studio.live, "_job", "7" if busy else "")
+    studio.wishes.train()
+    (dialog,) = studio.findChildren(TrainDialog)
+    words = [label.text() for label in dialog.findChildren(QLabel)]
+    assert any("ends when you press Train" in text for text in words) == busy
+    dialog.reject()
+    monkeypatch.undo()
 
 
 def test_that_it_begins_light_is_said(qtbot: QtBot) -> None:

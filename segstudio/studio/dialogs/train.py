@@ -36,6 +36,7 @@ class TrainDialog(Form):
         situation: Situation,
         parent: QWidget | None = None,
         device: str = "auto",
+        round_goes_on: bool = False,
     ) -> None:
         super().__init__(parent, tr("Train"), tr("Train"))
         self._measured: dict[str, Measured] = {}
@@ -89,6 +90,8 @@ class TrainDialog(Form):
             "the new model is put in force only if it is better on the validation images.",
             n=situation.labelled,
         )
+        if round_goes_on:
+            words += "\n" + tr("The round that it learns by itself now ends when you press Train.")
         about = faint(words)
         about.setWordWrap(True)
         self.rows.addRow(about)
