@@ -29,7 +29,11 @@ _ORDER: Final[Mapping[tuple[bool, bool], tuple[str, ...]]] = {
     (True, True): ("unet_resnet34", "unet_mobilenet", "unet"),
 }
 """By whether there is a GPU, and whether published weights are at hand."""
-_FOR_SCENES: Final = ("deeplabv3plus",)
+_FOR_SCENES: Final[Mapping[bool, tuple[str, ...]]] = {
+    False: ("lraspp",),
+    True: ("deeplabv3plus",),
+}
+"""By whether there is a GPU, where a picture is a scene."""
 _FOR_TOUCHING: Final[Mapping[bool, tuple[str, ...]]] = {
     False: ("maskrcnn_light",),
     True: ("maskrcnn", "maskrcnn_light"),
@@ -126,6 +130,14 @@ def recommend(situation: Situation, measured: Iterable[Measured] = ()) -> Advice
     return Advice(lightest, situation, fits=False)
 
 
+def anew(trained: str, situation: Situation, measured: Sequence[Measured] = ()) -> str:
+    """The network to begin anew with where `trained` is what was trained so far: who has what was
+    recommended, with fewer labels maybe, gets what is recommended now; another choice stays."""
+    now = recommend(situation, measured).name
+    first = recommend(replace(situation, labelled=1), measured).name
+    return now if trained in (now, first) else trained
+
+
 def _preferred(situation: Situation) -> Sequence[str]:
     order = _by_start(situation, True)
     weights = situation.weights & set(order)
@@ -141,8 +153,8 @@ def _by_start(situation: Situation, pretrained: bool) -> Sequence[str]:
     order = _ORDER[situation.gpu, pretrained]
     if situation.labelled < FEW_LABELS and not pretrained:
         return ("unet", *order)
-    if situation.gpu and situation.classes >= _SCENES:
-        return (*_FOR_SCENES, *order)
+    if situation.classes >= _SCENES:
+        return (*_FOR_SCENES[situation.gpu], *order)
     return order
 
 

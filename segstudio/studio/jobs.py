@@ -6,13 +6,16 @@ import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import QObject, Signal
 
 from segstudio.engine import protocol as p
 from segstudio.engine.child import Child
 from segstudio.studio.i18n import tr
+
+if TYPE_CHECKING:
+    from segstudio.networks.choosing import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,14 @@ class Jobs(QObject):
                 child.send(p.Probe(self.device))
             else:
                 self.start_child("predictor")
+
+    def machine(self) -> Machine:
+        """What there is to learn with, as far as it is known."""
+        from segstudio.networks.choosing import Machine  # the start does not wait for networks
+
+        if self.ready is None or not self.ready.device:
+            return Machine()
+        return Machine(self.ready.device, self.ready.free, frozenset(self.ready.weights))
 
     def close(self) -> None:
         """End all children."""

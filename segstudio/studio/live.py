@@ -170,13 +170,22 @@ class LiveTraining(QObject):
         self._rounds += 1
         self._learned, self._corrected = confirmed, False
         model = self._work.model()
-        architecture = model.architecture if model is not None and planned.is_from_base else None
+        architecture = None
+        if model is not None and planned.is_from_base:
+            architecture = self._network_anew(project, model, len(confirmed))
         title = tr("Learning anew") if planned.is_from_base else tr("Learning")
         job = self._work.train(
             architecture, planned.start_from, planned.minutes, title=title, resume=True, name="live"
         )
         self._job = job.id if job is not None else ""
         self._note(project.root, is_over=not self._job)
+
+    def _network_anew(self, project: Project, model: ModelInfo, confirmed: int) -> str:
+        from segstudio.networks import choosing  # the window's start does not wait for networks
+
+        machine = self._jobs.machine()
+        situation = choosing.Situation(confirmed, len(project.classes.names)).on(machine)
+        return choosing.anew(model.architecture, situation, choosing.remembered(machine.device))
 
     def _note(self, root: Path, is_over: bool) -> None:
         with suppress(OSError):  # a round that is cut off then begins with the next label

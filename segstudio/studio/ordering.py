@@ -168,7 +168,7 @@ def reason(choice: Choice) -> str:
     match choice.kind:
         case "uncertain":
             words = tr("Next: the model is unsure of {name} here ({doubt}).")
-            return words.format(name=choice.class_name, doubt=f"{choice.doubt:.2f}")
+            return words.format(name=choice.class_name, doubt=f"{choice.doubt:.0%}")
         case "unlike":
             return tr("Next: unlike every image that is labelled.")
         case "typical":

@@ -24,8 +24,6 @@ from segstudio.studio.locking import LockedError
 from segstudio.studio.work import folder_for_export
 
 if TYPE_CHECKING:
-    from segstudio.engine.protocol import Ready
-    from segstudio.networks.choosing import Machine
     from segstudio.studio.main_window import MainWindow
 
 
@@ -157,7 +155,7 @@ class Wishes:
         situation = choosing.Situation(confirmed, len(project.classes.names))
         busy = bool(self._window.live.job)
         dialog = dialogs.TrainDialog(models, current, situation, self._window, jobs.device, busy)
-        dialog.know_machine(_machine(jobs.ready))
+        dialog.know_machine(jobs.machine())
         dialog.chosen.connect(self._train)
         dialog.open()
         self._ask_rectangles(project, dialog)
@@ -169,7 +167,7 @@ class Wishes:
         jobs = self._window.jobs
 
         def show() -> None:
-            dialog.know_machine(_machine(jobs.ready))
+            dialog.know_machine(jobs.machine())
 
         told = jobs.device_changed.connect(show)
         dialog.finished.connect(lambda _: jobs.device_changed.disconnect(told))
@@ -325,15 +323,6 @@ class Wishes:
             settings.save({"layout": self._window.layout_state()})
         except OSError as error:
             self._say(error)
-
-
-def _machine(ready: Ready | None) -> Machine:
-    """What is known of it."""
-    from segstudio.networks.choosing import Machine
-
-    if ready is None or not ready.device:
-        return Machine()
-    return Machine(ready.device, ready.free, frozenset(ready.weights))
 
 
 def _headline(scores: Mapping[str, object]) -> str:

@@ -217,7 +217,7 @@ class Work(QObject):
         if before is None:
             self._session.message.emit(tr("There is no model before this one."), "warn")
         elif self._session.try_(lambda p: p.models.roll_back()):
-            again = tr("Model {name} is in force again.", name=before)
+            again = tr("Model {name} is in force again.", name=source_words(before))
             self._after_model(again if before else tr("No model is in force: guesses go on."))
 
     def pin(self, model_id: str, pinned: bool) -> None:

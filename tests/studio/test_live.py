@@ -11,8 +11,10 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from segstudio.engine import protocol as p
+from segstudio.networks import choosing
 from segstudio.project import rounds as plan
 from segstudio.project import settings
+from segstudio.project.models import ModelInfo
 from segstudio.project.project import Project
 from segstudio.studio import live
 from segstudio.studio.jobs import Job
@@ -110,6 +112,31 @@ def test_rounds_follow_until_they_are_in_vain_and_again_with_new_labels(
     assert len(asked.rounds) == 3
     confirm(studio, qtbot)
     qtbot.waitUntil(lambda: len(asked.rounds) == 4, timeout=20_000)
+
+
+@pytest.mark.parametrize(("network", "anew"), [("unet", "lraspp"), ("segnet", "segnet")])
+def test_a_round_from_the_base_takes_what_is_recommended_by_now(
+    studio: MainWindow,
+    asked: Asked,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    network: str,
+    anew: str,
+) -> None:
+    model = ModelInfo(f"000001-{network}", 1, Path(), network)
+    monkeypatch.setattr(studio.work, "model", lambda: model)
+    monkeypatch.setattr(live, "next_round", lambda *_: plan.Round("", 4.0, 20))
+    really = choosing.Situation
+
+    def scene(labelled: int, classes: int) -> choosing.Situation:
+        assert (labelled, classes) == (1, 2)
+        return really(20, 11)
+
+    monkeypatch.setattr(choosing, "Situation", scene)
+    allow(studio)
+    confirm(studio, qtbot)
+    qtbot.waitUntil(lambda: len(asked.rounds) == 1, timeout=20_000)
+    assert asked.rounds == [(anew, "", "live")]
 
 
 @pytest.mark.parametrize("state", ["cancelled", "done"])  # done: what it had learned was saved
