@@ -44,11 +44,13 @@ from segstudio.learning.normalise import Picture
 from segstudio.learning.predictor import Predictor, open_predictor
 from segstudio.learning.round0 import Round0
 from segstudio.learning.trainer import TrainRequest, train
+from segstudio.networks.choosing import Situation, anew
 from segstudio.project.images import read_image
+from segstudio.project.models import best
 from segstudio.project.order import choose, embed
 from segstudio.project.predictions import read_png
 from segstudio.project.project import Project
-from segstudio.project.rounds import unfinished
+from segstudio.project.rounds import from_base_tried, next_round, note_from_base
 from segstudio.tools import TOOLS, Desk, Pointer
 
 Rows = NDArray[np.int16]
@@ -425,12 +427,33 @@ class Loop:
             self._learn()
 
     def _learn(self) -> None:
+        """The rounds that the program would begin with: at a doubling of the pictures one from the
+        base weights, of twice the time, and one that goes on."""
         began = time.monotonic()
-        models = self.project.models.all()
+        while self._round():
+            pass
+        self.trained += time.monotonic() - began
+        model = self.project.models.current()
+        if model is not None:
+            self._predictor = open_predictor(self.project, model)
+
+    def _round(self) -> bool:
+        """Train; whether another round follows."""
+        models, current = self.project.models.all(), self.project.models.current()
+        count, tried = len(self._labelled), from_base_tried(self.project)
+        planned = next_round(count, models, tried=tried, in_force=current is not None)
+        assert planned is not None
+        known = current or best(models)
+        architecture = None
+        if planned.is_from_base:
+            note_from_base(self.project, count)
+            situation = Situation(count, len(self.project.classes))
+            architecture = anew(known.architecture, situation) if known is not None else None
         request = TrainRequest(
-            minutes=self.options.minutes,
-            start_from=unfinished(models, self.project.models.current() is not None),
-            overrides={"name": "live"},
+            architecture,
+            self.options.minutes * (2 if planned.is_from_base else 1),
+            planned.start_from,
+            {"name": "live"},
             device="auto",
             resume=True,
         )
@@ -440,11 +463,8 @@ class Loop:
             with mock.patch.object(Run, "is_best", return_value=True):
                 result = train(self.project, request)
             self.project.models.promote(result.model)
-        self.trained += time.monotonic() - began
-        print(f"  after {len(self._labelled)}: {result.reason}", flush=True)
-        model = self.project.models.current()
-        if model is not None:
-            self._predictor = open_predictor(self.project, model)
+        print(f"  after {count}: {result.model}: {result.reason}", flush=True)
+        return planned.is_from_base
 
 
 def start_from(drafts: Sequence[Shape], truth: Rows, names: Sequence[str]) -> tuple[Robot, float]:

@@ -209,6 +209,10 @@ def evaluate(
     json: bool,
 ) -> Result:
     with Project.open(folder) as project:
+        if classes and against is None:
+            raise UserError(
+                "--classes says what label maps mean", remedy="Name their folder with --against."
+            )
         chosen = choose_model(project, model, in_force=False)
         truth = None
         if against is not None:

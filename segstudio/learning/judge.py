@@ -20,7 +20,7 @@ from segstudio.learning.finish import UNTOUCHED, without_specks
 from segstudio.learning.inference import Reader
 from segstudio.learning.loop import Control, Fit
 from segstudio.learning.mending import mending
-from segstudio.learning.metrics import Confusion
+from segstudio.learning.metrics import VOID, Confusion
 from segstudio.learning.normalise import Picture
 from segstudio.learning.round0 import MOST_PIXELS, Round0
 from segstudio.learning.samples import Item, Library
@@ -143,22 +143,32 @@ class Judge:
         theirs = [guessed[item.key].left or 0.0 for item in items]
         if decision.promote or not items:
             return decision
-        asked, ours = reader(), []
-        if not is_finite(asked.network):
-            return decision
+        ours, nothing = [], []
         try:
+            asked = reader()
+            if not is_finite(asked.network):
+                return decision
             for item in items:
                 labelled = self.library.get(item)
                 found = asked.read(labelled.picture, self.control.check)
                 ours.append(_left(found.labels, labelled.labels))
-        except Cancelled:
+                nothing.append(_left_by_nothing(labelled.labels))
+        except (Cancelled, RuntimeError, MemoryError):  # the model is worth more than this test
             return decision
-        return promotion.with_mending(decision, ours, theirs)
+        return promotion.with_mending(decision, ours, theirs, nothing)
 
 
 def _left(rows: NDArray[np.integer], truth: NDArray[np.int16]) -> float:
     """What is left to mend once specks are gone, which no way of finishing leaves."""
     return mending(without_specks(rows, _SPECK), truth)
+
+
+def _left_by_nothing(truth: NDArray[np.int16]) -> float:
+    """What is left to mend where one class is said to be everywhere: none, or the one that is most
+    of the picture."""
+    known = truth[truth != VOID]
+    most = int(np.bincount(known).argmax()) if known.size else 0
+    return min(mending(np.full_like(truth, row), truth) for row in {0, most})
 
 
 def _taught(model: ModelInfo | None) -> int:

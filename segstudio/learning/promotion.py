@@ -27,7 +27,7 @@ _CHUNK: Final = 100
 @dataclass(frozen=True)
 class Decision:
     """`gain` is candidate less incumbent in mIoU pooled over the images; `agreement` the share
-    of bootstrap resamples in which it is positive; `worse` are sentences about losses. Of a
+    of bootstrap resamples that speak for the candidate; `worse` are sentences about losses. Of a
     first model, `guesses` is the mIoU of the guesses that were its incumbent."""
 
     promote: bool
@@ -107,18 +107,23 @@ def doubtful(decision: Decision, why: str) -> Decision:
 
 
 def with_mending(
-    decision: Decision, candidate: Sequence[float], guesses: Sequence[float], seed: int = 0
+    decision: Decision,
+    candidate: Sequence[float],
+    guesses: Sequence[float],
+    nothing: Sequence[float],
+    seed: int = 0,
 ) -> Decision:
     """The decision on a first model, which may also be better than the guesses in what they leave
     to mend (`mending`, of the same images in the same order): a mean over classes weighs a rare
-    one as much as the road, and says nothing of specks; a person's work is the other way round."""
-    left = np.array([candidate, guesses], np.float64)
-    ours, theirs = left.sum(1)
-    if decision.promote or not ours < _SAVED * theirs:
+    one as much as the road, and says nothing of specks; a person's work is the other way round.
+    `nothing` is what one class everywhere would leave: bad guesses may leave more than that."""
+    left = np.array([candidate, guesses, nothing], np.float64)
+    ours, theirs, idle = left.sum(1)
+    if decision.promote or not ours < _SAVED * min(theirs, idle):
         return decision
     draws = np.random.default_rng(seed).integers(0, left.shape[1], (RESAMPLES, left.shape[1]))
     resampled = left[:, draws].sum(2)
-    agreement = float((resampled[0] < resampled[1]).mean())
+    agreement = float((resampled[0] < resampled[1:].min(0)).mean())
     if not decision.provisional and agreement < AGREEMENT:
         return decision
     word = "provisional: " if decision.provisional else ""

@@ -153,7 +153,7 @@ def _by_start(situation: Situation, pretrained: bool) -> Sequence[str]:
     order = _ORDER[situation.gpu, pretrained]
     if situation.labelled < FEW_LABELS and not pretrained:
         return ("unet", *order)
-    if situation.classes >= _SCENES:
+    if situation.classes >= _SCENES and (situation.gpu or not pretrained):
         return (*_FOR_SCENES[situation.gpu], *order)
     return order
 

@@ -65,11 +65,14 @@ def next_round(
 
 
 def unfinished(models: Sequence[ModelInfo], in_force: bool) -> str | None:
-    """The best of the networks that were not better than the guesses yet, which is trained on as
-    long as no model is in force; none after one was taken back."""
+    """The network that was not better than the guesses yet and is trained on as long as no model is
+    in force: the newest, or a better one that was scored on as many images. None after a model was
+    taken back."""
     if in_force or not models or not models[-1].is_unproven:
         return None
-    chosen = best(model for model in models if model.is_unproven)
+    images = models[-1].scores.get("images")
+    rivals = (model for model in models if model.is_unproven)
+    chosen = best(model for model in rivals if model.scores.get("images") == images)
     return chosen.id if chosen is not None else None
 
 

@@ -209,7 +209,7 @@ class Guessing(QObject):
         """Make of the file what can be shown, on a thread."""
         session, image, project = self._session, self._session.image, self._session.project
         here = project is not None and file.is_relative_to(project.root)
-        if image is None or not here or image.key != key:
+        if image is None or not here or image.key != key or not self._is_wanted():
             file.unlink(missing_ok=True)
             return
         fresh = not image.document.shapes and session.state(key) == "none"

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from segstudio.annotation.document import Change
 from segstudio.engine import protocol as p
-from segstudio.project.models import ModelInfo
+from segstudio.project.models import ModelInfo, best
 from segstudio.project.prepared import lacking_care
 from segstudio.project.project import Project
 from segstudio.project.rounds import (
@@ -169,10 +169,8 @@ class LiveTraining(QObject):
             note_from_base(project, len(confirmed))
         self._rounds += 1
         self._learned, self._corrected = confirmed, False
-        model = self._work.model()
-        architecture = None
-        if model is not None and planned.is_from_base:
-            architecture = self._network_anew(project, model, len(confirmed))
+        begins = planned.is_from_base or not models
+        architecture = self._network_anew(project, len(confirmed)) if begins else None
         title = tr("Learning anew") if planned.is_from_base else tr("Learning")
         job = self._work.train(
             architecture, planned.start_from, planned.minutes, title=title, resume=True, name="live"
@@ -180,12 +178,19 @@ class LiveTraining(QObject):
         self._job = job.id if job is not None else ""
         self._note(project.root, is_over=not self._job)
 
-    def _network_anew(self, project: Project, model: ModelInfo, confirmed: int) -> str:
+    def _network_anew(self, project: Project, confirmed: int) -> str | None:
+        """The network of a round from the base weights; None for the usual one."""
         from segstudio.networks import choosing  # the window's start does not wait for networks
 
+        model = self._work.model() or best(project.models.all())
+        if self._jobs.ready is None:  # nobody knows what machine this is
+            return model.architecture if model is not None else None
         machine = self._jobs.machine()
         situation = choosing.Situation(confirmed, len(project.classes.names)).on(machine)
-        return choosing.anew(model.architecture, situation, choosing.remembered(machine.device))
+        measured = choosing.remembered(machine.device)
+        if model is None:
+            return choosing.recommend(situation, measured).name
+        return choosing.anew(model.architecture, situation, measured)
 
     def _note(self, root: Path, is_over: bool) -> None:
         with suppress(OSError):  # a round that is cut off then begins with the next label

@@ -285,7 +285,8 @@ class OpenImage:
         waiting = document.drafts
         if self.drafts.model or not waiting or not document.shapes:
             return
-        if len(waiting) == len(self.drafts.shapes):  # no step has touched them
+        steps = (edit for row in document.history for edit in row)
+        if not any(splice.layer == "drafts" for edit in steps for splice in edit.splices):
             self.show_drafts(Drafts())
         elif document.undo_name and not document.redo_name and not document.is_live:
             self._gave_way.update(id(shape) for shape in waiting)
@@ -311,6 +312,10 @@ class OpenImage:
         return Edit(name, (*self._removal(gone), *added), status)
 
     def reject_edit(self, chosen: Sequence[Shape], name: str) -> Edit:
+        """Drafts go, whatever had become of them before that was undone."""
+        again = {id(shape) for shape in chosen}
+        self._accepted -= again
+        self._gave_way -= again
         return Edit(name, self._removal(self._places(chosen)))
 
     def _places(self, chosen: Sequence[Shape]) -> list[int]:

@@ -27,7 +27,7 @@ _SIZE: Final = (1040, 640)
 
 
 class _Number(QTableWidgetItem):
-    """A number as words, sorted as a number; what is not known comes last."""
+    """A number as words, sorted as a number; what is not known is the largest."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QProcess, Signal
@@ -34,6 +35,7 @@ class Measuring(QWidget):
         self._device, self._at_work = device, ""
         self._names: tuple[str, ...] = ()
         self._left: list[str] = []
+        self._failed = ""
         self._again = False
         self._process: QProcess | None = None
         self.words = faint(wrap=True)
@@ -87,15 +89,15 @@ class Measuring(QWidget):
         if self._at_work:
             self.stop()
         else:
-            self._left = list(self._names)
+            self._left, self._failed = list(self._names), ""
             self._start_next()
 
     def _start_next(self) -> None:
         name = self._left.pop(0)
         program, *arguments = choosing.measuring(name, self._device)
         self._process = process = QProcess(self)
-        process.finished.connect(self._end)
-        process.errorOccurred.connect(self._end)
+        process.finished.connect(partial(self._end, process))
+        process.errorOccurred.connect(partial(self._on_error, process))
         self._show(name)
         process.start(program, arguments)
 
@@ -111,13 +113,20 @@ class Measuring(QWidget):
         else:
             self._show_offer()
 
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
+    def _on_error(self, process: QProcess, error: QProcess.ProcessError) -> None:
+        """After all other errors the process ends, and says so."""
+        if error == QProcess.ProcessError.FailedToStart:
+            self._end(process)
+
+    def _end(self, process: QProcess, *_: object) -> None:
+        if process is not self._process:
+            return  # it was stopped
+        self._process = None
         found = choosing.read_measured(bytes(process.readAllStandardOutput().data()).decode())
         process.deleteLater()
-        name = self._at_work
+        if not isinstance(found, Measured):
+            title = ARCHITECTURES[self._at_work].title
+            self._failed = tr("{network} could not be measured: {why}", network=title, why=found)
         if self._left:
             self._start_next()
         else:
@@ -125,7 +134,5 @@ class Measuring(QWidget):
         if isinstance(found, Measured):
             choosing.remember(found)
             self.measured.emit(found)
-        elif not self._at_work:
-            title = ARCHITECTURES[name].title
-            words = tr("{network} could not be measured: {why}", network=title, why=found)
-            self.words.setText(words)
+        if self._failed and not self._at_work:
+            self.words.setText(self._failed)
