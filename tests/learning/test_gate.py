@@ -23,6 +23,7 @@ from segstudio.learning import device as devices
 from segstudio.learning import judge, promotion, scoring, store
 from segstudio.learning.events import Event, Log, ModelSaved, Progress, Validation
 from segstudio.learning.loop import Control
+from segstudio.learning.mending import mending
 from segstudio.learning.metrics import Confusion
 from segstudio.learning.normalise import Normalisation
 from segstudio.learning.round0 import Round0
@@ -343,6 +344,7 @@ def test_a_first_network_that_leaves_less_to_mend_than_the_guesses_comes_into_fo
     disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ragged_guesses(monkeypatch)
+    monkeypatch.setattr(judge, "_left_by_nothing", lambda truth: 1e9)
     told: list[Event] = []
     first = train(disc_project(images=12, confirmed=12), quick(), told.append)
     assert first.promoted
@@ -350,6 +352,25 @@ def test_a_first_network_that_leaves_less_to_mend_than_the_guesses_comes_into_fo
     (saved,) = (event for event in told if isinstance(event, ModelSaved))
     assert saved.guesses is not None
     assert saved.guesses > first.scores["miou"]
+
+
+@pytest.mark.guesses
+def test_a_first_network_that_leaves_as_much_to_mend_as_none_is_not_taken(
+    disc_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bad guesses may leave more than an empty label map does; such a map is no answer."""
+    ragged_guesses(monkeypatch)
+    monkeypatch.setattr(judge, "_left", lambda rows, truth: judge._left_by_nothing(truth))
+    assert not train(disc_project(images=12, confirmed=12), quick()).promoted
+
+
+def test_what_one_class_everywhere_leaves_to_mend() -> None:
+    truth = np.zeros((40, 60), np.int16)
+    truth[10:20, 10:20] = 1
+    assert judge._left_by_nothing(truth) == mending(np.zeros_like(truth), truth)
+    truth[:, 20:] = 2  # most of it
+    assert judge._left_by_nothing(truth) == mending(np.full_like(truth, 2), truth)
+    assert judge._left_by_nothing(np.full_like(truth, -1)) == 0
 
 
 @pytest.mark.guesses
@@ -367,19 +388,20 @@ def lost(images: int) -> promotion.Decision:
 
 
 @pytest.mark.parametrize(
-    ("candidate", "guesses", "promote"),
+    ("candidate", "guesses", "nothing", "promote"),
     [
-        ([90.0], [100.0], True),
-        ([98.0], [100.0], False),  # a twentieth less is asked for
-        ([90.0, 80.0, 90.0], [100.0, 100.0, 100.0], True),
-        ([10.0, 110.0, 110.0, 110.0], [100.0] * 4, False),  # one image says so, the others do not
-        ([0.0], [0.0], False),
+        ([90.0], [100.0], [200.0], True),
+        ([98.0], [100.0], [200.0], False),  # a twentieth less is asked for
+        ([90.0], [100.0], [90.0], False),  # as it would be without any model
+        ([90.0, 80.0, 90.0], [100.0] * 3, [200.0] * 3, True),
+        ([10.0, *[110.0] * 3], [100.0] * 4, [200.0] * 4, False),  # one image alone says so
+        ([0.0], [0.0], [0.0], False),
     ],
 )
 def test_what_a_first_model_leaves_to_mend_counts_beside_its_overlap(
-    candidate: list[float], guesses: list[float], promote: bool
+    candidate: list[float], guesses: list[float], nothing: list[float], promote: bool
 ) -> None:
-    decision = promotion.with_mending(lost(len(candidate)), candidate, guesses)
+    decision = promotion.with_mending(lost(len(candidate)), candidate, guesses, nothing)
     assert decision.promote == promote
     assert decision.reason.startswith("provisional: ") == (promote and len(candidate) < 3)
     if promote:

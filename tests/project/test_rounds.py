@@ -62,8 +62,8 @@ def test_a_first_model_that_is_not_good_enough_yet_is_trained_on() -> None:
 
 
 def test_a_short_try_of_another_network_is_not_what_is_gone_on_with() -> None:
-    def lost(number: int, network: str, miou: float) -> ModelInfo:
-        card, scores = {"promoted": False}, {"miou": miou}
+    def lost(number: int, network: str, miou: float, images: int = 1) -> ModelInfo:
+        card, scores = {"promoted": False}, {"miou": miou, "images": images}
         name = f"{number:06}-{network}"
         return ModelInfo(name, number, Path(), network, card=card, scores=scores)
 
@@ -72,6 +72,8 @@ def test_a_short_try_of_another_network_is_not_what_is_gone_on_with() -> None:
     again = [*models, lost(4, "unet", 0.53)]
     assert unfinished(again, in_force=False) == "000004-unet"
     assert unfinished(again, in_force=True) is None
+    later = [*again, lost(5, "unet", 0.41, images=3)]  # scored on more, and lower therefore
+    assert unfinished(later, in_force=False) == "000005-unet"
     assert best(again) == again[-1]
     assert best([]) is None
 

@@ -114,17 +114,28 @@ def test_rounds_follow_until_they_are_in_vain_and_again_with_new_labels(
     qtbot.waitUntil(lambda: len(asked.rounds) == 4, timeout=20_000)
 
 
-@pytest.mark.parametrize(("network", "anew"), [("unet", "lraspp"), ("segnet", "segnet")])
+@pytest.mark.parametrize(
+    ("network", "known", "anew"),
+    [
+        ("unet", True, "lraspp"),
+        ("segnet", True, "segnet"),
+        ("unet", False, "unet"),  # the machine may have a GPU
+        ("", True, "lraspp"),
+        ("", False, None),
+    ],
+)
 def test_a_round_from_the_base_takes_what_is_recommended_by_now(
     studio: MainWindow,
     asked: Asked,
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
     network: str,
-    anew: str,
+    known: bool,
+    anew: str | None,
 ) -> None:
-    model = ModelInfo(f"000001-{network}", 1, Path(), network)
+    model = ModelInfo(f"000001-{network}", 1, Path(), network) if network else None
     monkeypatch.setattr(studio.work, "model", lambda: model)
+    monkeypatch.setattr(studio.jobs, "ready", p.Ready("predictor", "cpu") if known else None)
     monkeypatch.setattr(live, "next_round", lambda *_: plan.Round("", 4.0, 20))
     really = choosing.Situation
 

@@ -22,6 +22,7 @@ from segstudio.networks.registry import ARCHITECTURES
 from segstudio.project.project import Project
 from segstudio.studio.dialogs import TrainDialog
 from segstudio.studio.dialogs.comparing import Comparing
+from segstudio.studio.dialogs.measuring import Measuring
 from segstudio.studio.main_window import MainWindow
 
 
@@ -219,6 +220,36 @@ def test_all_networks_are_measured_one_after_the_other(
     assert "12 ms to predict" in dialog.good_for.text()
     assert table.measuring.button.text() == "Measure"
     table.reject()
+
+
+def test_a_measurement_that_crashes_leaves_the_others_alone(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measuring(name: str, _: str) -> list[str]:
+        answer = json.dumps(asdict(replace(FOUND, name=name)))
+        crash = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+        return [sys.executable, "-c", crash if name == "refinenet" else f"print({answer!r})"]
+
+    monkeypatch.setattr(choosing, "measuring", measuring)
+    one = Measuring("cpu")
+    qtbot.addWidget(one)
+    one.show()
+    one.offer("refinenet", "unet", "icnet")
+    QTest.mouseClick(one.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not one.at_work, timeout=60000)
+    assert {found.name for found in choosing.remembered("cpu")} == {"unet", "icnet"}
+    assert "RefineNet with ResNet-101 could not be measured" in one.words.text()
+
+
+def test_a_program_that_cannot_be_started_says_so(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "measuring", lambda *_: ["/there/is/none"])
+    dialog = shown(qtbot)
+    QTest.mouseClick(dialog.measuring.button, Qt.MouseButton.LeftButton)
+    words = dialog.measuring.words
+    qtbot.waitUntil(lambda: "could not be measured" in words.text(), timeout=60000)
+    assert not dialog.measuring.at_work
 
 
 def test_measuring_is_stopped(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
