@@ -364,6 +364,7 @@ class Options:
     round0: bool = True
     ordered: bool = True
     promotion: bool = True
+    anew: bool = False
 
 
 class Loop:
@@ -427,8 +428,8 @@ class Loop:
             self._learn()
 
     def _learn(self) -> None:
-        """The rounds that the program would begin with: at a doubling of the pictures one from the
-        base weights, of twice the time, and one that goes on."""
+        """The round that the program would begin with; with `anew` at a doubling of the pictures
+        one from the base weights first, of twice the time."""
         began = time.monotonic()
         while self._round():
             pass
@@ -441,6 +442,7 @@ class Loop:
         """Train; whether another round follows."""
         models, current = self.project.models.all(), self.project.models.current()
         count, tried = len(self._labelled), from_base_tried(self.project)
+        tried = tried if self.options.anew else count
         planned = next_round(count, models, tried=tried, in_force=current is not None)
         assert planned is not None
         known = current or best(models)
@@ -555,6 +557,9 @@ def main() -> int:
         "--core-minutes", type=float, help="the same, in time of one CPU core: for a busy machine"
     )
     arguments.add_argument("--ablate", action="store_true", help="also without each part")
+    arguments.add_argument(
+        "--anew", action="store_true", help="begin anew at each doubling, too, for twice the time"
+    )
     arguments.add_argument("--pictures", type=int, default=PICTURES)
     given = arguments.parse_args()
     sets = [make() for make in (nuclei, camvid) if given.only in (None, make.__name__)]
@@ -562,7 +567,7 @@ def main() -> int:
     if given.core_minutes:
         assert Run.__init__.__kwdefaults__ is not None
         Run.__init__.__kwdefaults__["clock"] = time.process_time
-    plans = {"": Options(minutes)}
+    plans = {"": Options(minutes, anew=given.anew)}
     if given.ablate:
         plans |= {
             "_no_round0": Options(minutes, round0=False),

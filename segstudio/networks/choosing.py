@@ -29,11 +29,7 @@ _ORDER: Final[Mapping[tuple[bool, bool], tuple[str, ...]]] = {
     (True, True): ("unet_resnet34", "unet_mobilenet", "unet"),
 }
 """By whether there is a GPU, and whether published weights are at hand."""
-_FOR_SCENES: Final[Mapping[bool, tuple[str, ...]]] = {
-    False: ("lraspp",),
-    True: ("deeplabv3plus",),
-}
-"""By whether there is a GPU, where a picture is a scene."""
+_FOR_SCENES: Final = ("deeplabv3plus",)
 _FOR_TOUCHING: Final[Mapping[bool, tuple[str, ...]]] = {
     False: ("maskrcnn_light",),
     True: ("maskrcnn", "maskrcnn_light"),
@@ -153,8 +149,8 @@ def _by_start(situation: Situation, pretrained: bool) -> Sequence[str]:
     order = _ORDER[situation.gpu, pretrained]
     if situation.labelled < FEW_LABELS and not pretrained:
         return ("unet", *order)
-    if situation.classes >= _SCENES and (situation.gpu or not pretrained):
-        return (*_FOR_SCENES[situation.gpu], *order)
+    if situation.gpu and situation.classes >= _SCENES:
+        return (*_FOR_SCENES, *order)
     return order
 
 

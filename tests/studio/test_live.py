@@ -117,10 +117,10 @@ def test_rounds_follow_until_they_are_in_vain_and_again_with_new_labels(
 @pytest.mark.parametrize(
     ("network", "known", "anew"),
     [
-        ("unet", True, "lraspp"),
+        ("unet", True, "deeplabv3plus"),
         ("segnet", True, "segnet"),
         ("unet", False, "unet"),  # the machine may have a GPU
-        ("", True, "lraspp"),
+        ("", True, "deeplabv3plus"),
         ("", False, None),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_round_from_the_base_takes_what_is_recommended_by_now(
 ) -> None:
     model = ModelInfo(f"000001-{network}", 1, Path(), network) if network else None
     monkeypatch.setattr(studio.work, "model", lambda: model)
-    monkeypatch.setattr(studio.jobs, "ready", p.Ready("predictor", "cpu") if known else None)
+    monkeypatch.setattr(studio.jobs, "ready", p.Ready("predictor", "cuda") if known else None)
     monkeypatch.setattr(live, "next_round", lambda *_: plan.Round("", 4.0, 20))
     really = choosing.Situation
 
