@@ -139,7 +139,8 @@ def _preferred(situation: Situation) -> Sequence[str]:
     weights = situation.weights & set(order)
     if not weights:
         order = _by_start(situation, False)
-    if situation.touching >= MANY_TOUCH and situation.labelled >= FEW_LABELS:
+    few_kinds = situation.classes < _SCENES  # the parts of a scene touch, and are no things
+    if few_kinds and situation.touching >= MANY_TOUCH and situation.labelled >= FEW_LABELS:
         return (*_FOR_TOUCHING[situation.gpu], *order)
     # what must begin from nothing comes after what need not
     return sorted(order, key=lambda name: name not in weights)

@@ -29,6 +29,7 @@ def measured(name: str, memory: float = 100.0, train: float = 100.0) -> Measured
         (Situation(labelled=200, weights=frozenset({"unet_resnet34"})), "unet"),
         (Situation(labelled=200, touching=0.5, weights=frozenset({"lraspp"})), "maskrcnn_light"),
         (Situation(labelled=200, touching=0.5), "maskrcnn_light"),
+        (Situation(labelled=200, classes=11, touching=0.7), "unet"),
         (Situation(labelled=200, touching=0.5, gpu=True), "maskrcnn"),
         (Situation(labelled=200, touching=0.05), "unet"),
         (Situation(labelled=5, touching=0.9), "unet"),
